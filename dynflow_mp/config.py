@@ -1,0 +1,225 @@
+"""Every setting of a world: one frozen value, complete and checked before anything starts.
+
+Strength, strongest first: keywords, ``DYNFLOW_…`` environment variables, ``dynflow.toml`` or
+``[tool.dynflow_mp]`` of ``pyproject.toml`` in the working directory, defaults.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from warnings import warn
+
+from dynflow_mp.errors import ConfigError
+from dynflow_mp.model.codec import MAX_PAYLOAD
+from dynflow_mp.model.policies import DEFAULT_QUEUE
+
+_PREFIX = "DYNFLOW_"
+
+
+def _default_meta() -> dict[str, Any]:
+    return {"hostname": socket.gethostname(), "pid": os.getpid()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The settings of one world. Built from keywords alone it reads nothing else; see :meth:`load`.
+
+    Raises :class:`ConfigError`, naming the setting, for a value that cannot work.
+    """
+
+    database_url: str = "sqlite:///dynflow.db"
+    """Where plans are kept: an SQLAlchemy URL."""
+    workers: int = 0
+    """Worker processes of the queue ``default``; 0 makes a client world unless ``queues`` names some."""
+    queues: Mapping[str, int] = field(default_factory=dict)
+    """Further named pools and their numbers of worker processes."""
+    apps: tuple[str, ...] = ()
+    """Modules with actions that workers import; empty: the modules of all registered actions."""
+    connector: Any = "auto"
+    """``direct``, ``zeromq``, ``auto`` (embedded worlds direct, all others zeromq), or a connector object."""
+    listen: str | None = None
+    """Endpoint of an executor for other worlds; None: an ipc socket in a private directory."""
+    eligible: bool | None = None
+    """Whether others' plans may run here; None: yes, except in embedded worlds."""
+    meta: Mapping[str, Any] = field(default_factory=_default_meta)
+    """What the world record says about this world."""
+    auto_execute: bool = False
+    auto_terminate: bool = True
+    """Terminate at interpreter exit."""
+    exit_on_terminate: bool = False
+    """Exit the process once terminated (the supervisor program sets it)."""
+    termination_timeout_s: float = 60.0
+    drain_grace_s: float = 30.0
+    """How long running steps may go on when the world ends."""
+    no_executor_timeout_s: float = 5.0
+    reask_interval_s: float = 10.0
+    """How often a client looks after requests it has no answer to."""
+    lease_renewal_s: float = 5.0
+    lease_ttl_s: float = 60.0
+    max_payload: int = MAX_PAYLOAD
+    max_credit: int = 128
+    """Most steps a worker may hold, sent and not answered."""
+
+    def __post_init__(self) -> None:
+        for name, what, good in _CHECKS:
+            value = getattr(self, name)
+            if not good(value):
+                raise ConfigError(f"{name}={value!r}: {what}")
+        object.__setattr__(self, "apps", tuple(self.apps))
+        object.__setattr__(self, "queues", dict(self.queues))
+
+    @property
+    def pools(self) -> dict[str, int]:
+        """Every queue of this world and its number of workers; empty for a client world."""
+        pools = {DEFAULT_QUEUE: self.workers} if self.workers else {}
+        pools.update(self.queues)
+        return pools
+
+    @classmethod
+    def load(
+        cls,
+        settings: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+    ) -> Config:
+        """The settings from keywords, environment and file together, in that order of strength."""
+        given = dict(settings or {})
+        _refuse_unknown(given, "setting")
+        environment = os.environ if environment is None else environment
+        merged: dict[str, Any] = {}
+        merged.update(_from_file(directory or Path.cwd()))
+        merged.update(_from_environment(environment))
+        merged.update(given)
+        return cls(**merged)
+
+
+_NUMBER = (int, float)
+
+
+def _whole(low: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and value >= low
+
+
+def _seconds(value: Any) -> bool:
+    return isinstance(value, _NUMBER) and not isinstance(value, bool) and value > 0
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_queues(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and name and type(count) is int and count >= 1 for name, count in value.items()
+    )
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value)
+
+
+def _is_connector(value: Any) -> bool:
+    return value in ("auto", "direct", "zeromq") if isinstance(value, str) else value is not None
+
+
+_A_SPAN = "must be a number of seconds above 0"
+_CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    ("database_url", "must be an SQLAlchemy URL", lambda value: isinstance(value, str) and "://" in value),
+    ("workers", "must be a whole number from 0", _whole(0)),
+    ("queues", "must map queue names to numbers of workers from 1", _is_queues),
+    ("apps", "must be a list of module names", _is_names),
+    ("connector", "must be auto, direct, zeromq or a connector", _is_connector),
+    (
+        "listen",
+        "must be an endpoint such as tcp://127.0.0.1:5555",
+        lambda value: value is None or "://" in str(value),
+    ),
+    ("eligible", "must be true, false or not given", lambda value: value is None or _is_bool(value)),
+    ("meta", "must be a mapping", lambda value: isinstance(value, Mapping)),
+    ("auto_execute", "must be true or false", _is_bool),
+    ("auto_terminate", "must be true or false", _is_bool),
+    ("exit_on_terminate", "must be true or false", _is_bool),
+    ("termination_timeout_s", _A_SPAN, _seconds),
+    ("drain_grace_s", _A_SPAN, _seconds),
+    ("no_executor_timeout_s", _A_SPAN, _seconds),
+    ("reask_interval_s", _A_SPAN, _seconds),
+    ("lease_renewal_s", _A_SPAN, _seconds),
+    ("lease_ttl_s", _A_SPAN, _seconds),
+    ("max_payload", "must be a whole number of bytes from 1024", _whole(1024)),
+    ("max_credit", "must be a whole number from 1", _whole(1)),
+)
+
+
+def _names() -> list[str]:
+    return [setting.name for setting in fields(Config)]
+
+
+def _refuse_unknown(settings: Mapping[str, Any], what: str) -> None:
+    for name in settings:
+        if name not in _names():
+            raise ConfigError(f"unknown {what} {name!r}{_hint(name)}")
+
+
+def _hint(name: str) -> str:
+    close = difflib.get_close_matches(name, _names(), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _from_file(directory: Path) -> dict[str, Any]:
+    for name, table in (("dynflow.toml", ()), ("pyproject.toml", ("tool", "dynflow_mp"))):
+        path = directory / name
+        if not path.is_file():
+            continue
+        try:
+            found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+        for key in table:
+            found = found.get(key, {})
+        if found:
+            _refuse_unknown(found, f"setting in {path}:")
+            return dict(found)
+    return {}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for variable, text in environment.items():
+        if not variable.startswith(_PREFIX):
+            continue
+        name = variable[len(_PREFIX) :].lower()
+        if name not in _names():
+            warn(f"{variable} is not a setting of dynflow_mp{_hint(name)}", stacklevel=4)
+            continue
+        found[name] = _parsed(name, variable, text)
+    return found
+
+
+def _parsed(name: str, variable: str, text: str) -> Any:
+    default = Config.__dataclass_fields__[name].type
+    try:
+        if default == "int":
+            return int(text)
+        if default == "float":
+            return float(text)
+        if "bool" in str(default):
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
+                text.lower()
+            ]
+        if name == "apps":
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        if name == "queues":
+            pairs = (part.split("=", 1) for part in text.split(",") if part.strip())
+            return {queue.strip(): int(count) for queue, count in pairs}
+        if name == "meta":
+            raise ConfigError(f"{variable}: meta cannot be given by the environment")
+    except (ValueError, KeyError) as error:
+        raise ConfigError(f"{variable}={text!r} cannot be read as {name}") from error
+    return text

@@ -1,0 +1,229 @@
+"""Every error of the engine: one family, each cause its own class, the facts as attributes."""
+
+from __future__ import annotations
+
+
+class DynflowError(Exception):
+    """Something the engine can name went wrong."""
+
+
+# -- what a user wrote ---------------------------------------------------------------------------
+
+
+class ConfigError(DynflowError):
+    """A setting is unknown, missing or has a value that cannot work."""
+
+
+class DataError(DynflowError):
+    """A value that cannot be stored stands somewhere in an input, an output or an event.
+
+    ``path`` names the place, for example ``input['hosts'][3]['since']``.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+
+class PayloadTooLarge(DataError):
+    """One input or output is larger than ``max_payload``."""
+
+    def __init__(self, path: str, size: int, limit: int) -> None:
+        super().__init__(path, f"{size:,} bytes are more than max_payload ({limit:,} bytes)")
+        self.size, self.limit = size, limit
+
+
+class DamagedData(DynflowError):
+    """Bytes that should be stored data cannot be read as such."""
+
+
+class PlanningError(DynflowError):
+    """A plan was built in a way that cannot work."""
+
+
+class WrongPhase(DynflowError):
+    """An action was asked for something that its phase does not have."""
+
+    def __init__(self, what: str, phase: str, required: tuple[str, ...]) -> None:
+        super().__init__(f"{what} is there in phase {' and '.join(required)}, not in {phase}")
+        self.what, self.phase, self.required = what, phase, required
+
+
+class UnknownAction(DynflowError):
+    """No registered action class has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"no action class {name!r} is known here; is its module among those given with --app?"
+        )
+        self.name = name
+
+
+class MissingOutput(DynflowError):
+    """An input refers to an output key that the producing step did not write."""
+
+    def __init__(self, reference: str, key: str) -> None:
+        super().__init__(f"{reference} has no key {key!r}")
+        self.reference, self.key = reference, key
+
+
+# -- states --------------------------------------------------------------------------------------
+
+
+class IllegalMove(DynflowError):
+    """A state was asked to change in a way its table of moves does not have. Nothing changed."""
+
+    def __init__(self, what: str, current: str, wanted: str, allowed: tuple[str, ...]) -> None:
+        ways = ", ".join(allowed) if allowed else "nowhere: it is final"
+        super().__init__(f"{what} cannot go from {current} to {wanted} (from {current}: {ways})")
+        self.what, self.current, self.wanted, self.allowed = what, current, wanted, allowed
+
+
+# -- requests ------------------------------------------------------------------------------------
+
+
+class RequestError(DynflowError):
+    """A request to an executor did not succeed; ``plan_id`` where it concerned a plan."""
+
+    def __init__(self, message: str, plan_id: str | None = None) -> None:
+        super().__init__(message)
+        self.plan_id = plan_id
+
+
+class NoExecutor(RequestError):
+    """No executor took the request in time; a requested plan runs when one comes."""
+
+
+class AlreadyRunning(RequestError):
+    """The plan is being executed already."""
+
+
+class PlanStopped(RequestError):
+    """The plan has ended for good."""
+
+
+class NotExecutable(RequestError):
+    """The plan's state does not allow executing it."""
+
+
+class PlanNotFound(RequestError, KeyError):
+    """No plan with this id is stored."""
+
+    __str__ = DynflowError.__str__
+
+
+class InvalidPlan(RequestError):
+    """The stored plan cannot be read; the message says why."""
+
+
+class UnprocessableEvent(RequestError):
+    """The step cannot take an event now: it neither runs nor is suspended."""
+
+
+class EventDropped(UnprocessableEvent):
+    """The step ended before it took the event."""
+
+
+class RequestTimeout(RequestError):
+    """No answer came in time."""
+
+
+class WorldTerminated(RequestError):
+    """This world is ending or has ended; it takes nothing new and answers nothing more."""
+
+
+class PeerBusy(RequestError):
+    """The other world's queue is full."""
+
+
+class PlanningFailed(RequestError):
+    """A plan could not be planned and was asked to run."""
+
+
+class ForkedWorld(DynflowError):
+    """A world was used in a forked child; it lives only in the process that made it."""
+
+
+# -- workers -------------------------------------------------------------------------------------
+
+
+class WorkerLost(DynflowError):
+    """The worker process running this step went away before answering."""
+
+
+class WorkerStartFailed(DynflowError):
+    """A worker process could not start; ``reason`` is what it said."""
+
+    def __init__(self, exit_code: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.exit_code, self.reason = exit_code, reason
+
+
+class AbnormalTermination(DynflowError):
+    """The executor died while this step ran."""
+
+
+class StepError(DynflowError):
+    """A step's own failure, as ``Action.error`` with a text raises it."""
+
+
+# -- storage and coordination --------------------------------------------------------------------
+
+
+class PersistenceError(DynflowError):
+    """The database did not do what it was asked."""
+
+
+class SchemaMismatch(PersistenceError):
+    """The database's tables are older or newer than this version of dynflow_mp."""
+
+
+class QueryError(DynflowError):
+    """A filter, an ordering or a page is not one that stored plans can be found by."""
+
+
+class WorldFenced(DynflowError):
+    """Another world declared this one dead; it may not write any more and ends itself."""
+
+
+class DuplicateRecord(DynflowError):
+    """A coordinator record of this class and id is there already."""
+
+    def __init__(self, record: object) -> None:
+        super().__init__(f"a record is there already: {record}")
+        self.record = record
+
+
+class LockTaken(DynflowError):
+    """The lock is held."""
+
+    def __init__(self, lock: object) -> None:
+        super().__init__(f"unable to acquire {lock}: it is held")
+        self.lock = lock
+
+
+class LockLost(DynflowError):
+    """A lock was released or renewed by someone who does not hold it any more."""
+
+
+class InactiveWorld(DynflowError):
+    """A world that is ending may not take locks."""
+
+    def __init__(self, world_id: str) -> None:
+        super().__init__(f"world {world_id} is not active")
+        self.world_id = world_id
+
+
+# -- wires ---------------------------------------------------------------------------------------
+
+
+class ProtocolError(DynflowError):
+    """A frame or an envelope is not one of ours: too large, of an unknown version or kind, or damaged."""
+
+
+class ConnectorError(DynflowError):
+    """The connector could not send or listen."""
+
+
+class UnknownReceiver(ConnectorError):
+    """No world of this id can be reached."""

@@ -1,0 +1,175 @@
+"""What worlds say to each other: plain data in an envelope, a version in front.
+
+Execution ─▶ Accepted … Done | Failed      Event ─▶ Done | Failed
+Ping ─▶ Pong | Failed                      Status ─▶ ExecutionStatus | Failed
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from dynflow_mp import errors
+from dynflow_mp.errors import DamagedData, DynflowError, ProtocolError
+from dynflow_mp.model.codec import decode, encode
+
+VERSION = 1
+MAX_ENVELOPE = 8 * 1024 * 1024
+
+ANY_EXECUTOR = "any-executor"
+"""Receiver that the connector resolves to one executor."""
+
+# -- requests ------------------------------------------------------------------------------------
+
+
+class Execution(NamedTuple):
+    """Run (or resume) this plan; answered by Accepted and, when the attempt ended, Done."""
+
+    plan_id: str
+    queue: str = "default"
+    """The queue most of the plan's steps use: the connector weighs executors by its free slots."""
+
+
+class Event(NamedTuple):
+    """Wake a step with ``data`` (the codec's bytes); Done once the run that took it is stored."""
+
+    plan_id: str
+    step_id: int
+    data: bytes
+    optional: bool = False
+    delay_s: float | None = None
+
+
+class Ping(NamedTuple):
+    """Does the core of this executor turn?"""
+
+
+class Status(NamedTuple):
+    """How busy is this executor, and with ``plan_id`` given, how much of it is that plan's?"""
+
+    plan_id: str | None = None
+
+
+# -- responses -----------------------------------------------------------------------------------
+
+
+class Accepted(NamedTuple):
+    """The executor has the plan."""
+
+
+class Done(NamedTuple):
+    """The attempt ended; what became of the plan is in the database."""
+
+
+class Failed(NamedTuple):
+    """The request failed: the name of one of our error classes and its text."""
+
+    error_class: str
+    message: str
+    plan_id: str | None = None
+
+    @classmethod
+    def of(cls, error: DynflowError) -> Failed:
+        return cls(type(error).__name__, str(error), getattr(error, "plan_id", None))
+
+    def to_error(self) -> DynflowError:
+        """The error again, of its own class where that is one of the request errors."""
+        kind = getattr(errors, self.error_class, None)
+        if isinstance(kind, type) and issubclass(kind, errors.RequestError):
+            return kind(self.message, self.plan_id)
+        return errors.RequestError(f"{self.error_class}: {self.message}", self.plan_id)
+
+
+class Pong(NamedTuple):
+    """The core turns."""
+
+
+class ExecutionStatus(NamedTuple):
+    """Per queue: ``pool_size``, ``free_workers``, ``queue_size``."""
+
+    queues: dict[str, dict[str, int]]
+
+
+Request = Execution | Event | Ping | Status
+Response = Accepted | Done | Failed | Pong | ExecutionStatus
+Message = Request | Response
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (Execution, Event, Ping, Status, Accepted, Done, Failed, Pong, ExecutionStatus)
+}
+REQUESTS = (Execution, Event, Ping, Status)
+
+
+class Envelope(NamedTuple):
+    """One message on its way. ``sender_id`` is the world to answer, ``receiver_id`` a world or ANY_EXECUTOR."""
+
+    sender_id: str
+    receiver_id: str
+    request_id: str
+    message: Message
+
+    def answer(self, sender_id: str, response: Response) -> Envelope:
+        """The envelope that carries ``response`` back."""
+        return Envelope(sender_id, self.sender_id, self.request_id, response)
+
+    @property
+    def is_request(self) -> bool:
+        return isinstance(self.message, REQUESTS)
+
+    def to_bytes(self) -> bytes:
+        message = self.message
+        return encode(
+            [
+                VERSION,
+                self.sender_id,
+                self.receiver_id,
+                self.request_id,
+                type(message).__name__,
+                list(message),
+            ],
+            "envelope",
+            MAX_ENVELOPE,
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Envelope:
+        """Read an envelope. Raises :class:`ProtocolError` for anything that is not one."""
+        if len(data) > MAX_ENVELOPE:
+            raise ProtocolError(f"an envelope of {len(data):,} bytes is too large")
+        try:
+            fields = decode(data)
+        except DamagedData as error:
+            raise ProtocolError(f"not an envelope: {error}") from error
+        if not isinstance(fields, list) or not fields or fields[0] != VERSION:
+            raise ProtocolError("not an envelope, or of another version")
+        if len(fields) != 6 or not all(isinstance(text, str) for text in fields[1:5]):
+            raise ProtocolError("an envelope with the wrong fields")
+        _, sender_id, receiver_id, request_id, kind_name, values = fields
+        kind = _KINDS.get(kind_name)
+        if kind is None or not isinstance(values, list):
+            raise ProtocolError(f"an envelope of the unknown kind {kind_name!r}")
+        try:
+            return cls(sender_id, receiver_id, request_id, _checked(kind, values))
+        except TypeError as error:
+            raise ProtocolError(f"a damaged {kind_name}: {error}") from error
+
+
+_FIELD_TYPES: dict[str, tuple[type, ...]] = {
+    "plan_id": (str, type(None)),
+    "queue": (str,),
+    "step_id": (int,),
+    "data": (bytes,),
+    "optional": (bool,),
+    "delay_s": (int, float, type(None)),
+    "error_class": (str,),
+    "message": (str,),
+    "queues": (dict,),
+}
+
+
+def _checked(kind: type[Any], values: list[Any]) -> Message:
+    for name, value in zip(kind._fields, values, strict=False):
+        if not isinstance(value, _FIELD_TYPES[name]):
+            raise TypeError(f"{name} is a {type(value).__name__}")
+    message: Message = kind(*values)
+    return message

@@ -1,0 +1,215 @@
+"""A plan as it is made, stored, and taken up by an executor.
+
+planner ──PlannedPlan──▶ store ──PlanSkeleton──▶ director     (flows and states, no payloads)
+                               ──Payload───────▶ core         (bytes, by page, as steps come near)
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from dynflow_mp.model.flows import Flow, step_ids
+from dynflow_mp.model.policies import ActionPolicy
+from dynflow_mp.model.states import Phase, PlanState, Result, StepState
+
+
+class HistoryEntry(NamedTuple):
+    """One line of a plan's execution history; ``time`` in microseconds UTC."""
+
+    time: int
+    name: str
+    world_id: str | None = None
+
+
+class PlannedAction(NamedTuple):
+    """One action of a new plan."""
+
+    id: int
+    action_class: str
+    plan_step_id: int
+    run_step_id: int | None
+    finalize_step_id: int | None
+    caller_plan_id: str | None
+    caller_action_id: int | None
+    input: bytes
+    references: bytes | None
+    """The codec's bytes of a list of :class:`StoredReference`, or None."""
+
+
+class PlannedStep(NamedTuple):
+    """One step of a new plan; times are microseconds UTC, durations seconds."""
+
+    id: int
+    phase: Phase
+    state: StepState
+    action_id: int
+    action_class: str
+    queue: str | None
+    progress_weight: float
+    children: tuple[int, ...] = ()
+    error: bytes | None = None
+    started_at: int | None = None
+    ended_at: int | None = None
+    execution_time: float = 0.0
+    real_time: float = 0.0
+
+
+class PlannedPlan(NamedTuple):
+    """A whole new plan, ready to be stored in one transaction."""
+
+    id: str
+    label: str
+    state: PlanState
+    result: Result
+    root_plan_step_id: int
+    run_flow: Flow
+    finalize_flow: Flow
+    actions: list[PlannedAction]
+    steps: list[PlannedStep]
+    policies: dict[str, ActionPolicy]
+    dependencies: list[tuple[int, tuple[int, ...]]]
+    """``(consumer action id, producer action ids)`` for every action whose input holds references."""
+    history: tuple[HistoryEntry, ...]
+    started_at: int | None
+    ended_at: int | None
+    execution_time: float
+    real_time: float
+    caller_plan_id: str | None = None
+    caller_action_id: int | None = None
+
+
+class StepKind(NamedTuple):
+    """What many steps of a plan have in common."""
+
+    action_class: str
+    queue: str
+
+
+_CODES = {state: code for code, state in enumerate(StepState)}
+_STATES = list(StepState)
+
+
+class StepTable:
+    """The run and finalize steps of one plan, by step id, in a few bytes each.
+
+    Owned by whoever holds it: built by the reader, handed to the director, never shared.
+    """
+
+    __slots__ = ("_actions", "_attempts", "_kind_numbers", "_kinds", "_known", "_states")
+
+    def __init__(self, highest_step_id: int) -> None:
+        size = highest_step_id + 1
+        self._states = bytearray(size)
+        self._attempts = array("I", bytes(4 * size))
+        self._actions = array("I", bytes(4 * size))
+        self._kind_numbers = array("I", bytes(4 * size))
+        self._kinds: list[StepKind] = []
+        self._known: dict[StepKind, int] = {}
+
+    def add(self, step_id: int, state: StepState, attempts: int, action_id: int, kind: StepKind) -> None:
+        """Enter one step."""
+        number = self._known.get(kind)
+        if number is None:
+            number = self._known[kind] = len(self._kinds)
+            self._kinds.append(kind)
+        self._states[step_id] = _CODES[state]
+        self._attempts[step_id] = attempts
+        self._actions[step_id] = action_id
+        self._kind_numbers[step_id] = number
+
+    def state(self, step_id: int) -> StepState:
+        return _STATES[self._states[step_id]]
+
+    def set_state(self, step_id: int, state: StepState) -> None:
+        self._states[step_id] = _CODES[state]
+
+    def attempts(self, step_id: int) -> int:
+        """How many times the step was begun."""
+        return self._attempts[step_id]
+
+    def set_attempts(self, step_id: int, attempts: int) -> None:
+        self._attempts[step_id] = attempts
+
+    def action_id(self, step_id: int) -> int:
+        return self._actions[step_id]
+
+    def kind(self, step_id: int) -> StepKind:
+        return self._kinds[self._kind_numbers[step_id]]
+
+    def states_of(self, ids: Iterable[int]) -> set[StepState]:
+        """The distinct states of these steps."""
+        states = self._states
+        return {_STATES[code] for code in {states[step_id] for step_id in ids}}
+
+    def in_state(self, ids: Iterable[int], state: StepState) -> list[int]:
+        """Those of these steps that are in ``state``."""
+        code, states = _CODES[state], self._states
+        return [step_id for step_id in ids if states[step_id] == code]
+
+
+class StepTimes(NamedTuple):
+    """What a step that was begun before has spent."""
+
+    started_at: int | None
+    execution_time: float
+
+
+class StoredEvent(NamedTuple):
+    """An event that was accepted and not yet taken by its step.
+
+    ``id`` is the request id of whoever sent it; ``due_at`` microseconds UTC or None for at once.
+    """
+
+    id: str
+    step_id: int
+    data: bytes
+    client_id: str | None
+    due_at: int | None = None
+
+
+class PlanSkeleton(NamedTuple):
+    """All an executor needs to decide about a plan; no payloads.
+
+    ``step_times`` holds only steps that were begun before, ``planning_time`` the summed execution
+    time of the plan steps.
+    """
+
+    id: str
+    label: str
+    state: PlanState
+    lock_epoch: int
+    owner_id: str | None
+    requested_at: int | None
+    started_at: int | None
+    run_flow: Flow
+    finalize_flow: Flow
+    steps: StepTable
+    step_times: dict[int, StepTimes]
+    planning_time: float
+    policies: dict[str, ActionPolicy]
+    dependencies: dict[int, tuple[int, ...]]
+    history: tuple[HistoryEntry, ...]
+    events: tuple[StoredEvent, ...] = ()
+
+    @property
+    def finalize_step_ids(self) -> list[int]:
+        return list(step_ids(self.finalize_flow))
+
+
+class Payload(NamedTuple):
+    """One action's stored bytes."""
+
+    action_id: int
+    input: bytes
+    references: bytes | None
+    output: bytes | None
+
+
+def history_to_data(history: Iterable[HistoryEntry]) -> list[list[Any]]:
+    return [list(entry) for entry in history]
+
+
+def history_from_data(data: list[list[Any]]) -> tuple[HistoryEntry, ...]:
+    return tuple(HistoryEntry(*entry) for entry in data)

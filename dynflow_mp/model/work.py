@@ -1,0 +1,102 @@
+"""What goes to a worker and what comes back: bytes in, bytes out, nothing else shared.
+
+A step's output or error travels as the codec's bytes; the supervisor stores them unread.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from dynflow_mp.model.codec import decode, encode
+from dynflow_mp.model.states import StepState
+
+
+class StepJob(NamedTuple):
+    """One call of one action's ``run``.
+
+    ``references`` are the codec's bytes of its :class:`StoredReference` list (None: the input is
+    complete), ``producers`` the outputs they need by action id, ``output`` what earlier calls left
+    (None: nothing yet), ``event`` the codec's bytes of the event that woke the step (None: no event).
+    """
+
+    plan_id: str
+    step_id: int
+    action_id: int
+    attempt: int
+    action_class: str
+    input: bytes
+    references: bytes | None = None
+    producers: dict[int, bytes] | None = None
+    output: bytes | None = None
+    event: bytes | None = None
+
+
+class FinalizePart(NamedTuple):
+    """One finalize step inside a :class:`FinalizeJob`."""
+
+    step_id: int
+    action_id: int
+    attempt: int
+    action_class: str
+    input: bytes
+    references: bytes | None
+    output: bytes | None
+
+
+class FinalizeJob(NamedTuple):
+    """The whole finalize phase of a plan: the parts run one after the other, the first failure ends it."""
+
+    plan_id: str
+    parts: tuple[FinalizePart, ...]
+    producers: dict[int, bytes]
+
+
+Job = StepJob | FinalizeJob
+
+
+class PlannedEvent(NamedTuple):
+    """An event an action asked to be delivered, by default to its own step, after ``delay_s``."""
+
+    plan_id: str
+    step_id: int
+    data: bytes
+    delay_s: float | None
+    optional: bool
+
+
+class StepOutcome(NamedTuple):
+    """What came of one call.
+
+    ``state`` is ``success``, ``error`` or ``suspended`` (finalize parts: the first two). ``output``
+    is None when it did not change, ``input`` None unless references were resolved into it; ``error``
+    the bytes of :class:`ErrorRecord`. ``ended_at`` microseconds UTC, ``execution_time`` seconds.
+    """
+
+    step_id: int
+    state: StepState
+    ended_at: int
+    execution_time: float
+    progress_done: float
+    progress_weight: float
+    output: bytes | None = None
+    input: bytes | None = None
+    error: bytes | None = None
+    events: tuple[PlannedEvent, ...] = ()
+
+
+class ErrorRecord(NamedTuple):
+    """A step's error as it is stored: names and text only, never an object."""
+
+    exception_class: str
+    message: str
+    backtrace: tuple[str, ...] = ()
+    cause: str | None = None
+    """A named cause when the engine, not the user's code, ended the step (``signal(9)`` …)."""
+
+    def to_bytes(self) -> bytes:
+        return encode([self.exception_class, self.message, list(self.backtrace), self.cause], "error")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> ErrorRecord:
+        fields: list[Any] = decode(data)
+        return cls(fields[0], fields[1], tuple(fields[2]), fields[3])

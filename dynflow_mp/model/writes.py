@@ -1,0 +1,120 @@
+"""What a turn wants written: named by the director, carried out by the store in one transaction.
+
+Every write names its plan, so that a turn can be replayed plan by plan and a lost plan's writes
+left out (decisions.md 4). Times are microseconds UTC, durations seconds.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dynflow_mp.model.plans import HistoryEntry
+from dynflow_mp.model.states import PlanState, Result, StepState
+
+
+class ClaimPlan(NamedTuple):
+    """Take a plan nobody owns: its row, still at ``epoch_read``, becomes this world's and ``running``.
+
+    Refused (the plan is lost) when the row has an owner, another epoch, or is gone.
+    """
+
+    plan_id: str
+    world_id: str
+    epoch_read: int
+    history: tuple[HistoryEntry, ...]
+    started_at: int
+    client_id: str | None
+    request_id: str | None
+
+
+class SavePlan(NamedTuple):
+    """A running plan's new state. ``release`` also gives it up (no owner) and clears the request."""
+
+    plan_id: str
+    epoch: int
+    state: PlanState
+    result: Result
+    history: tuple[HistoryEntry, ...]
+    ended_at: int | None
+    execution_time: float
+    real_time: float
+    release: bool = True
+    keep_requested: bool = False
+
+
+class MarkRunning(NamedTuple):
+    """A step is about to be sent: guarded by its state and number of attempts so far."""
+
+    plan_id: str
+    epoch: int
+    step_id: int
+    from_state: StepState
+    attempt: int
+    """The number of this attempt; the row must still hold ``attempt - 1``."""
+    started_at: int
+
+
+class UnmarkRunning(NamedTuple):
+    """A step that was sent was never begun: back to what it was, the attempt uncounted."""
+
+    plan_id: str
+    epoch: int
+    step_id: int
+    to_state: StepState
+    attempt: int
+
+
+class ResetStep(NamedTuple):
+    """A finalize step that ran before goes back to ``pending``, since finalize restarts whole."""
+
+    plan_id: str
+    epoch: int
+    step_id: int
+
+
+class SaveOutcome(NamedTuple):
+    """What came of one attempt: the step's row, guarded by (``from_state``, attempt), and its action's.
+
+    ``output``/``input``/``error`` None: unchanged, unchanged, none.
+    """
+
+    plan_id: str
+    epoch: int
+    step_id: int
+    action_id: int
+    from_state: StepState
+    attempt: int
+    state: StepState
+    ended_at: int
+    execution_time: float
+    real_time: float
+    progress_done: float
+    progress_weight: float
+    output: bytes | None
+    input: bytes | None
+    error: bytes | None
+
+
+class RecordEvent(NamedTuple):
+    """An event was accepted for a step; ``id`` is its request's id (recording twice changes nothing)."""
+
+    plan_id: str
+    epoch: int
+    step_id: int
+    id: str
+    data: bytes
+    client_id: str | None
+    due_at: int | None
+
+
+class ForgetEvents(NamedTuple):
+    """Events that were taken or dropped."""
+
+    plan_id: str
+    epoch: int
+    ids: tuple[str, ...]
+
+
+Write = (
+    ClaimPlan | SavePlan | MarkRunning | UnmarkRunning | ResetStep | SaveOutcome | RecordEvent | ForgetEvents
+)
