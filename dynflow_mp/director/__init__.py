@@ -1,0 +1,1 @@
+"""What to do next: stimuli in, instructions out. No I/O, no clock, no threads, no log."""

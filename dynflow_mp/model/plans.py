@@ -119,6 +119,10 @@ class StepTable:
         self._actions[step_id] = action_id
         self._kind_numbers[step_id] = number
 
+    def __contains__(self, step_id: int) -> bool:
+        """Whether this is a run or finalize step of the plan."""
+        return 0 < step_id < len(self._actions) and self._actions[step_id] != 0
+
     def state(self, step_id: int) -> StepState:
         return _STATES[self._states[step_id]]
 

@@ -1,0 +1,229 @@
+"""Decides for all plans of one executor world: one way in, nothing done here.
+
+PlanRequested ─▶ LoadPlan … PlanArrived ─▶ ClaimPlan, Answer(Accepted), ReadySteps
+StepsSent ─▶ MarkRunning      StepFinished ─▶ SaveOutcome, ReadySteps | ReadyFinalize | SavePlan, Answer(Done)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dynflow_mp.director.protocol import (
+    Answer,
+    DrainBegun,
+    DrainEnded,
+    DropPlan,
+    EventArrived,
+    EventDue,
+    FinalizeFinished,
+    Instruction,
+    LoadPlan,
+    PlanArrived,
+    PlanLost,
+    PlanRequested,
+    PlanUnavailable,
+    StepFinished,
+    StepLost,
+    StepsReturned,
+    StepsSent,
+    Stimulus,
+)
+from dynflow_mp.director.running_plan import Asker, RunningPlan
+from dynflow_mp.errors import (
+    AlreadyRunning,
+    NotExecutable,
+    PlanStopped,
+    RequestError,
+    UnprocessableEvent,
+    WorldTerminated,
+)
+from dynflow_mp.model.messages import Accepted, Failed
+from dynflow_mp.model.plans import PlanSkeleton
+from dynflow_mp.model.states import PlanState
+
+_EXECUTABLE = (PlanState.PLANNED, PlanState.PAUSED)
+
+
+class Director:
+    """The plans this executor has taken. Owned by the core's thread."""
+
+    def __init__(self, world_id: str) -> None:
+        self._world_id = world_id
+        self._plans: dict[str, RunningPlan] = {}
+        self._arriving: dict[str, Asker] = {}
+        self._draining = False
+        self._handlers: dict[type, Callable[[Any, int], list[Instruction]]] = {
+            StepFinished: self._step_finished,
+            StepsSent: self._steps_sent,
+            PlanRequested: self._plan_requested,
+            PlanArrived: self._plan_arrived,
+            PlanUnavailable: self._plan_unavailable,
+            FinalizeFinished: self._finalize_finished,
+            StepsReturned: self._steps_returned,
+            StepLost: self._step_lost,
+            EventArrived: self._event_arrived,
+            EventDue: self._event_due,
+            PlanLost: self._plan_lost,
+            DrainBegun: self._drain_begun,
+            DrainEnded: self._drain_ended,
+        }
+
+    def handle(self, stimulus: Stimulus, now: int) -> list[Instruction]:
+        """What to write and to do about ``stimulus``; ``now`` in microseconds UTC."""
+        return self._handlers[type(stimulus)](stimulus, now)
+
+    @property
+    def plan_ids(self) -> list[str]:
+        """The plans that are running here."""
+        return list(self._plans)
+
+    def runs(self, plan_id: str) -> bool:
+        return plan_id in self._plans
+
+    # -- plans come --------------------------------------------------------------------------------
+
+    def _plan_requested(self, request: PlanRequested, now: int) -> list[Instruction]:
+        asker = Asker(request.client_id, request.request_id)
+        known = self._arriving.get(request.plan_id) or self._asker_of(request.plan_id)
+        if known is not None:
+            return self._asked_again(request.plan_id, asker, known)
+        if self._draining:
+            error = WorldTerminated(
+                f"world {self._world_id} is draining and takes no new plans", request.plan_id
+            )
+            return [_refusal(asker, error)]
+        self._arriving[request.plan_id] = asker
+        return [LoadPlan(request.plan_id)]
+
+    def _asker_of(self, plan_id: str) -> Asker | None:
+        plan = self._plans.get(plan_id)
+        return None if plan is None else plan.asker
+
+    def _asked_again(self, plan_id: str, asker: Asker, known: Asker) -> list[Instruction]:
+        if asker == known:
+            # Accepted is said when the plan is claimed; for a running one, say it again.
+            return [_acceptance(asker, plan_id)] if plan_id in self._plans else []
+        return [_refusal(asker, _already_running(plan_id))]
+
+    def _plan_arrived(self, news: PlanArrived, now: int) -> list[Instruction]:
+        skeleton = news.skeleton
+        asker = self._arriving.pop(skeleton.id, None)
+        if asker is None:
+            return []
+        if skeleton.owner_id is not None and news.holder_request_id == asker.request_id:
+            return [_acceptance(asker, skeleton.id)]
+        error = self._objection(skeleton)
+        if error is not None:
+            return [_refusal(asker, error)]
+        plan = self._plans[skeleton.id] = RunningPlan(skeleton, asker, self._world_id)
+        instructions = plan.claim(now)
+        self._forget_if_ended(plan)
+        return [instructions[0], _acceptance(asker, plan.id), *instructions[1:]]
+
+    def _objection(self, skeleton: PlanSkeleton) -> RequestError | None:
+        plan_id, state = skeleton.id, skeleton.state
+        if self._draining:
+            return WorldTerminated(f"world {self._world_id} takes no new plans", plan_id)
+        if skeleton.owner_id is not None:
+            return _already_running(plan_id)
+        if state is PlanState.STOPPED:
+            return PlanStopped(f"plan {plan_id} is stopped; it cannot be executed again", plan_id)
+        if state not in _EXECUTABLE:
+            return NotExecutable(
+                f"plan {plan_id} is {state}; only planned and paused plans can be executed", plan_id
+            )
+        return None
+
+    def _plan_unavailable(self, news: PlanUnavailable, now: int) -> list[Instruction]:
+        asker = self._arriving.pop(news.plan_id, None)
+        return [] if asker is None else [Answer(*asker, news.response, news.plan_id)]
+
+    def _plan_lost(self, news: PlanLost, now: int) -> list[Instruction]:
+        """Drop the plan and look again: whoever has it now may run it for the same request."""
+        plan = self._plans.pop(news.plan_id, None)
+        if plan is None:
+            return []
+        self._arriving[news.plan_id] = plan.asker
+        return [DropPlan(news.plan_id), LoadPlan(news.plan_id)]
+
+    # -- steps go and come -------------------------------------------------------------------------
+
+    def _steps_sent(self, news: StepsSent, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        return [] if plan is None else plan.sent(news.step_ids, now)
+
+    def _step_finished(self, news: StepFinished, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        if plan is None:
+            return []
+        instructions = plan.finished(news.attempt, news.outcome, now)
+        if plan.ended:
+            del self._plans[news.plan_id]
+        return instructions
+
+    def _finalize_finished(self, news: FinalizeFinished, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        return [] if plan is None else self._and_forget(plan, plan.finalized(news, now))
+
+    def _steps_returned(self, news: StepsReturned, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        return [] if plan is None else plan.returned(news.step_ids, now)
+
+    def _step_lost(self, news: StepLost, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        return [] if plan is None else self._and_forget(plan, plan.lost(news, now))
+
+    # -- events ------------------------------------------------------------------------------------
+
+    def _event_arrived(self, event: EventArrived, now: int) -> list[Instruction]:
+        plan = self._plans.get(event.plan_id)
+        if plan is None:
+            error = UnprocessableEvent(
+                f"plan {event.plan_id} does not run here; only running plans take events",
+                event.plan_id,
+            )
+            return [Answer(event.client_id or "", event.request_id, Failed.of(error), event.plan_id)]
+        return plan.take_event(event, now)
+
+    def _event_due(self, news: EventDue, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        return [] if plan is None else plan.event_due(news.event_id)
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def _drain_begun(self, news: DrainBegun, now: int) -> list[Instruction]:
+        self._draining = True
+        return []
+
+    def _drain_ended(self, news: DrainEnded, now: int) -> list[Instruction]:
+        instructions: list[Instruction] = []
+        for plan_id, asker in self._arriving.items():
+            error = WorldTerminated(f"world {self._world_id} ended", plan_id)
+            instructions.append(_refusal(asker, error))
+        for plan in self._plans.values():
+            instructions += plan.handed_over(now)
+        self._arriving.clear()
+        self._plans.clear()
+        return instructions
+
+    def _and_forget(self, plan: RunningPlan, instructions: list[Instruction]) -> list[Instruction]:
+        self._forget_if_ended(plan)
+        return instructions
+
+    def _forget_if_ended(self, plan: RunningPlan) -> None:
+        if plan.ended:
+            del self._plans[plan.id]
+
+
+def _already_running(plan_id: str) -> AlreadyRunning:
+    return AlreadyRunning(f"plan {plan_id} is already running", plan_id)
+
+
+def _acceptance(asker: Asker, plan_id: str) -> Answer:
+    return Answer(asker.client_id, asker.request_id, Accepted(), plan_id)
+
+
+def _refusal(asker: Asker, error: RequestError) -> Answer:
+    # Without the plan's id: an answer that names a plan is withheld when that plan is lost.
+    return Answer(asker.client_id, asker.request_id, Failed.of(error))

@@ -1,0 +1,204 @@
+"""Every stimulus the director hears and every instruction it gives.
+
+    stimulus ──▶ Director.handle(stimulus, now) ──▶ instructions
+
+Writes (:mod:`dynflow_mp.model.writes`) are instructions too: the core commits a turn's writes in
+one transaction and carries out the rest only afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dynflow_mp.model.messages import Response
+from dynflow_mp.model.plans import PlanSkeleton
+from dynflow_mp.model.work import PlannedEvent, StepOutcome
+from dynflow_mp.model.writes import Write
+
+FINALIZE = 0
+"""Stands for the finalize phase where a step id is expected: it is one job, not one step."""
+
+# -- stimuli -------------------------------------------------------------------------------------
+
+
+class PlanRequested(NamedTuple):
+    """A world asks for a plan to be executed."""
+
+    plan_id: str
+    client_id: str
+    request_id: str
+
+
+class PlanArrived(NamedTuple):
+    """The plan was loaded. ``holder_request_id``: the request under which another world runs it."""
+
+    skeleton: PlanSkeleton
+    holder_request_id: str | None = None
+
+
+class PlanUnavailable(NamedTuple):
+    """The plan could not be loaded; ``response`` says why."""
+
+    plan_id: str
+    response: Response
+
+
+class StepsSent(NamedTuple):
+    """The pool chose workers for these steps (or for FINALIZE); they go out after this turn's commit."""
+
+    plan_id: str
+    step_ids: list[int]
+
+
+class StepFinished(NamedTuple):
+    """A worker answered for one step."""
+
+    plan_id: str
+    attempt: int
+    outcome: StepOutcome
+
+
+class FinalizeFinished(NamedTuple):
+    """A worker answered for the finalize phase: outcomes of the parts it executed, in order."""
+
+    plan_id: str
+    outcomes: tuple[StepOutcome, ...]
+
+
+class StepsReturned(NamedTuple):
+    """Steps that were sent will not be begun: their worker died before, or gave them back."""
+
+    plan_id: str
+    step_ids: list[int]
+
+
+class StepLost(NamedTuple):
+    """The worker that had begun this step (or FINALIZE, at ``part``) died before it answered."""
+
+    plan_id: str
+    step_id: int
+    part: int
+    cause: str
+    message: str
+
+
+class EventArrived(NamedTuple):
+    """A world sends an event to a step; ``data`` are the codec's bytes."""
+
+    plan_id: str
+    step_id: int
+    client_id: str | None
+    request_id: str
+    data: bytes
+    optional: bool = False
+    due_at: int | None = None
+
+
+class EventDue(NamedTuple):
+    """The time of a stored event has come."""
+
+    plan_id: str
+    event_id: str
+
+
+class PlanLost(NamedTuple):
+    """A guard refused this plan's writes: another world has it, or it is gone."""
+
+    plan_id: str
+
+
+class DrainBegun(NamedTuple):
+    """No new plans and no new steps from now on."""
+
+
+class DrainEnded(NamedTuple):
+    """Nothing runs any more: give up every plan that is left."""
+
+
+Stimulus = (
+    PlanRequested
+    | PlanArrived
+    | PlanUnavailable
+    | StepsSent
+    | StepFinished
+    | FinalizeFinished
+    | StepsReturned
+    | StepLost
+    | EventArrived
+    | EventDue
+    | PlanLost
+    | DrainBegun
+    | DrainEnded
+)
+
+# -- instructions --------------------------------------------------------------------------------
+
+
+class LoadPlan(NamedTuple):
+    """Fetch the plan's skeleton; the answer is PlanArrived or PlanUnavailable."""
+
+    plan_id: str
+
+
+class ReadySteps(NamedTuple):
+    """These steps may run: bring what they need and queue them."""
+
+    plan_id: str
+    step_ids: list[int]
+
+
+class ReadyEvent(NamedTuple):
+    """This suspended step may run with this event."""
+
+    plan_id: str
+    step_id: int
+    data: bytes
+
+
+class ReadyFinalize(NamedTuple):
+    """The finalize phase may run: these steps, in order."""
+
+    plan_id: str
+    step_ids: list[int]
+
+
+class DropPlan(NamedTuple):
+    """This executor is done with the plan: forget what waits for it."""
+
+    plan_id: str
+
+
+class Answer(NamedTuple):
+    """Tell the world that asked, once this turn is committed (and only if the plan was not lost)."""
+
+    client_id: str
+    request_id: str
+    response: Response
+    plan_id: str | None = None
+
+
+class HandOver(NamedTuple):
+    """Ask any other executor to go on with the plan, on behalf of the client that asked us."""
+
+    plan_id: str
+    client_id: str
+    request_id: str
+
+
+class SendEvent(NamedTuple):
+    """An action asked for an event to a step of another plan."""
+
+    event: PlannedEvent
+
+
+class WakeAt(NamedTuple):
+    """Say EventDue at ``due_at`` (microseconds UTC)."""
+
+    due_at: int
+    plan_id: str
+    event_id: str
+
+
+Instruction = (
+    Write | LoadPlan | ReadySteps | ReadyEvent | ReadyFinalize | DropPlan | Answer | HandOver | SendEvent | WakeAt
+)

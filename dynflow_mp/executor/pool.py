@@ -1,0 +1,265 @@
+"""Which job goes to which worker: credit, batches, fairness. Bookkeeping only; sends nothing.
+
+A worker's credit is time, not a count: it may hold jobs for about ``HORIZON_S`` seconds by what
+steps of their class have cost so far, and always one. So microsecond steps travel in batches, a
+step of more than a few milliseconds travels alone, and no step waits behind a slow one it could not
+have known about for longer than it takes to notice (:meth:`Pool.overdue`, answered by a recall).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from dynflow_mp.executor.job_queue import JobQueue
+from dynflow_mp.model.policies import DEFAULT_QUEUE
+from dynflow_mp.model.work import FinalizeJob, Job, StepJob
+
+HORIZON_S = 0.010
+UNMEASURED_S = HORIZON_S
+"""A class nobody has run yet is taken for slow: its first step travels alone."""
+BATCH_BYTES = 4 * 1024 * 1024
+OVERDUE_S = 0.030
+_LEARNING = 0.3
+
+
+class QueuedJob(NamedTuple):
+    """A job and what the pool needs to know of it."""
+
+    job: Job
+    action_class: str
+    size: int
+
+    @property
+    def plan_id(self) -> str:
+        return self.job.plan_id
+
+
+class Assignment(NamedTuple):
+    """Jobs for one worker, numbered in the order it will begin them."""
+
+    worker_id: str
+    numbered: list[tuple[int, QueuedJob]]
+
+
+class Leftover(NamedTuple):
+    """What a worker that died held: the job it had begun (or finished unreported), and the others."""
+
+    begun: list[QueuedJob]
+    not_begun: list[QueuedJob]
+
+
+class _Worker:
+    """What one worker holds."""
+
+    __slots__ = ("busy_since", "expected_s", "held", "id", "last_number", "queue", "retiring", "size")
+
+    def __init__(self, worker_id: str, queue: str) -> None:
+        self.id = worker_id
+        self.queue = queue
+        self.held: dict[int, QueuedJob] = {}
+        self.expected_s = 0.0
+        self.size = 0
+        self.last_number = 0
+        self.busy_since = 0.0
+        self.retiring = False
+
+
+class Pool:
+    """Waiting jobs by queue, and what each worker holds. Owned by the core's thread."""
+
+    def __init__(self, pools: Mapping[str, int], max_credit: int) -> None:
+        self._sizes = dict(pools)
+        self._queues: dict[str, JobQueue[QueuedJob]] = {name: JobQueue() for name in pools}
+        self._fallback = DEFAULT_QUEUE if DEFAULT_QUEUE in pools else next(iter(pools), DEFAULT_QUEUE)
+        self._workers: dict[str, _Worker] = {}
+        self._costs: dict[str, float] = {}
+        self._max_credit = max_credit
+
+    # -- workers -----------------------------------------------------------------------------------
+
+    def add_worker(self, worker_id: str, queue: str) -> None:
+        """A worker is ready for jobs of its queue."""
+        self._workers[worker_id] = _Worker(worker_id, queue)
+
+    def remove_worker(self, worker_id: str, begun: int) -> Leftover:
+        """A worker is gone; ``begun`` is the number of the last job it began."""
+        worker = self._workers.pop(worker_id, None)
+        held = {} if worker is None else worker.held
+        return Leftover(
+            [item for number, item in held.items() if number <= begun],
+            [item for number, item in held.items() if number > begun],
+        )
+
+    def holds(self, worker_id: str) -> int:
+        """How many jobs this worker has, sent and not answered."""
+        worker = self._workers.get(worker_id)
+        return 0 if worker is None else len(worker.held)
+
+    @property
+    def in_flight(self) -> int:
+        """How many jobs are with workers."""
+        return sum(len(worker.held) for worker in self._workers.values())
+
+    # -- jobs --------------------------------------------------------------------------------------
+
+    def add(self, queue: str, item: QueuedJob) -> bool:
+        """Queue a job; False when the queue is unknown here and the default one takes it."""
+        known = self._queues.get(queue)
+        target = known if known is not None else self._queues[self._fallback]
+        target.add(item.plan_id, item)
+        return known is not None
+
+    def put_back(self, queue: str, items: Iterable[QueuedJob]) -> None:
+        """Queue jobs again, before their plans' others."""
+        target = self._queues.get(queue) or self._queues[self._fallback]
+        by_plan: dict[str, list[QueuedJob]] = {}
+        for item in items:
+            by_plan.setdefault(item.plan_id, []).append(item)
+        for plan_id, jobs in by_plan.items():
+            target.put_back(plan_id, jobs)
+
+    def withdraw(self, plan_id: str) -> None:
+        """Forget a plan's waiting jobs."""
+        for queue in self._queues.values():
+            queue.withdraw(plan_id)
+
+    def assign(self, now: float) -> list[Assignment]:
+        """Give waiting jobs to workers with credit; ``now`` in seconds of a steady clock."""
+        assignments: list[Assignment] = []
+        for name, queue in self._queues.items():
+            if queue:
+                assignments += self._assign_queue(queue, self._free_workers(name), now)
+        return assignments
+
+    def _free_workers(self, queue: str) -> list[_Worker]:
+        """The queue's workers, those with the least to do first."""
+        workers = [
+            worker for worker in self._workers.values() if worker.queue == queue and not worker.retiring
+        ]
+        workers.sort(key=lambda worker: worker.expected_s)
+        return workers
+
+    def _assign_queue(
+        self, queue: JobQueue[QueuedJob], workers: list[_Worker], now: float
+    ) -> list[Assignment]:
+        chosen: dict[str, list[tuple[int, QueuedJob]]] = {}
+        fair_share = -(-len(queue) // len(workers)) if workers else 0
+        for worker in workers:
+            given = self._fill(worker, queue, fair_share, now)
+            if given:
+                chosen[worker.id] = given
+        return [Assignment(worker_id, given) for worker_id, given in chosen.items()]
+
+    def _fill(
+        self, worker: _Worker, queue: JobQueue[QueuedJob], most: int, now: float
+    ) -> list[tuple[int, QueuedJob]]:
+        given: list[tuple[int, QueuedJob]] = []
+        held, costs = worker.held, self._costs
+        if not held:
+            worker.busy_since = now
+        while len(given) < most and len(held) < self._max_credit:
+            item = queue.peek()
+            if item is None:
+                break
+            cost = costs.get(item.action_class, UNMEASURED_S)
+            too_much = worker.expected_s + cost > HORIZON_S or worker.size + item.size > BATCH_BYTES
+            if held and too_much:
+                break
+            queue.pop()
+            worker.last_number += 1
+            worker.expected_s += cost
+            worker.size += item.size
+            held[worker.last_number] = item
+            given.append((worker.last_number, item))
+        return given
+
+    # -- answers -----------------------------------------------------------------------------------
+
+    def finished(self, worker_id: str, number: int, execution_time: float, now: float) -> QueuedJob | None:
+        """A worker answered for a job; None if it did not hold it."""
+        worker = self._workers.get(worker_id)
+        item = None if worker is None else worker.held.pop(number, None)
+        if worker is None or item is None:
+            return None
+        known = self._costs.get(item.action_class)
+        if known is None:
+            self._costs[item.action_class] = execution_time
+        else:
+            self._costs[item.action_class] = known + _LEARNING * (execution_time - known)
+        self._release(worker, item, known)
+        worker.busy_since = now
+        return item
+
+    def returned(self, worker_id: str, numbers: Iterable[int]) -> list[QueuedJob]:
+        """A worker gave jobs back that it had not begun."""
+        worker = self._workers.get(worker_id)
+        if worker is None:
+            return []
+        items: list[QueuedJob] = []
+        for number in numbers:
+            item = worker.held.pop(number, None)
+            if item is not None:
+                self._release(worker, item, self._costs.get(item.action_class))
+                items.append(item)
+        return items
+
+    def _release(self, worker: _Worker, item: QueuedJob, cost: float | None) -> None:
+        worker.size -= item.size
+        if worker.held:
+            worker.expected_s = max(0.0, worker.expected_s - (UNMEASURED_S if cost is None else cost))
+        else:
+            worker.expected_s = 0.0
+
+    def overdue(self, now: float) -> list[str]:
+        """Workers that hold more than the job they are busy with for too long, while others idle."""
+        late: list[str] = []
+        for worker in self._workers.values():
+            if len(worker.held) > 1 and now - worker.busy_since > OVERDUE_S and self._idle(worker.queue):
+                late.append(worker.id)
+        return late
+
+    def _idle(self, queue: str) -> bool:
+        return any(not worker.held for worker in self._workers.values() if worker.queue == queue)
+
+    # -- looking in --------------------------------------------------------------------------------
+
+    def free_slots(self) -> dict[str, int]:
+        """Per queue: workers without a job, less what waits already."""
+        return {
+            name: max(
+                0,
+                sum(1 for worker in self._workers.values() if worker.queue == name and not worker.held)
+                - len(queue),
+            )
+            for name, queue in self._queues.items()
+        }
+
+    def status(self, plan_id: str | None = None) -> dict[str, dict[str, int]]:
+        """Per queue: ``pool_size``, ``free_workers``, ``queue_size`` (of one plan where given)."""
+        return {
+            name: {
+                "pool_size": self._sizes[name],
+                "free_workers": sum(
+                    1 for worker in self._workers.values() if worker.queue == name and not worker.held
+                ),
+                "queue_size": len(queue) if plan_id is None else queue.size_of(plan_id),
+            }
+            for name, queue in self._queues.items()
+        }
+
+
+def queued(job: Job) -> QueuedJob:
+    """A job as the pool keeps it."""
+    if isinstance(job, FinalizeJob):
+        return QueuedJob(job, "", sum(len(part.input) for part in job.parts))
+    return QueuedJob(job, job.action_class, _size(job))
+
+
+def _size(job: StepJob) -> int:
+    size = len(job.input)
+    if job.output is not None:
+        size += len(job.output)
+    if job.producers:
+        size += sum(map(len, job.producers.values()))
+    return size
