@@ -1,0 +1,169 @@
+"""Where a world listens: which addresses are allowed, and that nobody else's is taken.
+
+An ipc socket gets its protection from its directory (0700), and its owner from a lock on a file beside
+it: binding a path that is in use would silently steal it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from dynflow_mp.errors import ConnectorError
+
+_LONGEST_IPC_PATH = 107
+"""What the kernel's socket address holds, without the ending zero (some systems hold less)."""
+
+_PREFIX = "dynflow-"
+_SOCKET, _LOCK = "world", "world.lock"
+_ABANDONED_AFTER_S = 60.0
+
+
+def check_endpoint(endpoint: str) -> None:
+    """Raise :class:`ConnectorError`, saying why, for an endpoint that worlds may not listen on or connect to."""
+    transport, found, address = endpoint.partition("://")
+    if not found or transport not in ("ipc", "tcp") or not address:
+        raise ConnectorError(f"{endpoint!r} is neither ipc://<path> nor tcp://<host>:<port>")
+    if transport == "ipc":
+        _check_ipc(endpoint, address)
+    else:
+        _check_tcp(endpoint, address)
+
+
+def _check_ipc(endpoint: str, path: str) -> None:
+    if path.startswith(("@", "*")):
+        raise ConnectorError(f"{endpoint}: only a path in a directory can be protected")
+    length = len(os.fsencode(path))
+    if length > _LONGEST_IPC_PATH:
+        raise ConnectorError(
+            f"{endpoint}: {length} bytes are too long for a socket's path (at most {_LONGEST_IPC_PATH})"
+        )
+
+
+def _check_tcp(endpoint: str, address: str) -> None:
+    host, found, port = address.rpartition(":")
+    if not found or not (port == "*" or (port.isascii() and port.isdigit() and int(port) < 65536)):
+        raise ConnectorError(f"{endpoint}: a port is missing (tcp://127.0.0.1:5555, or * for any free one)")
+    if not _is_loopback(host):
+        raise ConnectorError(
+            f"{endpoint}: beyond this machine nothing is encrypted yet; use a loopback address"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Place:
+    """An endpoint that is ours alone: made or claimed by :meth:`claim`, given back by :meth:`release`."""
+
+    def __init__(self, endpoint: str, lock: int | None, directory: Path | None) -> None:
+        self.endpoint = endpoint
+        self._lock, self._directory = lock, directory
+
+    @classmethod
+    def claim(cls, endpoint: str | None) -> Place:
+        """The place at ``endpoint``, or an ipc socket in a new private directory.
+
+        Raises :class:`ConnectorError` if the endpoint is not allowed or another process has it.
+        """
+        if endpoint is None:
+            return cls._in_private_directory()
+        check_endpoint(endpoint)
+        transport, _, address = endpoint.partition("://")
+        if transport == "tcp":
+            return cls(endpoint.replace("//localhost:", "//127.0.0.1:"), None, None)
+        path = Path(address)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = _lock_file(Path(f"{path}.lock"))
+        except OSError as error:
+            raise ConnectorError(f"{endpoint} cannot be listened on: {error}") from error
+        return cls(endpoint, lock, None)
+
+    @classmethod
+    def _in_private_directory(cls) -> Place:
+        base = _short_base()
+        remove_abandoned(base)
+        directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+        endpoint = f"ipc://{directory / _SOCKET}"
+        check_endpoint(endpoint)
+        return cls(endpoint, _lock_file(directory / _LOCK), directory)
+
+    def secure(self) -> None:
+        """Once bound: nobody but this user may connect."""
+        if self.endpoint.startswith("ipc://"):
+            os.chmod(self.endpoint.removeprefix("ipc://"), 0o600)
+
+    def release(self) -> None:
+        """Remove the socket and its lock. Twice is fine."""
+        if self._lock is None:
+            return
+        path = Path(self.endpoint.removeprefix("ipc://"))
+        path.unlink(missing_ok=True)
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        else:
+            Path(f"{path}.lock").unlink(missing_ok=True)
+        os.close(self._lock)
+        self._lock = None
+
+
+def _short_base() -> Path:
+    """Where a socket's path stays short: a long TMPDIR is no reason not to start."""
+    base = Path(tempfile.gettempdir())
+    longest = len(os.fsencode(base)) + len(f"/{_PREFIX}12345678/{_SOCKET}")
+    return base if longest <= _LONGEST_IPC_PATH - 4 else Path("/tmp")
+
+
+def remove_abandoned(base: Path) -> None:
+    """Remove the private directories of worlds that were killed: those whose lock nobody holds."""
+    for lock_path in base.glob(f"{_PREFIX}*/{_LOCK}"):
+        try:
+            if not _is_old_and_ours(lock_path):
+                continue
+            lock = _lock_file(lock_path)
+        except (OSError, ConnectorError):
+            continue  # somebody's, or gone by now
+        shutil.rmtree(lock_path.parent, ignore_errors=True)
+        os.close(lock)
+
+
+def _is_old_and_ours(path: Path) -> bool:
+    """A lock file just made may not be locked yet."""
+    found = path.stat()
+    return found.st_uid == os.geteuid() and time.time() - found.st_mtime > _ABANDONED_AFTER_S
+
+
+def _lock_file(path: Path) -> int:
+    """Hold the lock on this file, or raise ConnectorError naming who does."""
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(lock)
+            raise ConnectorError(f"{str(path).removesuffix('.lock')} is in use by process {holder}") from None
+        if _is_same_file(lock, path):
+            os.truncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            return lock
+        os.close(lock)  # its last holder removed it while we waited to lock
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False

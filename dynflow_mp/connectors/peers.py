@@ -1,0 +1,164 @@
+"""The two kinds of ways out of a world over ZeroMQ, each with what waits for it.
+
+    asker                                            executor
+    Peer: DEALER ═══ probe, requests ══════════════▶ ROUTER
+                 ◀══ answers ═══════════════════════ Route: one asker's identity on that ROUTER
+
+A DEALER's routing id is its world's id and chance; libzmq sends an empty probe on every connection
+(also the second, after one broke), so the executor knows whom it can answer before anything is asked.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import zmq
+
+from dynflow_mp.errors import ProtocolError
+from dynflow_mp.model.messages import MAX_ENVELOPE, Envelope
+
+HIGH_WATER_MARK = 1000
+"""Per connection and direction, inside libzmq: an alarm, our own queues are the bound."""
+
+MAX_WAITING = 20_000
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+
+_MARK = b"~"
+
+
+class Waiting(NamedTuple):
+    """An envelope that could not be sent yet, and until when it may wait."""
+
+    envelope: Envelope
+    data: bytes
+    until: float
+
+
+class Outbox:
+    """What waits for one connection to have room, in order and bounded in number and bytes."""
+
+    __slots__ = ("_bytes", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: deque[Waiting] = deque()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, waiting: Waiting) -> bool:
+        """Keep it, unless the outbox is full: then False. One alone fits, whatever its size."""
+        full = len(self._waiting) >= MAX_WAITING or self._bytes + len(waiting.data) > MAX_WAITING_BYTES
+        if full and self._waiting:
+            return False
+        self._waiting.append(waiting)
+        self._bytes += len(waiting.data)
+        return True
+
+    def first(self) -> Waiting:
+        """The one to be sent next."""
+        return self._waiting[0]
+
+    def remove_first(self) -> None:
+        """The first is on its way."""
+        self._bytes -= len(self._waiting.popleft().data)
+
+    def overdue(self, now: float) -> Iterator[Envelope]:
+        """Take out, oldest first, what has waited too long."""
+        while self._waiting and self._waiting[0].until <= now:
+            envelope = self._waiting[0].envelope
+            self.remove_first()
+            yield envelope
+
+    def everything(self) -> Iterator[Envelope]:
+        """Take out all there is."""
+        while self._waiting:
+            envelope = self._waiting[0].envelope
+            self.remove_first()
+            yield envelope
+
+
+class Route:
+    """The way back to one asker: its identity on our ROUTER."""
+
+    __slots__ = ("_router", "identity", "outbox")
+
+    def __init__(self, router: zmq.Socket[bytes], identity: bytes, outbox: Outbox) -> None:
+        self._router, self.identity, self.outbox = router, identity, outbox
+
+    def push(self, data: bytes) -> None:
+        """Send at once. Raises zmq.Again when there is no room, ZMQError(EHOSTUNREACH) when it is gone."""
+        self._router.send_multipart([self.identity, data], zmq.DONTWAIT)
+
+
+class Peer:
+    """Our connection to one executor."""
+
+    __slots__ = ("endpoint", "outbox", "socket", "unlisted_since", "world_id")
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], own_id: str, world_id: str, endpoint: str
+    ) -> None:
+        self.world_id, self.endpoint = world_id, endpoint
+        self.outbox = Outbox()
+        self.unlisted_since: float | None = None
+        self.socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
+        try:
+            self._connect(own_id)
+        except zmq.ZMQError:
+            self.socket.close(0)
+            raise
+
+    def _connect(self, own_id: str) -> None:
+        tune(self.socket, self.endpoint)
+        # Without IMMEDIATE a connection to nothing accepts messages nobody will ever get.
+        self.socket.set(zmq.IMMEDIATE, 1)
+        self.socket.set(zmq.PROBE_ROUTER, 1)
+        self.socket.set(zmq.ROUTING_ID, identity_of(own_id))
+        self.socket.connect(self.endpoint)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether a connection stands and has room."""
+        return bool(int(self.socket.get(zmq.EVENTS)) & zmq.POLLOUT)
+
+    def push(self, data: bytes) -> None:
+        """Send at once. Raises zmq.Again when there is no connection or no room."""
+        self.socket.send(data, zmq.DONTWAIT)
+
+
+def identity_of(world_id: str) -> bytes:
+    """A routing id never used before. A routing id that comes back could be ignored for ever."""
+    return world_id.encode() + _MARK + secrets.token_hex(8).encode()
+
+
+def world_of(identity: bytes) -> str:
+    """Whose routing id this is. Raises :class:`ProtocolError` if it is not one of ours."""
+    world_id, mark, chance = identity.rpartition(_MARK)
+    if not mark or not world_id or len(chance) != 16:
+        raise ProtocolError("a peer that does not say which world it is")
+    try:
+        return world_id.decode()
+    except UnicodeDecodeError as error:
+        raise ProtocolError("a peer whose world id is no text") from error
+
+
+def tune(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    """The options both ends share: bounded, non-lingering, and with a pulse that shows a frozen peer."""
+    local = endpoint.startswith("ipc://")
+    socket.set(zmq.LINGER, 0)
+    socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
+    socket.set(zmq.RCVHWM, HIGH_WATER_MARK)
+    socket.set(zmq.MAXMSGSIZE, MAX_ENVELOPE + 64 * 1024)
+    socket.set(zmq.HANDSHAKE_IVL, 5_000)
+    socket.set(zmq.HEARTBEAT_IVL, 2_000 if local else 1_000)
+    socket.set(zmq.HEARTBEAT_TIMEOUT, 6_000 if local else 3_000)
+    socket.set(zmq.HEARTBEAT_TTL, 6_000 if local else 3_000)
+    socket.set(zmq.RECONNECT_IVL, 100)
+    socket.set(zmq.RECONNECT_IVL_MAX, 5_000)
+    if not local:
+        socket.set(zmq.TCP_KEEPALIVE, 1)
+        socket.set(zmq.IPV6, int("[" in endpoint))

@@ -1,0 +1,373 @@
+"""What a client does about its open requests: decided here, done by the client dispatcher.
+
+    Execution:  asked ──Accepted──▶ accepted ──Done──▶ load the plan, resolve
+                  │ ▲                  │
+       no answer, │ │ ask again        └─ the store says: ended ─▶ as Done; unowned ─▶ ask again
+       no room    ▼ │
+                 waiting ── nobody there for too long ──▶ NoExecutor
+
+Every request ends, whatever is lost: by its answer, by a look into the store, or by its time limit.
+Pure: time is given, what to do is returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import Any, NamedTuple, Protocol
+
+from dynflow_mp.errors import (
+    DynflowError,
+    NoExecutor,
+    PeerBusy,
+    PlanNotFound,
+    PlanStopped,
+    RequestTimeout,
+    UnknownReceiver,
+    UnprocessableEvent,
+    WorldTerminated,
+)
+from dynflow_mp.model.messages import (
+    ANY_EXECUTOR,
+    Accepted,
+    Done,
+    Envelope,
+    Event,
+    Execution,
+    ExecutionStatus,
+    Failed,
+    Ping,
+    Pong,
+    Request,
+    Status,
+)
+from dynflow_mp.model.states import PlanState
+
+
+class PlanStatus(Protocol):
+    """What the store says about a plan, as far as it concerns who waits for it."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def owner_id(self) -> str | None: ...
+    @property
+    def requested_at(self) -> int | None: ...
+
+
+class Timings(NamedTuple):
+    """How patient a client is, in seconds."""
+
+    no_executor_timeout_s: float = 5.0
+    reask_interval_s: float = 10.0
+    accept_timeout_s: float = 1.0
+    retry_s: float = 0.2
+
+
+# -- what to do ----------------------------------------------------------------------------------
+
+
+class Send(NamedTuple):
+    """Hand this to the connector."""
+
+    envelope: Envelope
+
+
+class Route(NamedTuple):
+    """Find out who runs this plan, then call ``routed``."""
+
+    request_id: str
+    plan_id: str
+
+
+class LookUp(NamedTuple):
+    """Read the stored statuses of these plans, then call ``found``."""
+
+    plan_ids: Sequence[str]
+
+
+class LoadPlan(NamedTuple):
+    """The attempt ended: the request's future gets the plan as it is stored now."""
+
+    request_id: str
+    plan_id: str
+
+
+class Resolve(NamedTuple):
+    """The request's future gets this value."""
+
+    request_id: str
+    value: Any
+
+
+class Fail(NamedTuple):
+    """The request's future gets this error."""
+
+    request_id: str
+    error: DynflowError
+
+
+Decision = Send | Route | LookUp | LoadPlan | Resolve | Fail
+
+
+@dataclass(slots=True)
+class _Tracked:
+    """One open request."""
+
+    request_id: str
+    message: Request
+    receiver_id: str
+    times_sent: int = 0
+    accepted: bool = False
+    due: float | None = None
+    """When to do something about it by itself: ask again, or give up a ping."""
+    silences: int = 0
+    """How often it was sent and nothing came back at all."""
+    bounced: bool = False
+    """Whether what was sent last came back."""
+    nobody_since: float | None = None
+    """Since when there has been nobody to ask."""
+
+
+class ClientDecisions:
+    """All open requests of one client and what is to be done about each."""
+
+    def __init__(
+        self, world_id: str, timings: Timings, chance: Callable[[], float], now: float = 0.0
+    ) -> None:
+        self._world_id, self._timings, self._chance = world_id, timings, chance
+        self._open: dict[str, _Tracked] = {}
+        self._alarms: list[tuple[float, str]] = []
+        self._look_at = now + self._jittered_interval()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    # -- requests of this world ----------------------------------------------------------------
+
+    def execute(self, request_id: str, message: Execution, now: float) -> list[Decision]:
+        """Have a plan run by whoever has room."""
+        tracked = self._track(_Tracked(request_id, message, ANY_EXECUTOR))
+        return [self._ask(tracked, now)]
+
+    def event(self, request_id: str, message: Event, now: float) -> list[Decision]:
+        """Bring an event to the world that runs its plan."""
+        tracked = self._track(_Tracked(request_id, message, ANY_EXECUTOR))
+        return [self._ask(tracked, now)]
+
+    def ask(
+        self, request_id: str, message: Ping | Status, world_id: str, timeout_s: float, now: float
+    ) -> list[Decision]:
+        """Ask one world something it answers at once, or never."""
+        tracked = self._track(_Tracked(request_id, message, world_id))
+        self._wake(tracked, now + timeout_s)
+        return [self._send(tracked)]
+
+    # -- what the wire says --------------------------------------------------------------------
+
+    def heard(self, envelope: Envelope, now: float) -> list[Decision]:
+        """A response came. Nothing follows from one that nobody waits for."""
+        tracked = self._open.get(envelope.request_id)
+        if tracked is None:
+            return []
+        response = envelope.message
+        if isinstance(response, Accepted):
+            tracked.accepted, tracked.due, tracked.nobody_since, tracked.silences = True, None, None, 0
+            return []
+        if isinstance(response, Failed):
+            return self._failed(tracked, response, now)
+        if isinstance(response, Done):
+            return self._done(tracked)
+        if isinstance(response, Pong):
+            return self._end(tracked, Resolve(tracked.request_id, True))
+        if isinstance(response, ExecutionStatus):
+            return self._end(tracked, Resolve(tracked.request_id, response.queues))
+        return []
+
+    def undeliverable(self, envelope: Envelope, error: DynflowError, now: float) -> list[Decision]:
+        """What this world sent came back."""
+        tracked = self._open.get(envelope.request_id)
+        if tracked is None:
+            return []
+        if isinstance(tracked.message, (Execution, Event)):
+            return self._bounced(tracked, error, now)
+        return self._end(tracked, Fail(tracked.request_id, error))
+
+    def _done(self, tracked: _Tracked) -> list[Decision]:
+        if isinstance(tracked.message, Execution):
+            return self._end(tracked, LoadPlan(tracked.request_id, tracked.message.plan_id))
+        return self._end(tracked, Resolve(tracked.request_id, True))
+
+    def _failed(self, tracked: _Tracked, failure: Failed, now: float) -> list[Decision]:
+        error = failure.to_error()
+        message = tracked.message
+        if isinstance(message, (Execution, Event)) and isinstance(error, _ASK_ANOTHER):
+            return self._bounced(tracked, error, now)
+        if isinstance(message, Execution) and isinstance(error, PlanStopped) and tracked.times_sent > 1:
+            # Our own earlier attempt may have run it to its end, and the answer was lost.
+            return self._done(tracked)
+        return self._end(tracked, Fail(tracked.request_id, error))
+
+    def _bounced(self, tracked: _Tracked, error: DynflowError, now: float) -> list[Decision]:
+        """Nobody took it: ask again soon, unless that has been so for too long."""
+        tracked.accepted, tracked.bounced = False, True
+        if isinstance(error, PeerBusy):
+            tracked.nobody_since = None
+        elif not isinstance(error, _NOBODY):
+            return self._end(tracked, Fail(tracked.request_id, error))
+        elif tracked.nobody_since is None:
+            tracked.nobody_since = now
+        elif now - tracked.nobody_since >= self._timings.no_executor_timeout_s:
+            return self._end(tracked, Fail(tracked.request_id, self._nobody_there(tracked.message)))
+        self._wake(tracked, self._next_try(tracked, now))
+        return []
+
+    def _next_try(self, tracked: _Tracked, now: float) -> float:
+        """Soon, and once more exactly when patience ends."""
+        soon = now + self._timings.retry_s
+        if tracked.nobody_since is None:
+            return soon
+        return min(soon, tracked.nobody_since + self._timings.no_executor_timeout_s)
+
+    def _nobody_there(self, message: Request) -> DynflowError:
+        plan_id = getattr(message, "plan_id", None)
+        waited = f"{self._timings.no_executor_timeout_s:g} s"
+        if isinstance(message, Event):
+            return UnprocessableEvent(
+                f"no executor runs plan {plan_id}; none was found within {waited}", plan_id
+            )
+        return NoExecutor(
+            f"no executor took plan {plan_id} within {waited}; it stays requested and runs when one comes",
+            plan_id,
+        )
+
+    # -- what others found out for us ----------------------------------------------------------
+
+    def routed(self, request_id: str, world_id: str | None, now: float) -> list[Decision]:
+        """The world that runs an event's plan is found, or there is none."""
+        tracked = self._open.get(request_id)
+        if tracked is None:
+            return []
+        if world_id is None:
+            plan_id = getattr(tracked.message, "plan_id", None)
+            error = UnprocessableEvent(
+                f"could not find an executor: no executor runs plan {plan_id}", plan_id
+            )
+            return self._end(tracked, Fail(request_id, error))
+        tracked.receiver_id = world_id
+        # Done may be long in coming: the step may run for hours before it takes its next event.
+        self._wake(tracked, now + self._jittered_interval())
+        return [self._send(tracked)]
+
+    def failed(self, request_id: str, error: DynflowError) -> list[Decision]:
+        """What a request needs could not be found out."""
+        tracked = self._open.get(request_id)
+        return [] if tracked is None else self._end(tracked, Fail(request_id, error))
+
+    def found(self, statuses: Mapping[str, PlanStatus], asked: Iterable[str], now: float) -> list[Decision]:
+        """What the store says of the plans we asked about."""
+        asked = set(asked)
+        decisions: list[Decision] = []
+        for tracked in list(self._open.values()):
+            message = tracked.message
+            if isinstance(message, Execution) and message.plan_id in asked:
+                decisions += self._compared(tracked, message.plan_id, statuses.get(message.plan_id), now)
+        return decisions
+
+    def _compared(
+        self, tracked: _Tracked, plan_id: str, status: PlanStatus | None, now: float
+    ) -> list[Decision]:
+        if status is None:
+            error = PlanNotFound(f"plan {plan_id} is not stored any more", plan_id)
+            return self._end(tracked, Fail(tracked.request_id, error))
+        if status.state == PlanState.STOPPED:
+            return self._done(tracked)
+        if status.owner_id is not None:
+            return []
+        if status.state == PlanState.PAUSED and status.requested_at is None:
+            return self._done(tracked)
+        if status.state in (PlanState.PLANNED, PlanState.PAUSED) and tracked.accepted:
+            tracked.accepted = False
+            return [self._ask(tracked, now)]
+        return []
+
+    # -- time ----------------------------------------------------------------------------------
+
+    def next_due(self) -> float | None:
+        """When to call :meth:`due`; None while nothing is open."""
+        if not self._open:
+            return None
+        return min(self._look_at, self._alarms[0][0]) if self._alarms else self._look_at
+
+    def due(self, now: float) -> list[Decision]:
+        """What has to be done because time has passed."""
+        decisions: list[Decision] = []
+        while self._alarms and self._alarms[0][0] <= now:
+            at, request_id = heappop(self._alarms)
+            tracked = self._open.get(request_id)
+            if tracked is not None and tracked.due == at:
+                decisions += self._overdue(tracked, now)
+        if now >= self._look_at:
+            self._look_at = now + self._jittered_interval()
+            plan_ids = {t.message.plan_id for t in self._open.values() if isinstance(t.message, Execution)}
+            if plan_ids:
+                decisions.append(LookUp(tuple(plan_ids)))
+        return decisions
+
+    def _overdue(self, tracked: _Tracked, now: float) -> list[Decision]:
+        if isinstance(tracked.message, (Execution, Event)):
+            if not tracked.bounced:
+                tracked.silences, tracked.nobody_since = tracked.silences + 1, None
+            return [self._ask(tracked, now)]
+        error = RequestTimeout(f"world {tracked.receiver_id} did not answer in time")
+        return self._end(tracked, Fail(tracked.request_id, error))
+
+    def stop(self, error: DynflowError) -> list[Decision]:
+        """Fail all that is open."""
+        return [
+            ended for tracked in list(self._open.values()) for ended in self.failed(tracked.request_id, error)
+        ]
+
+    # -- the table -----------------------------------------------------------------------------
+
+    def _track(self, tracked: _Tracked) -> _Tracked:
+        self._open[tracked.request_id] = tracked
+        return tracked
+
+    def _ask(self, tracked: _Tracked, now: float) -> Decision:
+        """Send an execution to anybody, an event to whoever runs its plan now."""
+        message = tracked.message
+        if isinstance(message, Event):
+            tracked.due = None
+            return Route(tracked.request_id, message.plan_id)
+        self._wake(tracked, now + self._patience_s(tracked))
+        return self._send(tracked)
+
+    def _patience_s(self, tracked: _Tracked) -> float:
+        """Less and less often: executors that are slow to accept are not helped by repetition."""
+        first = self._timings.accept_timeout_s
+        return min(first * 2.0 ** min(tracked.silences, 10), max(first, self._jittered_interval()))
+
+    def _send(self, tracked: _Tracked) -> Send:
+        tracked.times_sent += 1
+        tracked.bounced = False
+        return Send(Envelope(self._world_id, tracked.receiver_id, tracked.request_id, tracked.message))
+
+    def _wake(self, tracked: _Tracked, at: float) -> None:
+        tracked.due = at
+        heappush(self._alarms, (at, tracked.request_id))
+
+    def _end(self, tracked: _Tracked, how: Decision) -> list[Decision]:
+        del self._open[tracked.request_id]
+        if not self._open:
+            self._alarms.clear()
+        return [how]
+
+    def _jittered_interval(self) -> float:
+        """Clients started together shall not look all at once."""
+        return self._timings.reask_interval_s * (0.8 + 0.4 * self._chance())
+
+
+_NOBODY = (NoExecutor, UnknownReceiver, WorldTerminated)
+_ASK_ANOTHER = (*_NOBODY, PeerBusy)

@@ -1,0 +1,268 @@
+"""The client's end of the wire: requests out, futures resolved.
+
+any thread: execute, event … ─┐
+connector: receive ───────────┴▶ inbox ─▶ thread "dynflow client dispatcher": ClientDecisions
+                                             │ Send ─▶ connector    │ LookUp, Route ─▶ store
+                                             └ LoadPlan, Resolve, Fail ─▶ notifier: the future
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from itertools import count
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from dynflow_mp.connectors.connector import Connector
+from dynflow_mp.dispatchers.client_decisions import (
+    ClientDecisions,
+    Decision,
+    Fail,
+    LoadPlan,
+    LookUp,
+    PlanStatus,
+    Resolve,
+    Route,
+    Send,
+    Timings,
+)
+from dynflow_mp.dispatchers.notifier import Notifier
+from dynflow_mp.errors import DynflowError, RequestError, WorldTerminated
+from dynflow_mp.model.messages import Envelope, Event, Execution, Ping, Status
+from dynflow_mp.telemetry import logger
+
+log = logger("dispatchers.client")
+
+_STOP_S = 5.0
+_NOTIFIER_LOOK_S = 0.5
+
+
+class PlanWatch(Protocol):
+    """What the dispatcher needs of the store: where plans stand."""
+
+    def plan_statuses(self, plan_ids: Sequence[str]) -> Mapping[str, PlanStatus]: ...
+
+
+_Note = Callable[[float], Sequence[Decision]]
+
+
+class ClientDispatcher:
+    """Sends requests and resolves their futures, which end whatever is lost on the way.
+
+    The table of open requests belongs to its own thread; all methods may be called from any. Futures
+    are resolved on a notifier thread, plans loaded there.
+    """
+
+    def __init__(
+        self,
+        world_id: str,
+        connector: Connector,
+        plans: PlanWatch,
+        load_plan: Callable[[str], Any],
+        executor_of: Callable[[str], str | None],
+        *,
+        no_executor_timeout_s: float = 5.0,
+        reask_interval_s: float = 10.0,
+        accept_timeout_s: float = 1.0,
+        retry_s: float = 0.2,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._world_id, self._connector, self._plans = world_id, connector, plans
+        self._load_plan, self._executor_of = load_plan, executor_of
+        timings = Timings(no_executor_timeout_s, reask_interval_s, accept_timeout_s, retry_s)
+        draw = (chance or random.Random()).random
+        self._decisions = ClientDecisions(world_id, timings, draw, time.monotonic())
+        self._numbers = count(1)
+        self._futures: dict[str, Future[Any]] = {}
+        self._inbox: SimpleQueue[_Note] = SimpleQueue()
+        self._notifier = Notifier()
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopped: DynflowError | None = None
+
+    def start(self) -> None:
+        """Begin to work on what is asked. Once stopped, it stays so."""
+        with self._guard:
+            if self._thread is None and self._stopped is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="dynflow client dispatcher", daemon=True
+                )
+                self._thread.start()
+
+    def stop(self, reason: str = "this world has ended") -> None:
+        """Fail everything open with :class:`WorldTerminated` and take nothing more."""
+        with self._guard:
+            if self._stopped is not None:
+                return
+            self._stopped = error = WorldTerminated(reason)
+            thread = self._thread
+        if thread is None:
+            self._fail_everything(error)
+        else:
+            self._inbox.put(lambda now: self._fail_everything(error))
+            if thread is not threading.current_thread():
+                thread.join(_STOP_S)
+        self._notifier.finish(_STOP_S)
+
+    @property
+    def open_requests(self) -> int:
+        """How many futures are not resolved yet."""
+        return len(self._futures)
+
+    # -- requests ------------------------------------------------------------------------------
+
+    def execute(self, plan_id: str, queue: str = "default") -> Future[Any]:
+        """Have any executor run the plan. The future gets what ``load_plan`` gives once the attempt ended."""
+        message = Execution(plan_id, queue)
+        return self._publish(lambda request_id, now: self._decisions.execute(request_id, message, now))
+
+    def event(
+        self, plan_id: str, step_id: int, data: bytes, optional: bool = False, delay_s: float | None = None
+    ) -> Future[bool]:
+        """Bring an event to the world that runs the plan. True once the run that took it is stored."""
+        message = Event(plan_id, step_id, data, optional, delay_s)
+        return self._publish(lambda request_id, now: self._decisions.event(request_id, message, now))
+
+    def ping(self, world_id: str, timeout_s: float) -> Future[bool]:
+        """True if the core of that world turns; fails if it does not say so in time."""
+        return self._publish(
+            lambda request_id, now: self._decisions.ask(request_id, Ping(), world_id, timeout_s, now)
+        )
+
+    def status(
+        self, world_id: str, plan_id: str | None = None, timeout_s: float = 10.0
+    ) -> Future[dict[str, dict[str, int]]]:
+        """How busy that world is, per queue; with ``plan_id`` how much of its queue is that plan's."""
+        message = Status(plan_id)
+        return self._publish(
+            lambda request_id, now: self._decisions.ask(request_id, message, world_id, timeout_s, now)
+        )
+
+    def _publish(self, decide: Callable[[str, float], Sequence[Decision]]) -> Future[Any]:
+        future: Future[Any] = Future()
+        # A request cannot be taken back, and a cancelled future could not be resolved.
+        future.set_running_or_notify_cancel()
+        request_id = f"{self._world_id}-{next(self._numbers)}"
+        with self._guard:
+            if self._stopped is None:
+                self._futures[request_id] = future
+                self._inbox.put(lambda now: decide(request_id, now))
+                return future
+        future.set_exception(self._stopped)
+        return future
+
+    # -- from the connector's thread -----------------------------------------------------------
+
+    def receive(self, envelope: Envelope) -> None:
+        """A response has come."""
+        self._inbox.put(lambda now: self._decisions.heard(envelope, now))
+
+    def undeliverable(self, envelope: Envelope, error: DynflowError) -> None:
+        """A request went nowhere."""
+        self._inbox.put(lambda now: self._decisions.undeliverable(envelope, error, now))
+
+    # -- the thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while self._stopped is None or not self._inbox.empty():
+            note = self._next_note()
+            now = time.monotonic()
+            if note is not None:
+                self._carry_out(note(now))
+            self._carry_out(self._decisions.due(now))
+
+    def _next_note(self) -> _Note | None:
+        try:
+            return self._inbox.get(timeout=self._wait_s())
+        except Empty:
+            return None
+
+    def _wait_s(self) -> float | None:
+        waits = _NOTIFIER_LOOK_S if self._notifier.look_after() else None
+        due = self._decisions.next_due()
+        if due is None:
+            return waits
+        until_due = max(0.0, due - time.monotonic())
+        return until_due if waits is None else min(waits, until_due)
+
+    def _carry_out(self, decisions: Sequence[Decision]) -> None:
+        for decision in decisions:
+            try:
+                self._do(decision)
+            except Exception:
+                # One request's trouble must not leave all others without an answer.
+                log.exception("the client dispatcher stumbled", extra={"action": "client_stumbled"})
+
+    def _do(self, decision: Decision) -> None:
+        match decision:
+            case Send(envelope):
+                self._connector.send(envelope)
+            case LoadPlan(request_id, plan_id):
+                self._resolve(request_id, partial(self._load_plan, plan_id))
+            case Resolve(request_id, value):
+                self._resolve(request_id, lambda: value)
+            case Fail(request_id, error):
+                self._resolve(request_id, partial(_raise, error))
+            case Route(request_id, plan_id):
+                self._route(request_id, plan_id)
+            case LookUp(plan_ids):
+                self._look_up(plan_ids)
+
+    def _resolve(self, request_id: str, value: Callable[[], Any]) -> None:
+        future = self._futures.pop(request_id, None)
+        if future is not None:
+            self._notifier.put(partial(_fulfil, future, value))
+
+    def _route(self, request_id: str, plan_id: str) -> None:
+        try:
+            world_id = self._executor_of(plan_id)
+        except Exception as error:
+            self._carry_out(self._decisions.failed(request_id, _as_ours(error, plan_id)))
+        else:
+            self._carry_out(self._decisions.routed(request_id, world_id, time.monotonic()))
+
+    def _look_up(self, plan_ids: Sequence[str]) -> None:
+        try:
+            statuses = self._plans.plan_statuses(plan_ids)
+        except Exception as error:
+            log.warning(
+                "the plans waited for could not be looked up, they will be again: %s",
+                error,
+                extra={"action": "look_up_failed"},
+            )
+        else:
+            decisions = self._decisions.found(statuses, plan_ids, time.monotonic())
+            self._carry_out(decisions)
+            for decision in decisions:
+                if isinstance(decision, (LoadPlan, Fail)):
+                    self._connector.settled(decision.request_id)
+
+    def _fail_everything(self, error: DynflowError) -> Sequence[Decision]:
+        self._carry_out(self._decisions.stop(error))
+        for request_id in list(self._futures):  # published, and their notes still in the inbox
+            self._resolve(request_id, partial(_raise, error))
+        return ()
+
+
+def _fulfil(future: Future[Any], value: Callable[[], Any]) -> None:
+    try:
+        result = value()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def _raise(error: DynflowError) -> None:
+    raise error
+
+
+def _as_ours(error: Exception, plan_id: str) -> DynflowError:
+    if isinstance(error, DynflowError):
+        return error
+    return RequestError(f"it could not be found out who runs plan {plan_id}: {error}", plan_id)
