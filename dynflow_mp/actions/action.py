@@ -1,0 +1,217 @@
+"""The class users derive their actions from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+from dynflow_mp.actions.context import Context, SuspendedAction
+from dynflow_mp.actions.registry import registry
+from dynflow_mp.errors import UnknownAction
+from dynflow_mp.model.policies import RescueStrategy
+from dynflow_mp.model.states import Phase
+
+A = TypeVar("A", bound="Action")
+
+
+class Action:
+    """A piece of work. Derive from it and define ``plan``, ``run`` and ``finalize`` as needed.
+
+    ``plan(…)`` builds the plan where it is triggered; ``run(self)`` or ``run(self, event=None)`` and
+    ``finalize(self)`` do the work in worker processes. A class that has one of the latter two gets a
+    step for it whenever ``plan_self`` is called. One object serves one call: only ``input`` and
+    ``output`` last. ``class Base(Action, abstract=True)`` is a base for others, not itself an action.
+    """
+
+    subscribe: ClassVar[Any] = None
+    """An action class, its dotted name, or a list of them: wherever one is planned, so is this."""
+    queue: ClassVar[str | None] = None
+    """The workers' pool for run and finalize; None: the planning action's, then ``default``."""
+    rescue_strategy: ClassVar[RescueStrategy | str] = RescueStrategy.PAUSE
+    idempotent: ClassVar[bool] = False
+    run_progress_weight: float = 1
+    finalize_progress_weight: float = 1
+
+    _context: Context
+
+    def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not abstract:
+            registry.register(cls)
+
+    # -- what the action is ----------------------------------------------------------------------
+
+    @property
+    def phase(self) -> Phase:
+        """The phase this object was made for."""
+        return self._context.phase
+
+    @property
+    def execution_plan_id(self) -> str:
+        """The plan this action belongs to."""
+        return self._context.plan_id
+
+    @property
+    def id(self) -> int:
+        """The action's number in its plan."""
+        return self._context.action_id
+
+    @property
+    def plan_step_id(self) -> int:
+        """The id of its plan step."""
+        return self._context.plan_step_id
+
+    @property
+    def run_step_id(self) -> int | None:
+        """The id of its run step, None without one."""
+        return self._context.run_step_id
+
+    @property
+    def finalize_step_id(self) -> int | None:
+        """The id of its finalize step, None without one."""
+        return self._context.finalize_step_id
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """What the action was planned with; references are resolved by the time it runs."""
+        return self._context.get_input()
+
+    @input.setter  # noqa: A003 - the name is Dynflow's and the users'; the builtin is not needed here
+    def input(self, value: dict[str, Any]) -> None:
+        self._context.set_input(value)
+
+    @property
+    def output(self) -> Any:
+        """While planning a reference to what ``run`` will write; afterwards the dict itself."""
+        return self._context.get_output()
+
+    @output.setter
+    def output(self, value: dict[str, Any]) -> None:
+        self._context.set_output(value)
+
+    def label(self) -> str:
+        """What a plan of this action is called in lists; the class's name unless overridden."""
+        return type(self).__name__
+
+    # -- plan ------------------------------------------------------------------------------------
+
+    def plan(self, *args: Any, **kwargs: Any) -> Any:
+        """Build the plan. Unless overridden: the arguments are the input (of a subscriber: the trigger's input)."""
+        if self.from_subscription and self.triggering is not None:
+            return self.plan_self(self.triggering.input)
+        return self.plan_self(*args, **kwargs)
+
+    @property
+    def triggering(self) -> Action | None:
+        """The action on whose behalf this one is planned; None for the root."""
+        return self._context.triggering
+
+    @property
+    def from_subscription(self) -> bool:
+        """Whether this action is planned because it subscribes to the triggering one."""
+        return self._context.from_subscription
+
+    def plan_self(self: A, mapping: Mapping[str, Any] | None = None, /, **named: Any) -> A:
+        """Give this action's run and finalize their steps, and add the values to its input."""
+        self._context.plan_self(mapping, named)
+        return self
+
+    def plan_action(self, kind: type[A], /, *args: Any, **kwargs: Any) -> A:
+        """Plan another action here and now; the planned action's ``output`` may stand in later inputs."""
+        planned: A = self._context.plan_action(self, kind, args, kwargs)
+        return planned
+
+    def sequence(self) -> AbstractContextManager[None]:
+        """What is planned inside runs one after the other."""
+        return self._context.sequence()
+
+    def concurrence(self) -> AbstractContextManager[None]:
+        """What is planned inside may run at the same time."""
+        return self._context.concurrence()
+
+    # -- run and finalize ------------------------------------------------------------------------
+
+    def suspend(self, before: Callable[[SuspendedAction], object] | None = None) -> NoReturn:
+        """Leave ``run`` (this does not return) until an event comes; ``before`` is called with the handle first."""
+        self._context.suspend(before)
+
+    def suspended_action(self) -> SuspendedAction:
+        """The handle by which others wake this step."""
+        return self._context.suspended_action()
+
+    def plan_event(self, event: Any, delay_s: float | None = None, optional: bool = False) -> None:
+        """Send ``event`` to this step after ``delay_s``, counted from the end of this call of ``run``.
+
+        ``optional``: nobody minds if the step has ended by then.
+        """
+        self._context.plan_event(event, delay_s, optional)
+
+    def report_progress(self, done: float) -> None:
+        """How much of the step is done, from 0 to 1; stands in for ``run_progress()``."""
+        self._context.report_progress(done)
+
+    def run_progress(self) -> float:
+        """How much of ``run`` is done while it is neither pending nor finished, from 0 to 1."""
+        return 0.5
+
+    def finalize_progress(self) -> float:
+        """How much of ``finalize`` is done while it is neither pending nor finished, from 0 to 1."""
+        return 0.5
+
+    def error(self, what: str | BaseException) -> NoReturn:
+        """Fail this step with a text or an exception, and leave the phase at once."""
+        self._context.error(what)
+
+    # -- present ---------------------------------------------------------------------------------
+
+    def planned_actions(self, kind: type[Action] | None = None) -> list[Action]:
+        """The actions this one planned, in order; only those of ``kind`` if given."""
+        return self._context.planned_actions(kind)
+
+    def all_planned_actions(self, kind: type[Action] | None = None) -> list[Action]:
+        """The actions this one planned, then what each of them planned in turn."""
+        return self._context.all_planned_actions(kind)
+
+    @property
+    def steps(self) -> list[Any]:
+        """Its plan, run and finalize step; None where it has none."""
+        return self._context.steps()
+
+    def __repr__(self) -> str:
+        context = self.__dict__.get("_context")
+        if context is None:
+            return f"<{type(self).__name__}, not part of a plan>"
+        return f"<{type(self).__name__} {context.action_id} of plan {context.plan_id}>"
+
+
+class Missing(Action, abstract=True):
+    """Stands for an action whose class is not known here: it can be shown, and nothing else."""
+
+    _stored_name = ""
+
+    def plan(self, *args: Any, **kwargs: Any) -> Any:
+        raise UnknownAction(self._stored_name)
+
+    def run(self, event: Any = None) -> None:
+        raise UnknownAction(self._stored_name)
+
+    def finalize(self) -> None:
+        raise UnknownAction(self._stored_name)
+
+
+def find_or_missing(name: str) -> type[Action]:
+    """The class stored as ``name``, or a stand-in for it that carries its name."""
+    try:
+        return registry.find(name)
+    except UnknownAction:
+        module, _, short = name.rpartition(".")
+        facts = {"_stored_name": name, "__module__": module or "?", "__qualname__": short}
+        return type(short, (Missing,), facts, abstract=True)
+
+
+def action_in(kind: type[A], context: Context) -> A:
+    """An action object for one phase. Its ``__init__`` is never called: only input and output are its state."""
+    action = kind.__new__(kind)
+    action._context = context
+    return action

@@ -1,0 +1,125 @@
+"""What an action may ask for in each phase.
+
+An action object holds one context and hands everything on to it. The base refuses everything;
+the phases override what they have (run and finalize in ``phases``, plan in the planner, present
+where plans are read).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from dynflow_mp.actions.unwinding import Failed
+from dynflow_mp.errors import WrongPhase
+from dynflow_mp.model.states import Phase
+
+if TYPE_CHECKING:
+    from dynflow_mp.actions.action import Action
+
+
+class SuspendedAction(NamedTuple):
+    """Where to send the event that wakes an action: plain data, for any other system to keep."""
+
+    plan_id: str
+    step_id: int
+
+
+class Context:
+    """Facts and abilities of one action in one phase."""
+
+    __slots__ = ()
+
+    phase: Phase
+
+    def refuse(self, what: str, *required: Phase) -> NoReturn:
+        raise WrongPhase(what, self.phase.value, tuple(phase.value for phase in required))
+
+    # -- facts -----------------------------------------------------------------------------------
+
+    @property
+    def plan_id(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def action_id(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def plan_step_id(self) -> int:
+        self.refuse("plan_step_id", Phase.PLAN, Phase.PRESENT)
+
+    @property
+    def run_step_id(self) -> int | None:
+        self.refuse("run_step_id", Phase.PLAN, Phase.RUN, Phase.PRESENT)
+
+    @property
+    def finalize_step_id(self) -> int | None:
+        self.refuse("finalize_step_id", Phase.PLAN, Phase.FINALIZE, Phase.PRESENT)
+
+    def get_input(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def set_input(self, value: dict[str, Any]) -> None:
+        self.refuse("input=", Phase.PLAN)
+
+    def get_output(self) -> Any:
+        raise NotImplementedError
+
+    def set_output(self, value: dict[str, Any]) -> None:
+        self.refuse("output=", Phase.RUN)
+
+    # -- plan ------------------------------------------------------------------------------------
+
+    @property
+    def triggering(self) -> Action | None:
+        self.refuse("triggering", Phase.PLAN)
+
+    @property
+    def from_subscription(self) -> bool:
+        self.refuse("from_subscription", Phase.PLAN)
+
+    def plan_self(self, values: Mapping[str, Any] | None, named: Mapping[str, Any]) -> None:
+        self.refuse("plan_self", Phase.PLAN)
+
+    def plan_action(
+        self, parent: Action, kind: type[Action], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        self.refuse("plan_action", Phase.PLAN)
+
+    def sequence(self) -> AbstractContextManager[None]:
+        self.refuse("sequence", Phase.PLAN)
+
+    def concurrence(self) -> AbstractContextManager[None]:
+        self.refuse("concurrence", Phase.PLAN)
+
+    # -- run -------------------------------------------------------------------------------------
+
+    def suspend(self, before: Callable[[SuspendedAction], object] | None) -> NoReturn:
+        self.refuse("suspend", Phase.RUN)
+
+    def suspended_action(self) -> SuspendedAction:
+        self.refuse("suspended_action", Phase.RUN)
+
+    def plan_event(self, event: Any, delay_s: float | None, optional: bool) -> None:
+        self.refuse("plan_event", Phase.RUN)
+
+    def report_progress(self, done: float) -> None:
+        self.refuse("report_progress", Phase.RUN, Phase.FINALIZE)
+
+    # -- plan, run and finalize ------------------------------------------------------------------
+
+    def error(self, what: str | BaseException) -> NoReturn:
+        raise Failed(what)
+
+    # -- present ---------------------------------------------------------------------------------
+
+    def planned_actions(self, kind: type[Action] | None) -> list[Action]:
+        self.refuse("planned_actions", Phase.PRESENT)
+
+    def all_planned_actions(self, kind: type[Action] | None) -> list[Action]:
+        self.refuse("all_planned_actions", Phase.PRESENT)
+
+    def steps(self) -> list[Any]:
+        self.refuse("steps", Phase.PRESENT)

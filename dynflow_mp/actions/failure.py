@@ -1,0 +1,67 @@
+"""An exception as it is stored: names and bounded text, whatever the exception does."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator
+from types import TracebackType
+
+from dynflow_mp.model.work import ErrorRecord
+
+FIRST_FRAMES, LAST_FRAMES = 20, 30
+MAX_MESSAGE, MAX_LINE = 16_384, 500
+_MAX_CAUSES, _CAUSE_FRAMES = 3, 5
+
+
+def record_of(error: BaseException) -> ErrorRecord:
+    """``error`` as the step it ended will show it. Never raises for what a user's exception does."""
+    return ErrorRecord(exception_name(type(error)), message_of(error), tuple(_backtrace(error)))
+
+
+def exception_name(kind: type[BaseException]) -> str:
+    """``ValueError`` for Python's own, ``module.Name`` for all others."""
+    if kind.__module__ == builtins.__name__:
+        return kind.__qualname__
+    return _bounded(f"{kind.__module__}.{kind.__qualname__}", MAX_LINE)
+
+
+def message_of(error: BaseException) -> str:
+    """The exception's text, also when its ``__str__`` is broken."""
+    try:
+        text = str(error)
+    except BaseException as broken:  # a user's __str__ may raise anything; the step's error must survive it
+        text = f"<no message: its __str__ raised {exception_name(type(broken))}>"
+    return _bounded(text, MAX_MESSAGE)
+
+
+def _bounded(text: str, limit: int) -> str:
+    storable = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return storable if len(storable) <= limit else storable[: limit - 1] + "…"
+
+
+def _backtrace(error: BaseException) -> Iterator[str]:
+    yield from _frames(error.__traceback__, FIRST_FRAMES, LAST_FRAMES)
+    seen = {id(error)}
+    for _ in range(_MAX_CAUSES):
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if cause is None or id(cause) in seen:
+            return
+        seen.add(id(cause))
+        yield _bounded(f"caused by {exception_name(type(cause))}: {message_of(cause)}", MAX_LINE)
+        yield from _frames(cause.__traceback__, 0, _CAUSE_FRAMES)
+        error = cause
+
+
+def _frames(trace: TracebackType | None, first: int, last: int) -> list[str]:
+    from traceback import format_tb  # only a failing step needs it: it costs an idle worker a megabyte
+
+    frames: list[TracebackType] = []
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    left_out = len(frames) - first - last
+    shown = frames if left_out <= 0 else frames[:first] + frames[-last:]
+    lines = [_bounded(format_tb(frame, 1)[0].strip(), MAX_LINE) for frame in shown]
+    if left_out > 0:
+        lines.insert(first, f"… {left_out:,} frames left out …")
+    return lines

@@ -1,0 +1,353 @@
+"""A job in, an outcome out: what a worker process does with an action class.
+
+No exception of a user's code leaves this module: whatever it is, it becomes the step's error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from time import perf_counter, time_ns
+from typing import Any, NamedTuple, NoReturn
+
+from dynflow_mp.actions.action import Action, action_in
+from dynflow_mp.actions.context import Context, SuspendedAction
+from dynflow_mp.actions.failure import record_of
+from dynflow_mp.actions.policy import accepts_event
+from dynflow_mp.actions.registry import registry
+from dynflow_mp.actions.unwinding import Failed, Suspended
+from dynflow_mp.errors import MissingOutput, StepError
+from dynflow_mp.model.codec import EMPTY, MAX_PAYLOAD, decode, encode
+from dynflow_mp.model.references import Key, reference_text
+from dynflow_mp.model.states import Phase, StepState
+from dynflow_mp.model.work import FinalizeJob, FinalizePart, PlannedEvent, StepJob, StepOutcome
+
+DEFAULT_PROGRESS = 0.5
+
+_SUCCESS, _SUSPENDED, _ERROR = StepState.SUCCESS, StepState.SUSPENDED, StepState.ERROR
+
+
+def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD) -> StepOutcome:
+    """Call the action's ``run`` once and say what came of it."""
+    begun = perf_counter()
+    call = _RunCall(job, max_payload)
+    facts: ClassFacts | None = None
+    action: Any = None
+    try:
+        facts = facts_of(job.action_class)
+        action = action_in(facts.kind, call)
+        if job.references is not None:
+            call.resolve_input(job.producers or {}, {})
+        if job.event is None:
+            action.run()
+        else:
+            _wake(action, facts, job.event)
+        state = _SUCCESS
+    except Suspended:
+        state = _SUSPENDED
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt: a step's end, never the worker's
+        state = call.fail(error)
+    return call.outcome(job.step_id, state, facts, action, begun)
+
+
+def run_finalize(
+    job: FinalizeJob,
+    on_part: Callable[[FinalizePart], object] | None = None,
+    max_payload: int = MAX_PAYLOAD,
+) -> tuple[StepOutcome, ...]:
+    """Call ``finalize`` of one part after the other, up to the first that fails.
+
+    ``on_part`` is told each part before it begins. Parts behind a failed one have no outcome.
+    """
+    outcomes: list[StepOutcome] = []
+    decoded: dict[int, Any] = {}
+    for part in job.parts:
+        if on_part is not None:
+            on_part(part)
+        outcome = _finalize(job, part, decoded, max_payload)
+        outcomes.append(outcome)
+        if outcome.state is _ERROR:
+            break
+    return tuple(outcomes)
+
+
+def _finalize(job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], limit: int) -> StepOutcome:
+    begun = perf_counter()
+    call = _FinalizeCall(job.plan_id, part, limit)
+    facts: ClassFacts | None = None
+    action: Any = None
+    try:
+        facts = facts_of(part.action_class)
+        action = action_in(facts.kind, call)
+        if part.references is not None:
+            call.resolve_input(job.producers, decoded)
+        action.finalize()
+        state = _SUCCESS
+    except BaseException as error:  # as in run_step
+        state = call.fail(error)
+    return call.outcome(part.step_id, state, facts, action, begun)
+
+
+def _wake(action: Any, facts: ClassFacts, event: bytes) -> None:
+    value = decode(event)
+    if value is None:  # "no event" has always been None: a timer that only wakes
+        action.run()
+    elif facts.takes_event:
+        action.run(value)
+    else:
+        raise StepError(f"{type(action).__name__} got an event, but its run() takes none")
+
+
+# -- what is known of a class ------------------------------------------------------------------------
+
+
+class ClassFacts(NamedTuple):
+    """What does not change between the steps of one class."""
+
+    kind: type[Action]
+    takes_event: bool
+    run_pair: tuple[float, float] | None
+    """Progress and weight where the class overrides neither method; None: they must be asked."""
+    finalize_pair: tuple[float, float] | None
+
+
+_facts: dict[str, ClassFacts] = {}
+_facts_generation = -1
+
+
+def facts_of(name: str) -> ClassFacts:
+    """The facts of the class stored as ``name``. Raises :class:`UnknownAction`."""
+    global _facts_generation
+    if _facts_generation != registry.generation:
+        _facts.clear()
+        _facts_generation = registry.generation
+    facts = _facts.get(name)
+    if facts is None:
+        facts = _facts[name] = _gather(registry.find(name))
+    return facts
+
+
+def _gather(kind: type[Action]) -> ClassFacts:
+    return ClassFacts(
+        kind,
+        accepts_event(kind),
+        _constant_pair(kind.run_progress is Action.run_progress, kind.run_progress_weight),
+        _constant_pair(kind.finalize_progress is Action.finalize_progress, kind.finalize_progress_weight),
+    )
+
+
+def _constant_pair(progress_is_default: bool, weight: Any) -> tuple[float, float] | None:
+    if progress_is_default and type(weight) in (int, float) and isfinite(weight):
+        return DEFAULT_PROGRESS, float(weight)
+    return None
+
+
+def weight_of(action: Action, attribute: str) -> float:
+    """A weight as the class gives it: a number, or a method to ask; what fails or makes no sense weighs nothing."""
+    try:
+        weight: Any = getattr(action, attribute)
+        return _finite(weight() if callable(weight) else weight)
+    except Exception:
+        return 0.0
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    return number if isfinite(number) else 0.0
+
+
+def _pair(
+    ask: Callable[[], float], reported: float | None, action: Action, weight: str
+) -> tuple[float, float]:
+    """Progress and weight as the action tells them; a progress method that fails leaves neither."""
+    try:
+        done = _finite(ask()) if reported is None else reported
+    except Exception:
+        return 0.0, 0.0
+    return done, weight_of(action, weight)
+
+
+# -- one call ----------------------------------------------------------------------------------------
+
+
+def _part(output: Any, step_id: int, subkeys: list[Key]) -> Any:
+    """The part of a producer's output that a reference names; :class:`MissingOutput` where it is not."""
+    for depth, key in enumerate(subkeys):
+        try:
+            output = output[key]
+        except (LookupError, TypeError):
+            text = reference_text(step_id, tuple(subkeys[:depth]))
+            raise MissingOutput(text, str(key)) from None
+    return output
+
+
+def _place(values: dict[str, Any], path: list[Key], value: Any) -> None:
+    container: Any = values
+    for key in path[:-1]:
+        container = container[key]
+    container[path[-1]] = value
+
+
+class _Call(Context):
+    """One call of ``run`` or ``finalize``: decodes what is asked for, notes what is done."""
+
+    __slots__ = (
+        "_error",
+        "_input",
+        "_job",
+        "_limit",
+        "_output",
+        "_plan_id",
+        "_reported",
+        "_resolved",
+    )
+
+    def __init__(self, plan_id: str, job: StepJob | FinalizePart, limit: int) -> None:
+        self._plan_id = plan_id
+        self._job = job
+        self._limit = limit
+        self._input: dict[str, Any] | None = None
+        self._output: dict[str, Any] | None = None
+        self._resolved: bytes | None = None
+        self._reported: float | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def plan_id(self) -> str:
+        return self._plan_id
+
+    @property
+    def action_id(self) -> int:
+        return self._job.action_id
+
+    def get_input(self) -> dict[str, Any]:
+        if self._input is None:
+            self._input = decode(self._job.input)
+        return self._input
+
+    def get_output(self) -> dict[str, Any]:
+        if self._output is None:
+            stored = self._job.output
+            self._output = {} if stored is None else decode(stored)
+        return self._output
+
+    def report_progress(self, done: float) -> None:
+        self._reported = min(1.0, max(0.0, _finite(done)))
+
+    def resolve_input(self, producers: Mapping[int, bytes], decoded: dict[int, Any]) -> None:
+        """Put what the references refer to in their places. ``decoded`` keeps outputs between calls."""
+        assert self._job.references is not None
+        values = self.get_input()
+        for path, step_id, action_id, subkeys in decode(self._job.references):
+            if action_id not in decoded:
+                stored = producers.get(action_id)
+                decoded[action_id] = {} if stored is None else decode(stored)
+            _place(values, path, _part(decoded[action_id], step_id, subkeys))
+        self._resolved = encode(values, "input", self._limit)
+        self._input = None  # decoded again if asked for: two references must not share what they refer to
+
+    def fail(self, error: BaseException) -> StepState:
+        """Note why the call failed."""
+        self._error = error.unwrapped() if isinstance(error, Failed) else error
+        return _ERROR
+
+    def outcome(
+        self, step_id: int, state: StepState, facts: ClassFacts | None, action: Action | None, begun: float
+    ) -> StepOutcome:
+        """What came of the call."""
+        output = None
+        if self._output is not None:
+            try:
+                output = self._changed_output()
+            except BaseException as error:  # a value's own methods may raise anything while it is packed
+                if state is not _ERROR:
+                    state = self.fail(error)
+        done, weight = (0.0, 0.0) if facts is None or action is None else self.progress(facts, action)
+        failure = self._error
+        events: tuple[PlannedEvent, ...] = ()
+        if failure is None:
+            events = self.events()
+        return StepOutcome(
+            step_id,
+            state,
+            time_ns() // 1000,
+            perf_counter() - begun,
+            done,
+            weight,
+            output,
+            self._resolved,
+            None if failure is None else record_of(failure).to_bytes(),
+            events,
+        )
+
+    def _changed_output(self) -> bytes | None:
+        data = encode(self._output, "output", self._limit)
+        return None if data == (self._job.output or EMPTY) else data
+
+    def progress(self, facts: ClassFacts, action: Action) -> tuple[float, float]:
+        raise NotImplementedError
+
+    def events(self) -> tuple[PlannedEvent, ...]:
+        return ()
+
+
+class _RunCall(_Call):
+    """One call of ``run``."""
+
+    __slots__ = ("_events",)
+
+    phase = Phase.RUN
+
+    def __init__(self, job: StepJob, limit: int) -> None:
+        super().__init__(job.plan_id, job, limit)
+        self._events: list[PlannedEvent] | None = None
+
+    @property
+    def run_step_id(self) -> int:
+        return self._job.step_id
+
+    def set_output(self, value: dict[str, Any]) -> None:
+        if not isinstance(value, dict):
+            raise TypeError(f"the output must be a dict, not a {type(value).__name__}")
+        self._output = value
+
+    def suspend(self, before: Callable[[SuspendedAction], object] | None) -> NoReturn:
+        if before is not None:
+            before(self.suspended_action())
+        raise Suspended
+
+    def suspended_action(self) -> SuspendedAction:
+        return SuspendedAction(self._plan_id, self._job.step_id)
+
+    def plan_event(self, event: Any, delay_s: float | None, optional: bool) -> None:
+        if delay_s is not None and not (isfinite(delay_s) and delay_s >= 0):
+            raise ValueError(f"delay_s={delay_s!r}: must be a number of seconds from 0")
+        data = encode(event, "event", self._limit)
+        if self._events is None:
+            self._events = []
+        self._events.append(PlannedEvent(self._plan_id, self._job.step_id, data, delay_s, bool(optional)))
+
+    def events(self) -> tuple[PlannedEvent, ...]:
+        return () if self._events is None else tuple(self._events)
+
+    def progress(self, facts: ClassFacts, action: Action) -> tuple[float, float]:
+        if facts.run_pair is not None and self._reported is None:
+            return facts.run_pair
+        return _pair(action.run_progress, self._reported, action, "run_progress_weight")
+
+
+class _FinalizeCall(_Call):
+    """One call of ``finalize``."""
+
+    __slots__ = ()
+
+    phase = Phase.FINALIZE
+
+    @property
+    def finalize_step_id(self) -> int:
+        return self._job.step_id
+
+    def progress(self, facts: ClassFacts, action: Action) -> tuple[float, float]:
+        if facts.finalize_pair is not None and self._reported is None:
+            return facts.finalize_pair
+        return _pair(action.finalize_progress, self._reported, action, "finalize_progress_weight")

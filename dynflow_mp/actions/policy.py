@@ -1,0 +1,40 @@
+"""What an action class asks of the engine, read from its attributes."""
+
+from __future__ import annotations
+
+from types import CodeType
+from typing import Any
+
+from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.registry import name_of
+from dynflow_mp.errors import PlanningError
+from dynflow_mp.model.policies import ActionPolicy, RescueStrategy
+
+__all__ = ["ActionPolicy", "RescueStrategy", "accepts_event", "policy_of"]
+
+_VARARGS = 0x04
+
+
+def policy_of(kind: type[Action]) -> ActionPolicy:
+    """The class's facts as data. Raises :class:`PlanningError` for an attribute that cannot be meant."""
+    if kind.queue is not None and not (isinstance(kind.queue, str) and kind.queue):
+        raise PlanningError(f"{name_of(kind)}.queue is {kind.queue!r}; it must be the name of a queue")
+    try:
+        strategy = RescueStrategy(kind.rescue_strategy)
+    except ValueError:
+        allowed = ", ".join(RescueStrategy)
+        raise PlanningError(
+            f"{name_of(kind)}.rescue_strategy is {kind.rescue_strategy!r}; it must be one of {allowed}"
+        ) from None
+    return ActionPolicy(kind.queue, accepts_event(kind), strategy.value, bool(kind.idempotent))
+
+
+def accepts_event(kind: type[Action]) -> bool:
+    """Whether the class's ``run`` has a parameter besides ``self``."""
+    run: Any = getattr(kind, "run", None)
+    while hasattr(run, "__wrapped__"):
+        run = run.__wrapped__
+    code = getattr(run, "__code__", None)
+    if not isinstance(code, CodeType):
+        return run is not None
+    return code.co_argcount > 1 or bool(code.co_flags & _VARARGS)
