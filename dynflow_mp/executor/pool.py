@@ -24,9 +24,10 @@ _LEARNING = 0.3
 
 
 class QueuedJob(NamedTuple):
-    """A job and what the pool needs to know of it."""
+    """A job and what the pool needs to know of it; ``size`` in bytes."""
 
     job: Job
+    queue: str
     action_class: str
     size: int
 
@@ -97,27 +98,38 @@ class Pool:
         return 0 if worker is None else len(worker.held)
 
     @property
+    def busy(self) -> list[str]:
+        """Workers that hold jobs."""
+        return [worker.id for worker in self._workers.values() if worker.held]
+
+    @property
+    def batching(self) -> list[str]:
+        """Workers that hold more than one job."""
+        return [worker.id for worker in self._workers.values() if len(worker.held) > 1]
+
+    @property
     def in_flight(self) -> int:
         """How many jobs are with workers."""
         return sum(len(worker.held) for worker in self._workers.values())
 
     # -- jobs --------------------------------------------------------------------------------------
 
-    def add(self, queue: str, item: QueuedJob) -> bool:
-        """Queue a job; False when the queue is unknown here and the default one takes it."""
-        known = self._queues.get(queue)
-        target = known if known is not None else self._queues[self._fallback]
-        target.add(item.plan_id, item)
-        return known is not None
+    def add(self, item: QueuedJob) -> bool:
+        """Queue a job; False when its queue is unknown here and the default one takes it."""
+        self._of(item.queue).add(item.plan_id, item)
+        return item.queue in self._queues
 
-    def put_back(self, queue: str, items: Iterable[QueuedJob]) -> None:
-        """Queue jobs again, before their plans' others."""
-        target = self._queues.get(queue) or self._queues[self._fallback]
-        by_plan: dict[str, list[QueuedJob]] = {}
+    def _of(self, queue: str) -> JobQueue[QueuedJob]:
+        known = self._queues.get(queue)
+        return known if known is not None else self._queues[self._fallback]
+
+    def put_back(self, items: Iterable[QueuedJob]) -> None:
+        """Queue jobs again that were out already, before their plans' others."""
+        by_place: dict[tuple[str, str], list[QueuedJob]] = {}
         for item in items:
-            by_plan.setdefault(item.plan_id, []).append(item)
-        for plan_id, jobs in by_plan.items():
-            target.put_back(plan_id, jobs)
+            by_place.setdefault((item.queue, item.plan_id), []).append(item)
+        for (queue, plan_id), jobs in by_place.items():
+            self._of(queue).put_back(plan_id, jobs)
 
     def withdraw(self, plan_id: str) -> None:
         """Forget a plan's waiting jobs."""
@@ -213,11 +225,11 @@ class Pool:
 
     def overdue(self, now: float) -> list[str]:
         """Workers that hold more than the job they are busy with for too long, while others idle."""
-        late: list[str] = []
-        for worker in self._workers.values():
-            if len(worker.held) > 1 and now - worker.busy_since > OVERDUE_S and self._idle(worker.queue):
-                late.append(worker.id)
-        return late
+        return [
+            worker.id
+            for worker in self._workers.values()
+            if len(worker.held) > 1 and now - worker.busy_since > OVERDUE_S and self._idle(worker.queue)
+        ]
 
     def _idle(self, queue: str) -> bool:
         return any(not worker.held for worker in self._workers.values() if worker.queue == queue)
@@ -249,11 +261,11 @@ class Pool:
         }
 
 
-def queued(job: Job) -> QueuedJob:
+def queued(job: Job, queue: str) -> QueuedJob:
     """A job as the pool keeps it."""
     if isinstance(job, FinalizeJob):
-        return QueuedJob(job, "", sum(len(part.input) for part in job.parts))
-    return QueuedJob(job, job.action_class, _size(job))
+        return QueuedJob(job, queue, "", sum(len(part.input) for part in job.parts))
+    return QueuedJob(job, queue, job.action_class, _size(job))
 
 
 def _size(job: StepJob) -> int:

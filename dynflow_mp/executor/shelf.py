@@ -17,7 +17,7 @@ from dynflow_mp.executor.pool import QueuedJob, queued
 from dynflow_mp.model.codec import EMPTY
 from dynflow_mp.model.plans import Payload, PlanSkeleton, StepTable
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.work import FinalizeJob, FinalizePart, StepJob, StepOutcome
+from dynflow_mp.model.work import FinalizeJob, FinalizePart, StepJob
 
 WINDOW = 1024
 """Most jobs of one plan in the pool and with workers at a time."""
@@ -41,13 +41,6 @@ class Page(NamedTuple):
     wanted: PageWanted
     payloads: list[Payload]
     outputs: dict[int, bytes]
-
-
-class ReadyJob(NamedTuple):
-    """A job and the queue it belongs to."""
-
-    queue: str
-    item: QueuedJob
 
 
 class _Plan:
@@ -89,7 +82,7 @@ class Shelf:
     def __init__(self) -> None:
         self._plans: dict[str, _Plan] = {}
         self._hungry: dict[str, None] = {}
-        self._jobs: list[ReadyJob] = []
+        self._jobs: list[QueuedJob] = []
         self._wanted: list[PageWanted] = []
         self._kept_bytes = 0
 
@@ -162,8 +155,11 @@ class Shelf:
             plan.given -= len(wanted.step_ids)
             self._hungry[plan.id] = None
 
-    def finished(self, plan_id: str, action_id: int, outcome: StepOutcome) -> None:
-        """A step of the plan was answered for: keep its output if others refer to it."""
+    def finished(self, plan_id: str, action_id: int, state: StepState, output: bytes | None) -> None:
+        """A call of the plan was answered for; ``output`` is what the action's output is now.
+
+        It is kept if others refer to it.
+        """
         plan = self._plans.get(plan_id)
         if plan is None:
             return
@@ -171,10 +167,10 @@ class Shelf:
         if plan.waiting:
             self._hungry[plan_id] = None
         plan.payloads.pop(action_id, None)
-        if outcome.state is not StepState.SUCCESS:
+        if state is not StepState.SUCCESS:
             return
         if action_id in plan.consumers:
-            self._keep(plan, action_id, EMPTY if outcome.output is None else outcome.output)
+            self._keep(plan, action_id, EMPTY if output is None else output)
         if action_id in plan.dependencies:
             self._used(plan, plan.dependencies[action_id])
 
@@ -192,7 +188,12 @@ class Shelf:
 
     # -- what to do next ---------------------------------------------------------------------------
 
-    def take(self) -> tuple[list[ReadyJob], list[PageWanted]]:
+    @property
+    def pending(self) -> bool:
+        """Whether :meth:`take` would have something to say."""
+        return bool(self._hungry or self._jobs or self._wanted)
+
+    def take(self) -> tuple[list[QueuedJob], list[PageWanted]]:
         """Jobs that are complete now, and pages to ask the reader for."""
         if self._hungry:
             hungry, self._hungry = self._hungry, {}
@@ -263,7 +264,7 @@ class Shelf:
             payload.output,
             plan.events.pop(step_id, None) if plan.events else None,
         )
-        self._jobs.append(ReadyJob(kind.queue, queued(job)))
+        self._jobs.append(queued(job, kind.queue))
 
     def _finalize_job(self, plan: _Plan, page: Page, by_action: dict[int, Payload]) -> list[int]:
         steps = plan.steps
@@ -286,5 +287,5 @@ class Shelf:
             )
         job = FinalizeJob(plan.id, tuple(parts), page.outputs)
         queue = steps.kind(page.wanted.step_ids[0]).queue
-        self._jobs.append(ReadyJob(queue, queued(job)))
+        self._jobs.append(queued(job, queue))
         return []

@@ -1,0 +1,94 @@
+"""A turn's writes, in one transaction – or plan by plan when one plan's rows cannot be written.
+
+all at once ─┬─ written
+             ├─ a guard refused some plans ─▶ again without them
+             ├─ the database is away ─▶ again, later and later
+             └─ another error ─▶ each plan by itself; those that fail are lost
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import monotonic, sleep
+
+from dynflow_mp.coordinator.coordinator import Coordinator
+from dynflow_mp.errors import PersistenceError
+from dynflow_mp.model.writes import Write
+from dynflow_mp.persistence.store import GuardFailed, Store
+from dynflow_mp.telemetry import logger
+
+log = logger("executor.ledger")
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+_PASSING = ("locked", "connection", "disk_full")
+"""Kinds of database errors that go away by themselves, or by someone's doing."""
+
+
+class Ledger:
+    """Writes turns. Owned by the core's thread; ``while_waiting`` is called between attempts."""
+
+    def __init__(self, store: Store, coordinator: Coordinator, while_waiting: Callable[[], None]) -> None:
+        self._store = store
+        self._coordinator = coordinator
+        self._while_waiting = while_waiting
+
+    def write(self, writes: Sequence[Write], patience_s: float) -> frozenset[str]:
+        """Commit ``writes``; returns the plans that are lost (none of their writes is stored).
+
+        Raises :class:`WorldFenced` when this world was declared dead, :class:`PersistenceError`
+        when the database stayed away for longer than ``patience_s``.
+        """
+        lost: frozenset[str] = frozenset()
+        give_up_at = monotonic() + patience_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            left = [write for write in writes if write.plan_id not in lost] if lost else writes
+            try:
+                return lost | self._commit(left)
+            except GuardFailed as refused:
+                lost |= frozenset(refused.plan_ids)
+            except PersistenceError as error:
+                if getattr(error, "kind", "other") not in _PASSING:
+                    return lost | self._one_by_one(left, error)
+                if monotonic() >= give_up_at:
+                    raise
+                log.warning(
+                    "the database does not take this turn, trying again",
+                    extra={"action": "turn_retry"},
+                    exc_info=error,
+                )
+                self._while_waiting()
+                sleep(pause_s)  # the database is away: nothing to wait on but time
+                pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+
+    def _commit(self, writes: Sequence[Write]) -> frozenset[str]:
+        if not writes:
+            return frozenset()
+        with self._store.database.write(self._coordinator.fence) as connection:
+            lost = self._store.write_turn(connection, writes)
+            self._coordinator.follow_turn(connection, writes, lost)
+        return lost
+
+    def _one_by_one(self, writes: Sequence[Write], cause: PersistenceError) -> frozenset[str]:
+        """So that one bad row cannot sink the other plans' turn (decisions.md 4)."""
+        log.error(
+            "a turn was refused, writing it plan by plan",
+            extra={"action": "turn_split"},
+            exc_info=cause,
+        )
+        by_plan: dict[str, list[Write]] = {}
+        for write in writes:
+            by_plan.setdefault(write.plan_id, []).append(write)
+        lost: set[str] = set()
+        for plan_id, own in by_plan.items():
+            try:
+                lost |= self._commit(own)
+            except (GuardFailed, PersistenceError) as error:
+                log.error(
+                    "a plan's writes were refused",
+                    extra={"action": "plan_refused", "plan_id": plan_id},
+                    exc_info=error,
+                )
+                lost.add(plan_id)
+        return frozenset(lost)

@@ -1,0 +1,144 @@
+"""Reads plans and payloads for the core, on a thread of its own: the core never reads in a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import NamedTuple, Protocol
+
+from dynflow_mp.director.protocol import PlanUnavailable
+from dynflow_mp.errors import DynflowError, InvalidPlan, PersistenceError, PlanNotFound, RequestError
+from dynflow_mp.executor.shelf import Page, PageWanted
+from dynflow_mp.model.flows import step_ids
+from dynflow_mp.model.messages import Failed
+from dynflow_mp.model.plans import Payload, PlanSkeleton
+from dynflow_mp.telemetry import logger
+
+log = logger("executor.reader")
+
+SMALL_PLAN = 1024
+"""Plans of up to so many run steps come with all their payloads."""
+_RETRY_S = 0.2
+_PATIENCE_S = 30.0
+
+
+class PlanStore(Protocol):
+    """What the reader needs of the store."""
+
+    def load_skeleton(self, plan_id: str) -> PlanSkeleton: ...
+    def load_payloads(self, plan_id: str, action_ids: Sequence[int]) -> list[Payload]: ...
+    def load_outputs(self, plan_id: str, action_ids: Sequence[int]) -> dict[int, bytes]: ...
+
+
+class PlanLoaded(NamedTuple):
+    """A plan came in. ``payloads`` are all of a small plan's, none of a large one's."""
+
+    skeleton: PlanSkeleton
+    payloads: list[Payload]
+    holder_request_id: str | None
+
+
+class PageFailed(NamedTuple):
+    """A page could not be read; ``reason`` says why."""
+
+    wanted: PageWanted
+    reason: str
+
+
+ReaderNews = PlanLoaded | PlanUnavailable | Page | PageFailed
+
+
+class Reader:
+    """Owns its thread and its questions; delivers answers by calling ``deliver`` on its thread.
+
+    A database that does not answer is asked again for half a minute before the answer is a failure.
+    """
+
+    def __init__(
+        self,
+        store: PlanStore,
+        holder_request_id: Callable[[str], str | None],
+        deliver: Callable[[ReaderNews], None],
+    ) -> None:
+        self._store = store
+        self._holder_request_id = holder_request_id
+        self._deliver = deliver
+        self._questions: SimpleQueue[str | PageWanted | None] = SimpleQueue()
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name="dynflow reader", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """End the thread; questions not answered yet are dropped."""
+        self._stopping.set()
+        self._questions.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def ask(self, question: str | PageWanted) -> None:
+        """Ask for a plan (by id) or for a page."""
+        self._questions.put(question)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                question = self._questions.get(timeout=1.0)
+            except Empty:
+                continue
+            if question is not None:
+                self._answer(question)
+
+    def _answer(self, question: str | PageWanted) -> None:
+        waited = 0.0
+        while True:
+            try:
+                self._deliver(self._read(question))
+                return
+            except PersistenceError as error:
+                if waited >= _PATIENCE_S or self._stopping.wait(_RETRY_S):
+                    self._deliver(_failure(question, error))
+                    return
+                waited += _RETRY_S
+                log.warning("reading failed, trying again", extra={"action": "read_retry"}, exc_info=error)
+            except Exception as error:
+                # Whatever it is, someone waits for an answer.
+                log.error("reading failed", extra={"action": "read_failed"}, exc_info=error)
+                self._deliver(_failure(question, error))
+                return
+
+    def _read(self, question: str | PageWanted) -> ReaderNews:
+        if isinstance(question, PageWanted):
+            return self._page(question)
+        return self._plan(question)
+
+    def _plan(self, plan_id: str) -> ReaderNews:
+        try:
+            skeleton = self._store.load_skeleton(plan_id)
+        except (PlanNotFound, InvalidPlan) as error:
+            return PlanUnavailable(plan_id, Failed.of(error))
+        holder = self._holder_request_id(plan_id) if skeleton.owner_id is not None else None
+        payloads: list[Payload] = []
+        run_steps = list(step_ids(skeleton.run_flow))
+        if len(run_steps) <= SMALL_PLAN and skeleton.owner_id is None:
+            payloads = self._store.load_payloads(
+                plan_id, [skeleton.steps.action_id(step_id) for step_id in run_steps]
+            )
+        return PlanLoaded(skeleton, payloads, holder)
+
+    def _page(self, wanted: PageWanted) -> Page:
+        payloads = self._store.load_payloads(wanted.plan_id, wanted.action_ids)
+        outputs = {}
+        if wanted.producer_ids:
+            outputs = self._store.load_outputs(wanted.plan_id, wanted.producer_ids)
+        return Page(wanted, payloads, outputs)
+
+
+def _failure(question: str | PageWanted, error: Exception) -> ReaderNews:
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(question, PageWanted):
+        return PageFailed(question, reason)
+    known = error if isinstance(error, DynflowError) else RequestError(reason, question)
+    return PlanUnavailable(question, Failed.of(known))
