@@ -1,0 +1,149 @@
+"""A durable workflow engine: no broker, real worker processes, plans as data.
+
+Every name a user's module needs is here, and resolved when it is first asked for: workers import
+users' modules, and must not load a database library because one says ``from dynflow_mp import Action``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dynflow_mp.actions.action import Action
+    from dynflow_mp.actions.context import SuspendedAction
+    from dynflow_mp.config import Config
+    from dynflow_mp.errors import (
+        AbnormalTermination,
+        AlreadyRunning,
+        ConfigError,
+        ConnectorError,
+        DamagedData,
+        DataError,
+        DynflowError,
+        EventDropped,
+        InvalidPlan,
+        LockTaken,
+        MissingOutput,
+        NoExecutor,
+        NotExecutable,
+        PayloadTooLarge,
+        PersistenceError,
+        PlanningError,
+        PlanNotFound,
+        PlanStopped,
+        RequestError,
+        RequestTimeout,
+        SchemaMismatch,
+        StepError,
+        UnknownAction,
+        UnprocessableEvent,
+        WorkerLost,
+        WorldTerminated,
+        WrongPhase,
+    )
+    from dynflow_mp.model.policies import RescueStrategy
+    from dynflow_mp.model.references import OutputReference
+    from dynflow_mp.model.states import (
+        Phase,
+        PlanState,
+        Result,
+        StepState,
+    )
+    from dynflow_mp.reading.execution_plan import ExecutionPlan
+    from dynflow_mp.world import (
+        PlanningFailed,
+        Scheduled,
+        Triggered,
+        World,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AbnormalTermination",
+    "Action",
+    "AlreadyRunning",
+    "Config",
+    "ConfigError",
+    "ConnectorError",
+    "DamagedData",
+    "DataError",
+    "DynflowError",
+    "EventDropped",
+    "ExecutionPlan",
+    "InvalidPlan",
+    "LockTaken",
+    "MissingOutput",
+    "NoExecutor",
+    "NotExecutable",
+    "OutputReference",
+    "PayloadTooLarge",
+    "PersistenceError",
+    "Phase",
+    "PlanNotFound",
+    "PlanState",
+    "PlanStopped",
+    "PlanningError",
+    "PlanningFailed",
+    "RequestError",
+    "RequestTimeout",
+    "RescueStrategy",
+    "Result",
+    "Scheduled",
+    "SchemaMismatch",
+    "StepError",
+    "StepState",
+    "SuspendedAction",
+    "Triggered",
+    "UnknownAction",
+    "UnprocessableEvent",
+    "WorkerLost",
+    "World",
+    "WorldTerminated",
+    "WrongPhase",
+    "__version__",
+]
+
+_in_worker = False
+"""Set by a worker process before it imports anything of the user's: there are no worlds in a worker."""
+
+_WORLD = "dynflow_mp.world"
+_HOMES = {
+    "Action": "dynflow_mp.actions.action",
+    "SuspendedAction": "dynflow_mp.actions.context",
+    "Config": "dynflow_mp.config",
+    "RescueStrategy": "dynflow_mp.model.policies",
+    "OutputReference": "dynflow_mp.model.references",
+    "Phase": "dynflow_mp.model.states",
+    "PlanState": "dynflow_mp.model.states",
+    "Result": "dynflow_mp.model.states",
+    "StepState": "dynflow_mp.model.states",
+    "ExecutionPlan": "dynflow_mp.reading.execution_plan",
+    **dict.fromkeys(("PlanningFailed", "Scheduled", "Triggered", "World"), _WORLD),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES.get(name, "dynflow_mp.errors")
+    value = _absent_in_workers(name) if _in_worker and home == _WORLD else getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def _absent_in_workers(name: str) -> type:
+    """A class of this name that cannot be made: a worker must not start a world of its own."""
+
+    def refuse(self: object, *args: object, **kwargs: object) -> None:
+        raise import_module("dynflow_mp.errors").WorldInWorker(
+            f"there is no {name} in a worker process: worlds belong to the program that starts the workers "
+            "(in a script, put what starts one below: if __name__ == '__main__')"
+        )
+
+    return type(name, (), {"__init__": refuse, "__doc__": f"No {name} can be made in a worker."})

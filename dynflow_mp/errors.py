@@ -144,6 +144,10 @@ class ForkedWorld(DynflowError):
     """A world was used in a forked child; it lives only in the process that made it."""
 
 
+class WorldInWorker(DynflowError):
+    """A worker process was asked for a world; worlds belong to the program that starts the workers."""
+
+
 # -- workers -------------------------------------------------------------------------------------
 
 
@@ -165,6 +169,13 @@ class AbnormalTermination(DynflowError):
 
 class StepError(DynflowError):
     """A step's own failure, as ``Action.error`` with a text raises it."""
+
+
+class UnknownError(DynflowError):
+    """Stands for a stored error whose class is not known here."""
+
+    name = ""
+    """The stored name of the class."""
 
 
 # -- storage and coordination --------------------------------------------------------------------
