@@ -143,7 +143,7 @@ class Loop:
         """Every outcome that is there; waits for the first."""
         if not self.socket.poll(int(DEADLINE_S * 1000)):
             raise TimeoutError("no worker answered")
-        heard = []
+        heard: list[tuple[bytes, list[Any]]] = []
         while True:
             try:
                 worker, frame = self.socket.recv_multipart(zmq.DONTWAIT)
@@ -280,7 +280,8 @@ def main() -> None:
     parser.add_argument("--endpoint", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.mode == "worker":
-        return work(options.endpoint)
+        work(options.endpoint)
+        return
     with tempfile.TemporaryDirectory() as directory:
         url = options.database or f"sqlite:///{Path(directory)}/ceiling.db"
         measured = run_once(url, options.mode, options.n, options.in_flight)

@@ -1,0 +1,42 @@
+# make demo    watch a real workload run to its end      make test    the whole suite
+# make lint    ruff, mypy, import rules                  make bench   the figures of docs/performance.md
+#
+# Everything runs in .venv, made on first use and made again when pyproject.toml or Python changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := dev,postgres,mysql
+TESTS ?= tests
+WORKLOADS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+
+setup:
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS="$(EXTRAS)" sh scripts/set_up.sh
+
+demo: setup
+	@$(BIN)/python -m examples.catalogue $(DEMO)
+
+test: setup
+	@$(BIN)/python -m pytest $(TESTS) $(PYTEST)
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup
+	@$(BIN)/python -m bench $(WORKLOADS) $(BENCH)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
