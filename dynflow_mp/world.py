@@ -65,8 +65,18 @@ class Triggered(NamedTuple):
 
     id: str
     finished: Future[ExecutionPlan]
-    planned = triggered = True
-    scheduled = False
+
+    @property
+    def planned(self) -> bool:
+        return True
+
+    @property
+    def triggered(self) -> bool:
+        return True
+
+    @property
+    def scheduled(self) -> bool:
+        return False
 
 
 class PlanningFailed(NamedTuple):
@@ -74,15 +84,36 @@ class PlanningFailed(NamedTuple):
 
     id: str
     error: BaseException
-    planned = triggered = scheduled = False
+
+    @property
+    def planned(self) -> bool:
+        return False
+
+    @property
+    def triggered(self) -> bool:
+        return False
+
+    @property
+    def scheduled(self) -> bool:
+        return False
 
 
 class Scheduled(NamedTuple):
     """The plan is stored and waits for its time."""
 
     id: str
-    planned = triggered = False
-    scheduled = True
+
+    @property
+    def planned(self) -> bool:
+        return False
+
+    @property
+    def triggered(self) -> bool:
+        return False
+
+    @property
+    def scheduled(self) -> bool:
+        return True
 
 
 class World:

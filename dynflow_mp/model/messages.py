@@ -6,7 +6,7 @@ Ping ─▶ Pong | Failed                      Status ─▶ ExecutionStatus | F
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from dynflow_mp import errors
 from dynflow_mp.errors import DamagedData, DynflowError, ProtocolError
@@ -17,6 +17,26 @@ MAX_ENVELOPE = 8 * 1024 * 1024
 
 ANY_EXECUTOR = "any-executor"
 """Receiver that the connector resolves to one executor."""
+
+
+class _Bare(tuple[()]):
+    """A message without fields. Unlike bare named tuples, two kinds of them are not equal."""
+
+    __slots__ = ()
+    _fields: ClassVar[tuple[str, ...]] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __ne__(self, other: object) -> bool:
+        return type(self) is not type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
 
 # -- requests ------------------------------------------------------------------------------------
 
@@ -39,8 +59,10 @@ class Event(NamedTuple):
     delay_s: float | None = None
 
 
-class Ping(NamedTuple):
+class Ping(_Bare):
     """Does the core of this executor turn?"""
+
+    __slots__ = ()
 
 
 class Status(NamedTuple):
@@ -52,12 +74,16 @@ class Status(NamedTuple):
 # -- responses -----------------------------------------------------------------------------------
 
 
-class Accepted(NamedTuple):
+class Accepted(_Bare):
     """The executor has the plan."""
 
+    __slots__ = ()
 
-class Done(NamedTuple):
+
+class Done(_Bare):
     """The attempt ended; what became of the plan is in the database."""
+
+    __slots__ = ()
 
 
 class Failed(NamedTuple):
@@ -79,8 +105,10 @@ class Failed(NamedTuple):
         return errors.RequestError(f"{self.error_class}: {self.message}", self.plan_id)
 
 
-class Pong(NamedTuple):
+class Pong(_Bare):
     """The core turns."""
+
+    __slots__ = ()
 
 
 class ExecutionStatus(NamedTuple):

@@ -184,8 +184,7 @@ def numbered(shape):
 
 shapes = st.recursive(
     st.just(0),
-    lambda below: st.lists(below, max_size=4).map(Sequence)
-    | st.lists(below, max_size=4).map(Concurrence),
+    lambda below: st.lists(below, max_size=4).map(Sequence) | st.lists(below, max_size=4).map(Concurrence),
     max_leaves=25,
 ).map(numbered)
 

@@ -28,7 +28,14 @@ def test_b102_plans_take_turns_from_where_the_pointer_stands():
     """Also worlds 91: the order after one earlier job of plan 1."""
     queue = filled(one=["earlier"])
     queue.pop()
-    for plan_id, item in [("one", "1a"), ("one", "1b"), ("one", "1c"), ("two", "2a"), ("two", "2b"), ("three", "3a")]:
+    for plan_id, item in [
+        ("one", "1a"),
+        ("one", "1b"),
+        ("one", "1c"),
+        ("two", "2a"),
+        ("two", "2b"),
+        ("three", "3a"),
+    ]:
         queue.add(plan_id, item)
 
     assert drained(queue) == ["2a", "3a", "1a", "2b", "1b", "1c"]

@@ -9,8 +9,7 @@ from dynflow_mp.model.flows import Concurrence, Sequence, flow_from_tokens, flow
 
 flows = st.recursive(
     st.integers(1, 1000),
-    lambda below: st.lists(below, max_size=4).map(Sequence)
-    | st.lists(below, max_size=4).map(Concurrence),
+    lambda below: st.lists(below, max_size=4).map(Sequence) | st.lists(below, max_size=4).map(Concurrence),
     max_leaves=30,
 )
 
