@@ -39,6 +39,6 @@ if ! said=$("$PYTHON" -m venv --clear "$VENV" 2>&1); then
     *) fail "$said" ;;
     esac
 fi
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --editable ".[$EXTRAS]" ||
+"$VENV/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-input --editable ".[$EXTRAS]" ||
     fail "The packages could not be installed; pip's reason stands above."
 printf '%s\n' "$stamp" >"$VENV/stamp"

@@ -1,0 +1,14 @@
+"""What is measured, one file each."""
+
+from __future__ import annotations
+
+from bench.workloads.chain import chain
+from bench.workloads.fan_out import fan_out
+from bench.workloads.growth import growth
+from bench.workloads.latency import latency
+from bench.workloads.plan_build import plan_build
+from bench.workloads.workload import Workload
+
+WORKLOADS: dict[str, Workload] = {
+    workload.name: workload for workload in (fan_out, plan_build, chain, latency, growth)
+}
