@@ -66,7 +66,7 @@ class Ledger:
         if not writes:
             return frozenset()
         with self._store.database.write(self._coordinator.fence) as connection:
-            lost = self._store.write_turn(connection, writes)
+            lost: frozenset[str] = self._store.write_turn(connection, writes)
             self._coordinator.follow_turn(connection, writes, lost)
         return lost
 

@@ -97,6 +97,10 @@ class Shelf:
         if plan is not None:
             self._kept_bytes -= sum(map(len, plan.kept.values()))
 
+    def knows(self, plan_id: str) -> bool:
+        """Whether the plan is open here."""
+        return plan_id in self._plans
+
     # -- what is ready -----------------------------------------------------------------------------
 
     def ready(self, plan_id: str, step_ids: Iterable[int]) -> None:

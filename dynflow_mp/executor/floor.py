@@ -1,0 +1,318 @@
+"""Where steps get done: what waits, who is there, who does what.
+
+Puts together the shelf (what ready steps still need), the pool (who gets which job), the crew (whose
+place is to be filled) and the worker processes, and turns their news into stimuli for the director.
+
+    ready ─▶ shelf ─▶ pool ─▶ assigned ─(commit)─▶ sent ─▶ worker ─▶ news ─▶ stimuli
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from threading import Event
+from time import monotonic
+from typing import Any
+
+from dynflow_mp.director.protocol import (
+    FINALIZE,
+    FinalizeFinished,
+    ReadyEvent,
+    ReadyFinalize,
+    ReadySteps,
+    StepFinished,
+    StepLost,
+    StepsReturned,
+    StepsSent,
+    Stimulus,
+)
+from dynflow_mp.errors import WorkerStartFailed
+from dynflow_mp.executor.crew import Crew, Post
+from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
+from dynflow_mp.executor.processes import (
+    Processes,
+    StartFailed,
+    WorkerDied,
+    WorkerReady,
+    WorkFinished,
+    WorkReturned,
+)
+from dynflow_mp.executor.reader import PageFailed, PlanLoaded
+from dynflow_mp.executor.shelf import Page, PageWanted, Shelf
+from dynflow_mp.executor.timers import Timers
+from dynflow_mp.model.states import StepState
+from dynflow_mp.model.work import FinalizeJob, StepOutcome
+from dynflow_mp.telemetry import logger
+
+log = logger("executor.floor")
+
+
+class Floor:
+    """Owned by the core's thread. ``complete`` is set once the first crew has said hello."""
+
+    def __init__(
+        self, processes: Processes, pools: Mapping[str, int], max_credit: int, complete: Event
+    ) -> None:
+        self._processes = processes
+        self._pool = Pool(pools, max_credit)
+        self._shelf = Shelf()
+        self._crew = Crew(pools)
+        self._refills: Timers[str] = Timers()
+        self._assigned: list[Assignment] = []
+        self._draining = False
+        self._complete = complete
+        self._hearers: dict[type, Callable[[Any], list[Stimulus]]] = {
+            WorkFinished: self._work_finished,
+            WorkReturned: self._work_returned,
+            WorkerReady: self._worker_ready,
+            WorkerDied: self._worker_died,
+            StartFailed: self._start_failed,
+        }
+
+    def start(self) -> None:
+        """Start the first crew."""
+        self._processes.start()
+        for queue in self._crew.first_posts():
+            self._spawn(queue)
+
+    # -- plans -------------------------------------------------------------------------------------
+
+    def open_plan(self, loaded: PlanLoaded) -> None:
+        """A plan has come in; its steps may become ready."""
+        self._shelf.open(loaded.skeleton, loaded.payloads)
+
+    def close_plan(self, plan_id: str) -> None:
+        """The plan is over here: nothing of it that still waits will be sent."""
+        self._shelf.close(plan_id)
+        self._pool.withdraw(plan_id)
+
+    def ready(self, order: ReadySteps | ReadyEvent | ReadyFinalize) -> None:
+        """Steps may run."""
+        if isinstance(order, ReadySteps):
+            self._shelf.ready(order.plan_id, order.step_ids)
+        elif isinstance(order, ReadyEvent):
+            self._shelf.ready_event(order.plan_id, order.step_id, order.data)
+        else:
+            self._shelf.ready_finalize(order.plan_id, order.step_ids)
+
+    def page(self, page: Page) -> list[Stimulus]:
+        """The reader brought what steps need."""
+        missing = self._shelf.arrived(page)
+        if not missing:
+            return []
+        return _unreadable(page.wanted, missing, "its action is not in the database")
+
+    def page_failed(self, news: PageFailed) -> list[Stimulus]:
+        """The reader could not bring what steps need."""
+        self._shelf.unavailable(news.wanted)
+        return _unreadable(news.wanted, list(news.wanted.step_ids), news.reason)
+
+    # -- out ---------------------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> bool:
+        """Whether :meth:`assign` has something to do at once."""
+        return self._shelf.pending
+
+    def assign(self, now: float) -> tuple[list[Stimulus], list[PageWanted]]:
+        """Choose who gets what: the steps to be marked, and what to ask the reader for."""
+        jobs, wanted = self._shelf.take()
+        for item in jobs:
+            if not self._pool.add(item):
+                log.warning(
+                    "no queue %r here, the default one takes the step",
+                    item.queue,
+                    extra={"action": "unknown_queue", "plan_id": item.plan_id},
+                )
+        if self._draining:
+            return [], wanted
+        self._assigned = self._pool.assign(now)
+        return _announced(self._assigned), wanted
+
+    def send(self, lost: Collection[str]) -> None:
+        """Send what was assigned, now that its marks are stored; ``lost`` plans' jobs stay here."""
+        assigned, self._assigned = self._assigned, []
+        for assignment in assigned:
+            numbered = assignment.numbered
+            if lost:
+                withheld = [number for number, item in numbered if item.plan_id in lost]
+                self._pool.returned(assignment.worker_id, withheld)
+                numbered = [entry for entry in numbered if entry[1].plan_id not in lost]
+            if numbered:
+                jobs = [(number, item.job) for number, item in numbered]
+                self._processes.send(assignment.worker_id, jobs)
+
+    # -- in ----------------------------------------------------------------------------------------
+
+    def hear(self, ready: Mapping[Any, int]) -> list[Stimulus]:
+        """What workers have to say, given the poller's results."""
+        stimuli: list[Stimulus] = []
+        for news in self._processes.hear(ready):
+            stimuli += self._hearers[type(news)](news)
+        return stimuli
+
+    def _work_finished(self, news: WorkFinished) -> list[Stimulus]:
+        stimuli: list[Stimulus] = []
+        now = monotonic()
+        for number, outcome in news.outcomes:
+            if type(outcome) is StepOutcome:
+                item = self._pool.finished(news.worker_id, number, outcome.execution_time, now)
+                if item is not None:
+                    stimuli.append(self._step_finished(item.job, outcome))
+            else:
+                parts: Any = tuple(outcome)
+                spent_s = sum(part.execution_time for part in parts)
+                item = self._pool.finished(news.worker_id, number, spent_s, now)
+                if item is not None:
+                    stimuli.append(FinalizeFinished(item.plan_id, parts))
+        return stimuli
+
+    def _step_finished(self, job: Any, outcome: StepOutcome) -> StepFinished:
+        output = job.output if outcome.output is None else outcome.output
+        self._shelf.finished(job.plan_id, job.action_id, outcome.state, output)
+        return StepFinished(job.plan_id, job.attempt, outcome)
+
+    def _work_returned(self, news: WorkReturned) -> list[Stimulus]:
+        return self._take_back(self._pool.returned(news.worker_id, news.job_numbers))
+
+    def _take_back(self, items: list[QueuedJob]) -> list[Stimulus]:
+        """Jobs that were sent and never begun: as if they had not been sent."""
+        kept = [item for item in items if self._shelf.knows(item.plan_id)]
+        self._pool.put_back(kept)
+        by_plan: dict[str, list[int]] = {}
+        for item in kept:
+            by_plan.setdefault(item.plan_id, []).append(_step_of(item))
+        return [StepsReturned(plan_id, step_ids) for plan_id, step_ids in by_plan.items()]
+
+    # -- workers come and go -----------------------------------------------------------------------
+
+    def _worker_ready(self, news: WorkerReady) -> list[Stimulus]:
+        self._pool.add_worker(news.worker_id, news.queue)
+        self._crew.ready(news.worker_id)
+        log.info(
+            "worker ready",
+            extra={"action": "worker_ready", "worker": news.worker_id, "pid": news.pid},
+        )
+        if self._crew.complete:
+            self._complete.set()
+        return []
+
+    def _worker_died(self, news: WorkerDied) -> list[Stimulus]:
+        leftover = self._pool.remove_worker(news.worker_id, news.begun)
+        stimuli: list[Stimulus] = [self._lost(item, news) for item in leftover.begun]
+        if not self._draining:
+            log.warning(
+                news.message,
+                extra={"action": "worker_died", "worker": news.worker_id, "cause": news.cause},
+            )
+            self._refill(self._crew.ended(news.worker_id, news.queue, monotonic()))
+        return stimuli + self._take_back(leftover.not_begun)
+
+    def _lost(self, item: QueuedJob, news: WorkerDied) -> StepLost:
+        """A job that its worker had begun, or finished without saying so."""
+        job = item.job
+        if isinstance(job, FinalizeJob):
+            return StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message)
+        self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
+        return StepLost(job.plan_id, job.step_id, 0, news.cause, news.message)
+
+    def _start_failed(self, news: StartFailed) -> list[Stimulus]:
+        if not self._complete.is_set():
+            raise WorkerStartFailed(news.exit_code, news.reason)
+        log.error(
+            "a worker could not start: %s",
+            news.reason,
+            extra={"action": "worker_start_failed", "exit_code": news.exit_code},
+        )
+        if not self._draining:
+            self._refill(self._crew.failed_to_start(news.queue))
+        return []
+
+    def _refill(self, post: Post) -> None:
+        if post.delay_s:
+            self._refills.add(monotonic() + post.delay_s, post.queue)
+        else:
+            self._spawn(post.queue)
+
+    def _spawn(self, queue: str) -> None:
+        self._crew.started(self._processes.spawn(queue), monotonic())
+
+    def look_after(self, now: float) -> None:
+        """Fill places whose time has come; take back what waits behind a step that turned out slow."""
+        for worker_id in self._pool.overdue(now):
+            self._processes.recall(worker_id)
+        for queue in list(self._refills.due(now)):
+            if not self._draining:
+                self._spawn(queue)
+        self._processes.renew_deadline()
+
+    def patience(self, now: float, longest: float, watch: float) -> float:
+        """How long nothing needs looking after (seconds), ``watch`` at most while a worker holds a batch."""
+        return self._refills.wait(now, watch if self._pool.batching else longest)
+
+    # -- ending ------------------------------------------------------------------------------------
+
+    def begin_drain(self) -> None:
+        """Send nothing more; ask back what was not begun."""
+        self._draining = True
+        for worker_id in self._pool.batching:
+            self._processes.recall(worker_id)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is still with workers."""
+        return bool(self._pool.in_flight)
+
+    def kill_busy(self) -> None:
+        """Whoever still works has had its time."""
+        for worker_id in self._pool.busy:
+            self._processes.kill(worker_id)
+
+    def stop(self) -> None:
+        """End all workers."""
+        self._processes.stop(0.0)
+
+    # -- looking in --------------------------------------------------------------------------------
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Worker processes by worker id."""
+        return dict(self._processes.pids)
+
+    def free_slots(self) -> dict[str, int]:
+        """Per queue: how many more steps could begin at once."""
+        return self._pool.free_slots()
+
+    def status(self, plan_id: str | None) -> dict[str, dict[str, int]]:
+        """Per queue: ``pool_size``, ``free_workers``, ``queue_size``."""
+        return self._pool.status(plan_id)
+
+
+def _announced(assigned: list[Assignment]) -> list[Stimulus]:
+    by_plan: dict[str, list[int]] = {}
+    for assignment in assigned:
+        for _, item in assignment.numbered:
+            by_plan.setdefault(item.plan_id, []).append(_step_of(item))
+    return [StepsSent(plan_id, step_ids) for plan_id, step_ids in by_plan.items()]
+
+
+def _step_of(item: QueuedJob) -> int:
+    job = item.job
+    return FINALIZE if isinstance(job, FinalizeJob) else job.step_id
+
+
+def _unreadable(wanted: PageWanted, step_ids: list[int], reason: str) -> list[Stimulus]:
+    """Steps that cannot be run because what they need cannot be read: errors, not silence."""
+    plan_id = wanted.plan_id
+    if wanted.finalize:
+        step_ids = [FINALIZE]
+    lost = [
+        StepLost(
+            plan_id,
+            step_id,
+            0,
+            "unreadable",
+            f"step {step_id} of plan {plan_id} could not be read: {reason}",
+        )
+        for step_id in step_ids
+    ]
+    return [StepsSent(plan_id, step_ids), *lost]
