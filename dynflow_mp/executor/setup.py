@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
+from dynflow_mp.actions.registry import registry
 from dynflow_mp.config import Config
 from dynflow_mp.executor.core import CoreSettings
 from dynflow_mp.executor.processes import WorkerSettings
 
 
-def core_settings(world_id: str, config: Config, action_modules: Iterable[str]) -> CoreSettings:
-    """``action_modules``: the modules of all registered actions, used when no ``apps`` are named."""
-    modules = list(config.apps) or sorted(set(action_modules))
-    script = _main_script() if "__main__" in modules else None
-    apps = tuple(name for name in modules if name != "__main__")
+def core_settings(world_id: str, config: Config) -> CoreSettings:
+    """What the core of this world works with.
+
+    Workers import the ``apps`` of the configuration; where none are named, the modules of all
+    actions registered in this process, the script being run among them (decisions.md 16, 25).
+    """
+    apps = config.apps or tuple(registry.modules())
+    script = None if config.apps else registry.script()
     return CoreSettings(
         world_id,
         config.pools,
@@ -24,9 +26,3 @@ def core_settings(world_id: str, config: Config, action_modules: Iterable[str]) 
         Path(tempfile.mkdtemp(prefix="dynflow-")),
         WorkerSettings(apps, script, config.max_payload),
     )
-
-
-def _main_script() -> str | None:
-    """The file being run, which workers load under another module name (decisions.md 16)."""
-    file = getattr(sys.modules.get("__main__"), "__file__", None)
-    return None if file is None else str(Path(file).resolve())

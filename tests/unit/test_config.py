@@ -1,0 +1,125 @@
+"""Settings: where they come from, and what is said about those that cannot work."""
+
+import pytest
+
+from dynflow_mp.config import Config
+from dynflow_mp.errors import ConfigError
+
+
+def load(tmp_path, settings=None, environment=None):
+    return Config.load(settings, environment or {}, tmp_path)
+
+
+def test_defaults_make_a_client_on_sqlite(tmp_path):
+    config = load(tmp_path)
+
+    assert config.pools == {}
+    assert config.database_url == "sqlite:///dynflow.db"
+
+
+def test_workers_and_queues_together_are_the_pools(tmp_path):
+    config = load(tmp_path, {"workers": 2, "queues": {"slow": 1}})
+
+    assert config.pools == {"default": 2, "slow": 1}
+
+
+def test_keywords_are_stronger_than_the_environment_and_that_than_the_file(tmp_path):
+    (tmp_path / "dynflow.toml").write_text('workers = 1\nmax_credit = 7\ndatabase_url = "sqlite:///f.db"\n')
+    environment = {"DYNFLOW_WORKERS": "2", "DYNFLOW_MAX_CREDIT": "8"}
+
+    config = load(tmp_path, {"workers": 3}, environment)
+
+    assert (config.workers, config.max_credit, config.database_url) == (3, 8, "sqlite:///f.db")
+
+
+def test_settings_may_stand_in_pyproject(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.dynflow_mp]\nworkers = 4\n")
+
+    assert load(tmp_path).workers == 4
+
+
+def test_the_environment_is_read_by_the_setting_s_kind(tmp_path):
+    config = load(
+        tmp_path,
+        environment={
+            "DYNFLOW_APPS": "a.b, c",
+            "DYNFLOW_QUEUES": "slow=2,gpu=1",
+            "DYNFLOW_AUTO_EXECUTE": "yes",
+            "DYNFLOW_LEASE_TTL_S": "1.5",
+            "OTHER": "ignored",
+        },
+    )
+
+    assert config.apps == ("a.b", "c")
+    assert config.queues == {"slow": 2, "gpu": 1}
+    assert config.auto_execute is True
+    assert config.lease_ttl_s == 1.5
+
+
+def test_an_unknown_setting_is_refused_with_a_hint(tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'workers'"):
+        load(tmp_path, {"worker": 2})
+
+
+def test_an_unknown_setting_in_a_file_is_refused(tmp_path):
+    (tmp_path / "dynflow.toml").write_text("wrokers = 1\n")
+
+    with pytest.raises(ConfigError, match=r"dynflow\.toml.*did you mean 'workers'"):
+        load(tmp_path)
+
+
+def test_an_unknown_environment_variable_of_ours_warns(tmp_path):
+    with pytest.warns(UserWarning, match="DYNFLOW_WORKER is not a setting"):
+        load(tmp_path, environment={"DYNFLOW_WORKER": "2"})
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path):
+    (tmp_path / "dynflow.toml").write_text("workers = ")
+
+    with pytest.raises(ConfigError, match=r"dynflow\.toml"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("workers", -1),
+        ("workers", "2"),
+        ("workers", True),
+        ("queues", {"slow": 0}),
+        ("queues", ["slow"]),
+        ("apps", "module"),
+        ("apps", [""]),
+        ("database_url", "shop.db"),
+        ("listen", "5555"),
+        ("connector", "carrier-pigeon"),
+        ("lease_ttl_s", 0),
+        ("drain_grace_s", "long"),
+        ("max_payload", 10),
+        ("max_credit", 0),
+        ("auto_terminate", "maybe"),
+        ("eligible", 1),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_and_named(tmp_path, name, value):
+    with pytest.raises(ConfigError, match=name):
+        load(tmp_path, {name: value})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("DYNFLOW_WORKERS", "two"),
+        ("DYNFLOW_AUTO_EXECUTE", "maybe"),
+        ("DYNFLOW_QUEUES", "slow"),
+        ("DYNFLOW_META", "x"),
+    ],
+)
+def test_an_environment_value_that_cannot_be_read_is_refused_and_named(tmp_path, variable, text):
+    with pytest.raises(ConfigError, match=variable):
+        load(tmp_path, environment={variable: text})
+
+
+def test_a_config_cannot_be_changed(tmp_path):
+    with pytest.raises(AttributeError):
+        load(tmp_path).workers = 3
