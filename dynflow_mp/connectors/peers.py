@@ -26,59 +26,72 @@ HIGH_WATER_MARK = 1000
 MAX_WAITING = 20_000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 
+_PEER_PATIENCE_S = 0.5
+"""How long a request may wait for a connection: less than its sender waits for an answer."""
+
 _MARK = b"~"
 
 
 class Waiting(NamedTuple):
-    """An envelope that could not be sent yet, and until when it may wait."""
+    """An envelope that could not be sent yet."""
 
     envelope: Envelope
     data: bytes
-    until: float
+    since: float
 
 
 class Outbox:
-    """What waits for one connection to have room, in order and bounded in number and bytes."""
+    """What waits for one connection to have room, in order and bounded in number and bytes.
 
-    __slots__ = ("_bytes", "_waiting")
+    A connection that is slow may take its time; one that takes nothing at all for ``patience_s`` is
+    given up, and what waited as long comes back.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_bytes", "_moved_at", "_patience_s", "_waiting")
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
         self._waiting: deque[Waiting] = deque()
         self._bytes = 0
+        self._moved_at = 0.0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def put(self, waiting: Waiting) -> bool:
         """Keep it, unless the outbox is full: then False. One alone fits, whatever its size."""
-        full = len(self._waiting) >= MAX_WAITING or self._bytes + len(waiting.data) > MAX_WAITING_BYTES
-        if full and self._waiting:
+        if not self._waiting:
+            self._moved_at = waiting.since
+        elif len(self._waiting) >= MAX_WAITING or self._bytes + len(waiting.data) > MAX_WAITING_BYTES:
             return False
         self._waiting.append(waiting)
         self._bytes += len(waiting.data)
         return True
 
-    def first(self) -> Waiting:
-        """The one to be sent next."""
-        return self._waiting[0]
+    def first(self) -> bytes:
+        """What is to be sent next."""
+        return self._waiting[0].data
 
-    def remove_first(self) -> None:
+    def sent(self, now: float) -> None:
         """The first is on its way."""
-        self._bytes -= len(self._waiting.popleft().data)
+        self._take()
+        self._moved_at = now
 
     def overdue(self, now: float) -> Iterator[Envelope]:
-        """Take out, oldest first, what has waited too long."""
-        while self._waiting and self._waiting[0].until <= now:
-            envelope = self._waiting[0].envelope
-            self.remove_first()
-            yield envelope
+        """Take out, oldest first, what has waited too long on a connection that stands still."""
+        if now - self._moved_at >= self._patience_s:
+            while self._waiting and now - self._waiting[0].since >= self._patience_s:
+                yield self._take()
 
     def everything(self) -> Iterator[Envelope]:
         """Take out all there is."""
         while self._waiting:
-            envelope = self._waiting[0].envelope
-            self.remove_first()
-            yield envelope
+            yield self._take()
+
+    def _take(self) -> Envelope:
+        waiting = self._waiting.popleft()
+        self._bytes -= len(waiting.data)
+        return waiting.envelope
 
 
 class Route:
@@ -103,7 +116,7 @@ class Peer:
         self, context: zmq.Context[zmq.Socket[bytes]], own_id: str, world_id: str, endpoint: str
     ) -> None:
         self.world_id, self.endpoint = world_id, endpoint
-        self.outbox = Outbox()
+        self.outbox = Outbox(_PEER_PATIENCE_S)
         self.unlisted_since: float | None = None
         self.socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
         try:

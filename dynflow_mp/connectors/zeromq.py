@@ -43,9 +43,6 @@ _START_S = 10.0
 _PER_TURN = 256
 """Messages taken from one socket before the others have their turn."""
 
-_WAIT_S = 0.5
-"""How long a request may wait for a connection or for room: less than its sender waits for an answer."""
-
 _RETRY_S = 0.01
 """How soon to try again to answer an asker whose connection was full: a ROUTER cannot be polled for one."""
 
@@ -309,7 +306,7 @@ class _Wire:
     def _learn_route(self, world_id: str, identity: bytes) -> None:
         assert self._router is not None
         before = self._routes.pop(world_id, None)
-        route = Route(self._router, identity, Outbox() if before is None else before.outbox)
+        route = Route(self._router, identity, Outbox(self._linger_s) if before is None else before.outbox)
         self._routes[world_id] = route
         if route.outbox:
             self._full_routes[world_id] = route
@@ -371,30 +368,32 @@ class _Wire:
 
     def _send_to_any(self, envelope: Envelope) -> None:
         message = envelope.message
-        executor = self._choose(message.queue if isinstance(message, Execution) else "default")
+        executor = self._choose(envelope, message.queue if isinstance(message, Execution) else "default")
         if executor is None:
             raise NoExecutor("no executor is there", getattr(message, "plan_id", None))
         addressed = envelope._replace(receiver_id=executor.world_id)
         data = addressed.to_bytes()
-        if executor.world_id == self._world_id:
+        if envelope.sender_id == self._world_id:  # another world hears the answers of what we hand over
             self.balance.sent(envelope, executor)
+        if executor.world_id == self._world_id:
             self._deliver(Envelope.from_bytes(data))
-            return
-        self._send_over(self._peers[executor.world_id], envelope, data)
-        self.balance.sent(envelope, executor)
+        else:
+            self._send_over(self._peers[executor.world_id], envelope, data)
 
-    def _choose(self, queue: str) -> Executor | None:
+    def _choose(self, envelope: Envelope, queue: str) -> Executor | None:
         """Who gets it: executors we are connected to first, then those we are still connecting to."""
         now = time.monotonic()
         if now - self._refreshed_at >= self._refresh_s:
             self._refresh_directory()
-        here = [executor for executor in self._executors if self._can_take(executor)]
+        ours = self._takes_work and envelope.sender_id == self._world_id
+        here = [executor for executor in self._executors if self._can_take(executor, ours)]
         connected = [executor for executor in here if self._is_connected(executor)]
         return self.balance.choose(connected or here, queue)
 
-    def _can_take(self, executor: Executor) -> bool:
+    def _can_take(self, executor: Executor, ours: bool) -> bool:
+        """``ours``: whether this world itself may take it; never what it hands over to another."""
         if executor.world_id == self._world_id:
-            return self._takes_work
+            return ours
         return executor.world_id in self._peers
 
     def _is_connected(self, executor: Executor) -> bool:
@@ -431,7 +430,7 @@ class _Wire:
                 self._poller.register(peer.socket, zmq.POLLIN | zmq.POLLOUT)
             else:
                 return
-        if not peer.outbox.put(Waiting(envelope, data, time.monotonic() + _WAIT_S)):
+        if not peer.outbox.put(Waiting(envelope, data, time.monotonic())):
             raise PeerBusy(f"too much waits for world {peer.world_id}")
 
     def _push_waiting(self, peer: Peer) -> None:
@@ -453,7 +452,7 @@ class _Wire:
         except zmq.ZMQError as error:
             self._forget_route(world_id, error)
             raise UnknownReceiver(f"world {world_id} has gone and cannot be answered") from error
-        if not route.outbox.put(Waiting(envelope, data, time.monotonic() + self._linger_s)):
+        if not route.outbox.put(Waiting(envelope, data, time.monotonic())):
             raise PeerBusy(f"too much waits for world {world_id}")
 
     def _forget_route(self, world_id: str, error: zmq.ZMQError) -> None:
@@ -590,10 +589,11 @@ class _Wire:
 
 def _push_all(way: Peer | Route) -> bool:
     """Send what waits while there is room; True when nothing waits any more."""
+    now = time.monotonic()
     while way.outbox:
         try:
-            way.push(way.outbox.first().data)
+            way.push(way.outbox.first())
         except zmq.Again:
             return False
-        way.outbox.remove_first()
+        way.outbox.sent(now)
     return True

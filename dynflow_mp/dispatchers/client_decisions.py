@@ -298,7 +298,14 @@ class ClientDecisions:
         """When to call :meth:`due`; None while nothing is open."""
         if not self._open:
             return None
+        while self._alarms and not self._rings(*self._alarms[0]):
+            heappop(self._alarms)
         return min(self._look_at, self._alarms[0][0]) if self._alarms else self._look_at
+
+    def _rings(self, at: float, request_id: str) -> bool:
+        """Whether this alarm still means something: most requests end before theirs."""
+        tracked = self._open.get(request_id)
+        return tracked is not None and tracked.due == at
 
     def due(self, now: float) -> list[Decision]:
         """What has to be done because time has passed."""
