@@ -20,7 +20,7 @@ setup:
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS="$(EXTRAS)" sh scripts/set_up.sh
 
 demo: setup
-	@$(BIN)/python -m examples.catalogue $(DEMO)
+	@$(BIN)/python -m examples.catalogue --report build/catalogue.json $(DEMO)
 
 test: setup
 	@$(BIN)/python -m pytest $(TESTS) $(PYTEST)

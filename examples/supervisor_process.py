@@ -1,0 +1,57 @@
+"""A supervisor as a process of its own, for programs that start one beside them."""
+
+from __future__ import annotations
+
+import select
+import subprocess
+import sys
+
+READY_S = 60.0
+STOP_S = 30.0
+
+
+class SupervisorProcess:
+    """``python -m dynflow_mp.supervisor`` with these options, ready when entered, gone when left.
+
+    Raises :class:`SystemExit` with the supervisor's own exit status when it does not start: it has
+    said why on standard error.
+    """
+
+    def __init__(self, database: str, app: str, workers: int = 2) -> None:
+        self.command = [sys.executable, "-m", "dynflow_mp.supervisor"]
+        self.command += ["--workers", str(workers), "--database", database, "--app", app]
+        self.ready_line = ""
+
+    def __enter__(self) -> SupervisorProcess:
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            self.ready_line = self._first_line()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop()
+
+    def _first_line(self) -> str:
+        assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], READY_S)[0]:
+            raise SystemExit(f"the supervisor was not ready within {READY_S:g} s")
+        line = self.process.stdout.readline().rstrip()
+        if not line.startswith("ready "):
+            raise SystemExit(self.process.wait(STOP_S) or 1)
+        return line
+
+    def _stop(self) -> None:
+        """Ask it to drain; what does not end in time is killed (its workers end with it)."""
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
