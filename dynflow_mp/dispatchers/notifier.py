@@ -47,6 +47,7 @@ class Notifier:
             return
         if self._thread is threading.current_thread():
             self._drain()  # nobody else could do the rest
+            self._end(threading.Event())
             return
         finished = threading.Event()
         self.put(partial(self._end, finished))

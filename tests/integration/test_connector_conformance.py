@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -309,9 +310,12 @@ def test_an_executor_that_has_answered_has_room_again(house: House) -> None:
     connected(client, quick, slow)
     quick.on_receive = lambda envelope: quick.answer(envelope, Done())
 
+    def taken(number: int) -> bool:
+        return quick.came.qsize() + slow.came.qsize() == number
+
     for number in range(20):
         sent_to_any(client, number)
-        eventually(lambda number=number: quick.came.qsize() + slow.came.qsize() == number + 1)
+        eventually(partial(taken, number + 1))
         eventually(lambda: client.came.qsize() == quick.came.qsize())
 
     assert quick.came.qsize() > 2 * slow.came.qsize() > 0
