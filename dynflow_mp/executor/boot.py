@@ -1,0 +1,182 @@
+"""The way of a worker process from its settings to its work, and out again.
+
+    settings ─▶ the user's modules ─▶ hello on both lanes ─▶ work ─▶ leave
+
+What cannot start says why in one line through the start-up pipe (the traceback goes to standard
+error) and exits 3, or 4 when it was a user's module.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+BOOT_FAILED = 3
+APP_FAILED = 4
+_MOST_REASON = 2000
+_EXIT_PATIENCE_S = 2.0
+
+
+def read_settings(fd: int) -> dict[str, Any]:
+    """What the supervisor wrote for this worker."""
+    with open(fd, "rb") as file:
+        settings: dict[str, Any] = json.load(file)
+        return settings
+
+
+class Boot:
+    """The way of one worker process from its first line to its last."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._settings = settings
+        self._startup: int = settings["startup"]
+
+    def run(self) -> None:
+        """Start, work, leave."""
+        try:
+            self._settle()
+            self._import_apps()
+            self._import_script()
+            work = self._prepare()
+        except SystemExit:
+            raise
+        except BaseException as error:
+            self.fail(BOOT_FAILED, f"the worker could not start: {_text_of(error)}")
+        work()
+
+    def _settle(self) -> None:
+        """Take over what the supervisor gave, and be a good neighbour to it."""
+        if os.getppid() != self._settings["parent"]:
+            os._exit(BOOT_FAILED)  # the supervisor died before it could be watched
+        for descriptor in ("startup", "lifeline", "page"):
+            os.set_inheritable(self._settings[descriptor], False)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _volunteer_for_the_oom_killer()
+        faulthandler.enable(os.dup(2))
+        faulthandler.register(signal.SIGUSR1, os.dup(2), all_threads=True)
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+        _restore_environment(self._settings["python_path"])
+        sys.path[:] = self._settings["sys_path"]
+
+    def _import_apps(self) -> None:
+        import importlib
+
+        import dynflow_mp
+
+        vars(dynflow_mp)["_in_worker"] = True  # a world in a worker would be a world in each of its steps
+        for module in self._settings["apps"]:
+            try:
+                importlib.import_module(module)
+            except BaseException as error:  # a module may also call sys.exit
+                self.fail(APP_FAILED, f"cannot import {module}: {_text_of(error)}")
+
+    def _import_script(self) -> None:
+        """Load the program being run as an ordinary module, so that its actions are known here."""
+        if self._settings["script"] is None:
+            return
+        name, path = self._settings["script"]
+        try:
+            load_script(name, path)
+        except BaseException as error:
+            self.fail(APP_FAILED, f"cannot load {path}: {_text_of(error)}")
+
+    def _prepare(self) -> Any:
+        """Open both lanes and say hello; what is left is to work."""
+        import zmq
+
+        from dynflow_mp.executor import wire
+        from dynflow_mp.executor.control_lane import ControlLane, lane
+        from dynflow_mp.executor.page import Page
+        from dynflow_mp.executor.tally import Tally
+        from dynflow_mp.executor.workbench import Workbench
+
+        settings = self._settings
+        endpoint, token = settings["endpoint"], bytes.fromhex(settings["token"])
+        page = Page(settings["page"])
+        tally = Tally(page)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
+        control = ControlLane(context, settings["lifeline"], tally)
+        hello = wire.encode_hello(wire.Hello(token, wire.CONTROL_LANE, os.getpid()))
+        control.start(endpoint, bytes.fromhex(settings["control_route"]), hello)
+        work_lane = lane(context, endpoint, bytes.fromhex(settings["work_route"]))
+        bench = Workbench(work_lane, tally, page, settings["max_payload"], control.watch_batch)
+        gc.collect()
+        gc.freeze()  # what is there now stays: not to be looked at again in every collection
+        work_lane.send(wire.encode_hello(wire.Hello(token, wire.WORK_LANE, os.getpid())))
+
+        def work() -> None:
+            bench.serve()
+            leave_soon()
+            work_lane.close()
+            context.term()  # waits, within the lanes' linger, until the last outcomes are out
+
+        return work
+
+    def fail(self, exit_code: int, reason: str) -> NoReturn:
+        """Say why, and leave."""
+        traceback.print_exc()
+        try:
+            os.write(self._startup, reason[:_MOST_REASON].encode("utf-8", "backslashreplace"))
+        finally:
+            sys.stderr.flush()
+            os._exit(exit_code)
+
+
+def load_script(name: str, path: str) -> None:
+    """Load the file ``path`` as the module ``name``, unless a user's module imported it already."""
+    import importlib
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    if "." in name:
+        importlib.import_module(name)
+        return
+    known = getattr(sys.modules.get(name), "__file__", None)
+    if known is not None and os.path.realpath(known) == os.path.realpath(path):
+        return
+    if name in sys.modules:
+        raise ImportError(f"a module called {name} is there already; the program needs another name")
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+def leave_soon() -> None:
+    """End this process within a moment, whatever threads and exit handlers the user's code left."""
+    timer = threading.Timer(_EXIT_PATIENCE_S, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+
+
+def _volunteer_for_the_oom_killer() -> None:
+    """When memory runs out, rather a worker than its supervisor (Linux)."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("500")
+    except OSError:
+        return  # not Linux, or not allowed: a wish only
+
+
+def _restore_environment(python_path: str | None) -> None:
+    """``PYTHONPATH`` was set so that this module could be found; the user's code sees the user's own."""
+    if python_path is None:
+        os.environ.pop("PYTHONPATH", None)
+    else:
+        os.environ["PYTHONPATH"] = python_path
+
+
+def _text_of(error: BaseException) -> str:
+    first_line = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__

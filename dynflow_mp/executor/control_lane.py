@@ -1,0 +1,113 @@
+"""The small thread of a worker: sleeps in poll, and answers its supervisor while user code runs.
+
+It wakes for a frame on the control lane, for the end of the life-line (the supervisor is gone: so
+are we, with all we started), and – only while the main thread works through a batch – every few
+milliseconds, so that outcomes do not wait behind a step that turned out long.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from threading import Thread
+from typing import NoReturn
+
+import zmq
+
+from dynflow_mp.executor import wire
+from dynflow_mp.executor.tally import Tally
+from dynflow_mp.executor.workbench import encoded
+
+_TICK_MS = 20
+
+
+class ControlLane:
+    """Its socket belongs to its own thread; others call :meth:`watch_batch` only."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], lifeline: int, tally: Tally) -> None:
+        self._context = context
+        self._lifeline = lifeline
+        self._tally = tally
+        self._watching = False
+        self._last_begun = 0
+        self._bell_out, self._bell_in = os.pipe()
+        os.set_blocking(self._bell_in, False)
+        os.set_blocking(self._bell_out, False)
+
+    def start(self, endpoint: str, route: bytes, hello: bytes) -> None:
+        """Say hello on this lane and begin to listen."""
+        socket = lane(self._context, endpoint, route)
+        socket.send(hello)
+        Thread(target=self._run, args=(socket,), name="dynflow control lane", daemon=True).start()
+
+    def watch_batch(self) -> None:
+        """The main thread begins a batch: look after it until it is through."""
+        if not self._watching:
+            self._watching = True
+            try:
+                os.write(self._bell_in, b"!")
+            except BlockingIOError:
+                return  # the bell is full of rings: it will be heard
+
+    def _run(self, socket: zmq.Socket[bytes]) -> None:
+        poller = zmq.Poller()
+        for source in (socket, self._lifeline, self._bell_out):
+            poller.register(source, zmq.POLLIN)
+        try:
+            while True:
+                self._hear(socket, dict(poller.poll(_TICK_MS if self._watching else None)))
+        except zmq.ContextTerminated:
+            socket.close(linger=2000)
+        except BaseException:
+            # Without this lane nobody can recall or see the supervisor's end: better no worker at all.
+            os.abort()
+
+    def _hear(self, socket: zmq.Socket[bytes], ready: dict[object, int]) -> None:
+        if self._lifeline in ready:
+            die_with_children()
+        if self._bell_out in ready:
+            os.read(self._bell_out, 512)
+        if socket in ready:
+            self._obey(socket, socket.recv())
+        if self._watching:
+            self._look_after_batch(socket)
+
+    def _obey(self, socket: zmq.Socket[bytes], frame: bytes) -> None:
+        kind = wire.kind_of(frame)
+        if kind == wire.RECALL:
+            given_back = self._tally.recall(wire.decode_recall(frame))
+            socket.send(wire.encode_recalled(given_back))
+        elif kind == wire.PING:
+            socket.send(wire.encode_pong(wire.decode_ping(frame)))
+
+    def _look_after_batch(self, socket: zmq.Socket[bytes]) -> None:
+        """Send what the main thread cannot send itself because a step keeps it."""
+        tally = self._tally
+        if not tally.busy:
+            self._watching = False
+        elif tally.unsent and tally.begun == self._last_begun:
+            socket.send(encoded(tally.take_unsent()))
+        self._last_begun = tally.begun
+
+
+def lane(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, route: bytes) -> zmq.Socket[bytes]:
+    """A socket to the supervisor, known to it by ``route``."""
+    socket = context.socket(zmq.DEALER)
+    socket.setsockopt(zmq.ROUTING_ID, route)
+    socket.setsockopt(zmq.SNDHWM, 1024)
+    socket.setsockopt(zmq.RCVHWM, 1024)
+    socket.setsockopt(zmq.IMMEDIATE, 1)
+    socket.setsockopt(zmq.LINGER, 3000)
+    socket.setsockopt(zmq.SNDTIMEO, 10_000)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
+    socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_FRAME)
+    socket.connect(endpoint)
+    return socket
+
+
+def die_with_children() -> NoReturn:
+    """End this process and its whole group at once."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(1)

@@ -1,0 +1,90 @@
+"""A small process beside the supervisor that outlives it just long enough to kill its workers.
+
+    python -I -S guardian.py FD          lines on FD:  add PGID | drop PGID | renew SECONDS | bye
+
+End of file means that the supervisor is dead; a deadline that passes means that it hangs. Either
+way every process group still on the list is killed, with the workers' own children in it. Workers
+do have the kernel's parent-death signal, but it is not inherited by what they start, and it does
+not fire for a supervisor that stands still.
+
+Run as a file of its own, without site-packages: standard library only, nothing of this package.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+
+_LONGEST_WAIT_S = 5.0
+"""poll() does not count the time a machine sleeps, the deadline does."""
+_READ = 65536
+
+
+class Guardian:
+    """The list of process groups and the deadline, as the supervisor's lines have them."""
+
+    def __init__(self) -> None:
+        self.groups: set[int] = set()
+        self.deadline = float("inf")
+        self.dismissed = False
+        self._rest = b""
+
+    def hear(self, data: bytes, now: float) -> None:
+        """Take what came through the pipe; lines may arrive in pieces."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._obey(line.split(), now)
+
+    def _obey(self, words: list[bytes], now: float) -> None:
+        if words == [b"bye"]:
+            self.dismissed = True
+        elif len(words) == 2 and words[0] == b"add":
+            self.groups.add(int(words[1]))
+        elif len(words) == 2 and words[0] == b"drop":
+            self.groups.discard(int(words[1]))
+        elif len(words) == 2 and words[0] == b"renew":
+            self.deadline = now + float(words[1])
+
+    def kill(self) -> None:
+        """End every group on the list, hard."""
+        for group in self.groups:
+            try:
+                os.killpg(group, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue  # gone already; or all that is left of it changed its user
+
+
+def steady() -> float:
+    """Seconds that also pass while the machine sleeps, where the system counts them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def watch(fd: int) -> None:
+    """Listen until dismissed, or until it is time to kill."""
+    guardian = Guardian()
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    while not guardian.dismissed:
+        left_s = guardian.deadline - steady()
+        if left_s <= 0:
+            return guardian.kill()
+        if poll.poll(min(left_s, _LONGEST_WAIT_S) * 1000 + 1):
+            data = os.read(fd, _READ)
+            if not data:
+                return guardian.kill()
+            guardian.hear(data, steady())
+    return None
+
+
+def main() -> None:
+    """Ignore what ends a supervisor politely: the guardian's end is the supervisor's, or its word."""
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    watch(int(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

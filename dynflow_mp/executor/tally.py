@@ -1,0 +1,62 @@
+"""What a worker's two threads share: what was begun, what was recalled, what waits to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from threading import Lock
+
+from dynflow_mp.executor.page import Page
+from dynflow_mp.executor.wire import Outcome
+
+Numbered = tuple[int, Outcome]
+
+
+class Tally:
+    """The begun-lock and what it protects. A job is either begun or given back, never both.
+
+    Jobs begin in the order of their numbers; so whatever is above the last one begun can be recalled,
+    also when its frame still sits in the socket: a tombstone waits for it.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self._lock = Lock()
+        self._page = page
+        self.begun = 0
+        """The number of the job begun last."""
+        self._tombstones: set[int] = set()
+        self.unsent: list[Numbered] = []
+        """Outcomes not sent yet; others than the main thread only look whether there are any."""
+        self.busy = False
+        """Whether the main thread is in the middle of a batch."""
+
+    def begin(self, number: int) -> bool:
+        """This job is to be run now; False: it was recalled, leave it."""
+        with self._lock:
+            if number in self._tombstones:
+                self._tombstones.remove(number)
+                return False
+            self.begun = number
+            self._page.begin(number)
+            return True
+
+    def finish(self, number: int, outcome: Outcome) -> None:
+        """The job begun last is done."""
+        with self._lock:
+            self._page.finish(number)
+            self.unsent.append((number, outcome))
+
+    def recall(self, numbers: Iterable[int]) -> list[int]:
+        """Do not begin these; returns those of them that were not begun and never will be."""
+        with self._lock:
+            given_back = [
+                number for number in numbers if number > self.begun and number not in self._tombstones
+            ]
+            self._tombstones.update(given_back)
+            self._page.give_back(given_back)
+            return given_back
+
+    def take_unsent(self) -> list[Numbered]:
+        """The outcomes to send now; whoever takes them sends them."""
+        with self._lock:
+            taken, self.unsent = self.unsent, []
+            return taken

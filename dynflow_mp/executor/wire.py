@@ -1,0 +1,271 @@
+"""Frames between a supervisor and its workers.
+
+    byte 0   version
+    byte 1   kind
+    rest     msgpack, positional: jobs and outcomes are the very tuples of ``model.work``
+
+    supervisor ──▶ worker   work lane: JOBS, STOP      control lane: RECALL, PING
+    supervisor ◀── worker   work lane: HELLO, OUTCOMES, RECALLED
+                            control lane: HELLO, OUTCOMES, RECALLED, PONG
+
+A frame carries a batch. Payloads inside are bytes and stay unread. Whatever cannot be read is a
+:class:`ProtocolError` and nothing else; so is what cannot be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import msgpack
+
+from dynflow_mp.errors import ProtocolError
+from dynflow_mp.model.states import StepState
+from dynflow_mp.model.work import FinalizeJob, FinalizePart, Job, PlannedEvent, StepJob, StepOutcome
+
+VERSION = 1
+MAX_FRAME = 512 * 1024 * 1024
+"""The pool cuts batches far below it; only one job with very many producers may come near."""
+
+HELLO, JOBS, OUTCOMES, RECALL, RECALLED, STOP, PING, PONG = range(1, 9)
+KIND_NAMES = {
+    HELLO: "hello",
+    JOBS: "jobs",
+    OUTCOMES: "outcomes",
+    RECALL: "recall",
+    RECALLED: "recalled",
+    STOP: "stop",
+    PING: "ping",
+    PONG: "pong",
+}
+
+WORK_LANE, CONTROL_LANE = 1, 2
+
+Outcome = StepOutcome | tuple[StepOutcome, ...]
+"""What comes of a :class:`StepJob`, or of a :class:`FinalizeJob`: one for each part that was begun."""
+
+
+class Hello(NamedTuple):
+    """The first frame of each lane: who speaks, proved by the token that only its supervisor gave it."""
+
+    token: bytes
+    lane: int
+    pid: int
+
+
+# -- to workers ----------------------------------------------------------------------------------
+
+
+def encode_jobs(numbered: Sequence[tuple[int, Job]]) -> bytes:
+    """A batch of numbered jobs."""
+    return _frame(JOBS, numbered)
+
+
+def decode_jobs(frame: bytes) -> list[tuple[int, Job]]:
+    """The jobs of :func:`encode_jobs`."""
+    body = _body(frame, JOBS)
+    try:
+        return [_job(number, fields) for number, fields in body]
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"a damaged job: {error}") from error
+
+
+def encode_recall(job_numbers: Sequence[int]) -> bytes:
+    """Please do not begin these jobs."""
+    return _frame(RECALL, job_numbers)
+
+
+def decode_recall(frame: bytes) -> tuple[int, ...]:
+    """The job numbers of :func:`encode_recall`."""
+    return _numbers(frame, RECALL)
+
+
+def encode_stop() -> bytes:
+    """Leave once everything sent before is answered or recalled."""
+    return _frame(STOP, None)
+
+
+def encode_ping(nonce: int) -> bytes:
+    """Does your control lane turn?"""
+    return _frame(PING, nonce)
+
+
+def decode_ping(frame: bytes) -> int:
+    """The nonce of :func:`encode_ping`."""
+    return _number(frame, PING)
+
+
+# -- to the supervisor ---------------------------------------------------------------------------
+
+
+def encode_hello(hello: Hello) -> bytes:
+    """The first frame of a lane."""
+    return _frame(HELLO, hello)
+
+
+def decode_hello(frame: bytes) -> Hello:
+    """The hello of :func:`encode_hello`."""
+    body = _body(frame, HELLO)
+    if type(body) is not tuple or tuple(map(type, body)) != (bytes, int, int):
+        raise ProtocolError("a damaged hello")
+    return Hello._make(body)
+
+
+def encode_outcomes(numbered: Sequence[tuple[int, Outcome]]) -> bytes:
+    """A batch of outcomes by job number."""
+    return _frame(OUTCOMES, numbered)
+
+
+def decode_outcomes(frame: bytes) -> list[tuple[int, Outcome]]:
+    """The outcomes of :func:`encode_outcomes`."""
+    body = _body(frame, OUTCOMES)
+    try:
+        return [_numbered_outcome(number, fields) for number, fields in body]
+    except (TypeError, ValueError, KeyError) as error:
+        raise ProtocolError(f"a damaged outcome: {error}") from error
+
+
+def encode_recalled(job_numbers: Sequence[int]) -> bytes:
+    """These jobs were not begun and never will be."""
+    return _frame(RECALLED, job_numbers)
+
+
+def decode_recalled(frame: bytes) -> tuple[int, ...]:
+    """The job numbers of :func:`encode_recalled`."""
+    return _numbers(frame, RECALLED)
+
+
+def encode_pong(nonce: int) -> bytes:
+    """The answer to a ping."""
+    return _frame(PONG, nonce)
+
+
+def decode_pong(frame: bytes) -> int:
+    """The nonce of :func:`encode_pong`."""
+    return _number(frame, PONG)
+
+
+# -- frames --------------------------------------------------------------------------------------
+
+
+def kind_of(frame: bytes) -> int:
+    """What kind of frame this is. Raises :class:`ProtocolError` if it cannot be one of ours."""
+    if len(frame) < 2 or len(frame) > MAX_FRAME:
+        raise ProtocolError(f"a frame of {len(frame):,} bytes")
+    if frame[0] != VERSION:
+        raise ProtocolError(f"a frame of version {frame[0]}, this is version {VERSION}")
+    kind = frame[1]
+    if kind not in KIND_NAMES:
+        raise ProtocolError(f"a frame of the unknown kind {kind}")
+    return kind
+
+
+_HEADS = {kind: bytes((VERSION, kind)) for kind in KIND_NAMES}
+
+
+def _frame(kind: int, body: Any) -> bytes:
+    try:
+        frame: bytes = _HEADS[kind] + msgpack.packb(body)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ProtocolError(f"{KIND_NAMES[kind]} cannot be sent: {error}") from error
+    if len(frame) > MAX_FRAME:
+        raise ProtocolError(f"{KIND_NAMES[kind]} of {len(frame):,} bytes are too large to send")
+    return frame
+
+
+def _body(frame: bytes, kind: int) -> Any:
+    found = kind_of(frame)
+    if found != kind:
+        raise ProtocolError(f"{KIND_NAMES[found]} came where {KIND_NAMES[kind]} was expected")
+    try:
+        return msgpack.unpackb(memoryview(frame)[2:], use_list=False, strict_map_key=False)
+    except Exception as error:  # msgpack has many ways to say so, and none may leave this border
+        raise ProtocolError(f"damaged {KIND_NAMES[kind]}: {error!r}") from error
+
+
+def _number(frame: bytes, kind: int) -> int:
+    body = _body(frame, kind)
+    if type(body) is not int:
+        raise ProtocolError(f"a damaged {KIND_NAMES[kind]}")
+    return body
+
+
+def _numbers(frame: bytes, kind: int) -> tuple[int, ...]:
+    body = _body(frame, kind)
+    if type(body) is not tuple or not all(type(number) is int for number in body):
+        raise ProtocolError(f"a damaged {KIND_NAMES[kind]}")
+    return body
+
+
+# -- jobs and outcomes: one look-up of the fields' types instead of a test per field ---------------
+
+_NONE = type(None)
+_MAYBE_BYTES = (bytes, _NONE)
+_REAL = (float, int)
+
+_STEP_JOB = frozenset(
+    product(
+        *((str,), (int,), (int,), (int,), (str,), (bytes,)),
+        *(_MAYBE_BYTES, (dict, _NONE), _MAYBE_BYTES, _MAYBE_BYTES),
+    )
+)
+_FINALIZE_JOB = (str, tuple, dict)
+_PART = frozenset(product((int,), (int,), (int,), (str,), (bytes,), _MAYBE_BYTES, _MAYBE_BYTES))
+_OUTCOME = frozenset(
+    product(
+        *((int,), (str,), (int,), _REAL, _REAL, _REAL),
+        *(_MAYBE_BYTES, _MAYBE_BYTES, _MAYBE_BYTES, (tuple,)),
+    )
+)
+_EVENT = frozenset(product((str,), (int,), (bytes,), (float, int, _NONE), (bool,)))
+_STATES = {state.value: state for state in (StepState.SUCCESS, StepState.ERROR, StepState.SUSPENDED)}
+
+
+def _job(number: Any, fields: Any) -> tuple[int, Job]:
+    if type(number) is not int:
+        raise TypeError(f"its number is a {type(number).__name__}")
+    types = tuple(map(type, fields))
+    if types in _STEP_JOB:
+        producers = fields[7]
+        if producers is not None:
+            _check_producers(producers)
+        return number, StepJob._make(fields)
+    if types == _FINALIZE_JOB:
+        _check_producers(fields[2])
+        return number, FinalizeJob(fields[0], tuple(map(_part, fields[1])), fields[2])
+    raise TypeError("it has the wrong fields")
+
+
+def _part(fields: Any) -> FinalizePart:
+    if tuple(map(type, fields)) not in _PART:
+        raise TypeError("a finalize part has the wrong fields")
+    return FinalizePart._make(fields)
+
+
+def _check_producers(producers: dict[Any, Any]) -> None:
+    if not (set(map(type, producers)) <= {int} and set(map(type, producers.values())) <= {bytes}):
+        raise TypeError("its producers are not bytes by action id")
+
+
+def _numbered_outcome(number: Any, fields: Any) -> tuple[int, Outcome]:
+    if type(number) is not int:
+        raise TypeError(f"its number is a {type(number).__name__}")
+    if fields and type(fields[0]) is not int:
+        return number, tuple(map(_outcome, fields))
+    if not fields:
+        return number, ()
+    return number, _outcome(fields)
+
+
+def _outcome(fields: Any) -> StepOutcome:
+    if tuple(map(type, fields)) not in _OUTCOME:
+        raise TypeError("it has the wrong fields")
+    events = tuple(map(_event, fields[9])) if fields[9] else ()
+    return StepOutcome._make((fields[0], _STATES[fields[1]], *fields[2:9], events))
+
+
+def _event(fields: Any) -> PlannedEvent:
+    if tuple(map(type, fields)) not in _EVENT:
+        raise TypeError("an event has the wrong fields")
+    return PlannedEvent._make(fields)
