@@ -25,12 +25,13 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from dynflow_mp import ExecutionPlan, World
+from dynflow_mp import ExecutionPlan, Phase, StepState, World
 from examples.catalogue_actions import Catalogue
 from examples.supervisor_process import SupervisorProcess
 
 LOOK_S = 0.2
 """How often to look how far the plan is."""
+DONE = (StepState.SUCCESS, StepState.SKIPPED)
 LONGEST_S = 3600.0
 """The longest that a run may take."""
 
@@ -99,9 +100,10 @@ def watch(world: World, plan_id: str, finished: Future[Any], console: Console) -
 
 
 def advance(progress: Progress, task: Any, world: World, plan_id: str) -> None:
-    counts = world.persistence.step_counts(plan_id)
-    done = counts.get("success", 0) + counts.get("skipped", 0)
-    progress.update(task, completed=done, total=sum(counts.values()))
+    """One count by state in the database: the plan itself is not read while it runs."""
+    counts = [found for found in world.persistence.step_counts(plan_id) if found.phase != Phase.PLAN]
+    done = sum(found.count for found in counts if found.state in DONE)
+    progress.update(task, completed=done, total=sum(found.count for found in counts))
 
 
 def show(plan: ExecutionPlan, report: Path, seconds: float, workers: int, console: Console) -> int:
