@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from dynflow_mp.actions.action import Action
-from dynflow_mp.actions.registry import registry
 from dynflow_mp.clock import Clock, now_us
 from dynflow_mp.config import Config
 from dynflow_mp.connectors.connector import Connector
@@ -224,7 +223,7 @@ class World:
         from dynflow_mp.executor.setup import core_settings
 
         self._core = Core(
-            core_settings(self.id, self.config, registry),
+            core_settings(self.id, self.config),
             self._store,
             self.coordinator,
             ExecutorBorder(self.id),
