@@ -114,7 +114,7 @@ class Action:
 
     def plan_self(self: A, mapping: Mapping[str, Any] | None = None, /, **named: Any) -> A:
         """Give this action's run and finalize their steps, and add the values to its input."""
-        self._context.plan_self(mapping, named)
+        self._context.plan_self(self, mapping, named)
         return self
 
     def plan_action(self, kind: type[A], /, *args: Any, **kwargs: Any) -> A:

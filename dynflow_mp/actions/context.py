@@ -80,7 +80,7 @@ class Context:
     def from_subscription(self) -> bool:
         self.refuse("from_subscription", Phase.PLAN)
 
-    def plan_self(self, values: Mapping[str, Any] | None, named: Mapping[str, Any]) -> None:
+    def plan_self(self, action: Action, values: Mapping[str, Any] | None, named: Mapping[str, Any]) -> None:
         self.refuse("plan_self", Phase.PLAN)
 
     def plan_action(

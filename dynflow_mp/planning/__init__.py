@@ -1,0 +1,1 @@
+"""From a call to a plan: pure, since workers and simulators plan too."""
