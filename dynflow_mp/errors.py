@@ -182,7 +182,15 @@ class UnknownError(DynflowError):
 
 
 class PersistenceError(DynflowError):
-    """The database did not do what it was asked."""
+    """The database did not do what it was asked.
+
+    ``kind`` says what a caller can do about it: ``locked``, ``connection`` and ``disk_full`` pass,
+    ``readonly`` and ``other`` do not.
+    """
+
+    def __init__(self, message: str, kind: str = "other") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class SchemaMismatch(PersistenceError):
@@ -203,6 +211,12 @@ class DuplicateRecord(DynflowError):
     def __init__(self, record: object) -> None:
         super().__init__(f"a record is there already: {record}")
         self.record = record
+
+
+class RecordNotFound(DynflowError, KeyError):
+    """No coordinator record of this class and id is there; changing one never makes it again."""
+
+    __str__ = DynflowError.__str__
 
 
 class LockTaken(DynflowError):

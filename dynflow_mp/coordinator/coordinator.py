@@ -1,0 +1,394 @@
+"""Who is here, who holds what – and the fence that keeps a world declared dead from writing.
+
+register ─▶ alive ─▶ draining ─▶ (deleted)          renew_lease: "I still turn"
+              └────────┴───────▶ dead, for ever      fence: first in every write transaction
+
+A claimed plan's execution lock is inserted and deleted in the very transaction that changes the plan
+row (:meth:`Coordinator.follow_turn`); all other locks are one transaction each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Delete,
+    Select,
+    bindparam,
+    delete,
+    literal_column,
+    select,
+    update,
+)
+
+from dynflow_mp.coordinator.records import (
+    CLIENT_WORLD,
+    EXECUTOR_WORLD,
+    WORLD_CLASSES,
+    AnyRecord,
+    ExecutionLock,
+    Lock,
+    Record,
+    WorldRecord,
+    WorldState,
+    check_sizes,
+    owner_of_world,
+    plan_lock_id,
+    stored_lock,
+)
+from dynflow_mp.errors import (
+    DuplicateRecord,
+    InactiveWorld,
+    LockLost,
+    LockTaken,
+    QueryError,
+    RecordNotFound,
+    WorldFenced,
+)
+from dynflow_mp.model.codec import decode, encode
+from dynflow_mp.model.writes import ClaimPlan, SavePlan, Write
+from dynflow_mp.persistence.database import Database
+from dynflow_mp.persistence.statements import Row, Statement, inserting
+from dynflow_mp.persistence.tables import coordinator_records
+
+_column = coordinator_records.c
+_class: Any = coordinator_records.c["class"]
+
+_LIVING = (WorldState.ALIVE.value, WorldState.DRAINING.value)
+_EXECUTION_LOCK = ExecutionLock.__name__
+
+
+def _own_world(world_id: BindParameter[str]) -> tuple[ColumnElement[bool], ...]:
+    """A world's row if it may still write: words of ours as constants, so that only the id is passed."""
+    return (
+        _class.in_([literal_column(f"'{name}'") for name in WORLD_CLASSES]),
+        _column.id == world_id,
+        _column.state.in_([literal_column(f"'{state}'") for state in _LIVING]),
+    )
+
+
+_FENCE = Statement(
+    select(_column.state).where(*_own_world(bindparam("world"))).with_for_update(read=True), ("world",)
+)
+_INSERT = inserting(coordinator_records, or_nothing=True)
+_RELEASE_EPOCH = Statement(
+    delete(coordinator_records).where(
+        _class == literal_column(f"'{_EXECUTION_LOCK}'"),
+        _column.id == bindparam("lock"),
+        _column.owner_id == bindparam("owner"),
+        _column.epoch == bindparam("lock_epoch"),
+    ),
+    ("lock", "owner", "lock_epoch"),
+)
+
+
+class _Stored(NamedTuple):
+    """One row of the table, in the order of its columns."""
+
+    class_name: str
+    id: str
+    owner_id: str | None
+    state: str | None
+    epoch: int | None
+    lease: int | None
+    data: bytes
+
+
+class Coordinator:
+    """One world's view of the records all worlds share. Any thread may call it.
+
+    ``active`` tells whether this world still takes locks: one that ends does not.
+    """
+
+    def __init__(self, database: Database, world_id: str, active: Callable[[], bool] = lambda: True) -> None:
+        self._database = database
+        self.world_id = world_id
+        self._active = active
+
+    # -- the fence -------------------------------------------------------------------------------------
+
+    def fence(self, connection: Connection) -> None:
+        """First in every write transaction: this world's row is still there and not dead, and stays so.
+
+        Raises :class:`WorldFenced`: the world may not write any more and ends itself.
+        """
+        if _FENCE.run(connection, (self.world_id,)).fetchone() is None:
+            raise self._fenced()
+
+    def renew_lease(self, meta: Mapping[str, Any] | None = None) -> None:
+        """Let others see that this world still turns; ``meta`` replaces what its record says.
+
+        Raises :class:`WorldFenced` when it was declared dead or removed.
+        """
+        world: BindParameter[str] = bindparam(None, self.world_id)
+        values: dict[str, Any] = {"lease": _column.lease + 1}
+        if meta is not None:
+            values["data"] = _packed(meta)
+        renewal = update(coordinator_records).where(*_own_world(world)).values(**values)
+        with self._database.write() as connection:
+            if connection.execute(renewal).rowcount != 1:
+                raise self._fenced()
+
+    def _fenced(self) -> WorldFenced:
+        return WorldFenced(f"world {self.world_id} was declared dead or removed; it may not write any more")
+
+    # -- worlds ----------------------------------------------------------------------------------------
+
+    def register_world(self, record: WorldRecord) -> None:
+        """Make a world known. Raises :class:`DuplicateRecord`: world ids are never used twice."""
+        self.create_record(record)
+
+    def update_world(self, record: WorldRecord) -> None:
+        """Replace what a living world's record says. Raises RecordNotFound when it is dead or gone."""
+        self.update_record(record)
+
+    def set_world_state(self, world_id: str, state: str) -> None:
+        """Move a world on. ``dead`` is final: whoever is dead stays so, and RecordNotFound is raised."""
+        state = WorldState(state).value
+        change = (
+            update(coordinator_records)
+            .where(_class.in_(WORLD_CLASSES), _column.id == world_id)
+            .where(_column.state != WorldState.DEAD.value)
+            .values(state=state)
+        )
+        with self._database.write() as connection:
+            if connection.execute(change).rowcount != 1:
+                raise RecordNotFound(f"no living world {world_id} is registered")
+
+    def delete_world(self, world_id: str) -> None:
+        """Remove a world, its locks first – but not those of plans it still holds: they tell who had them."""
+        theirs = delete(coordinator_records).where(
+            _column.owner_id == owner_of_world(world_id), _class != _EXECUTION_LOCK
+        )
+        world = delete(coordinator_records).where(_class.in_(WORLD_CLASSES), _column.id == world_id)
+        with self._database.write() as connection:
+            connection.execute(theirs)
+            connection.execute(world)
+
+    def find_worlds(self, active_executors_only: bool = False, **filters: Any) -> list[WorldRecord]:
+        """Executors, then clients, that ``filters`` let through; or only executors that take work."""
+        _refuse_unknown(filters, ("id", "state", "executor"))
+        executor = filters.pop("executor", None)
+        query = (
+            select(coordinator_records).where(_class.in_(WORLD_CLASSES)).order_by(_class.desc(), _column.id)
+        )
+        query = _matching(query, filters)
+        if executor is not None:
+            query = query.where(_class == (EXECUTOR_WORLD if executor else CLIENT_WORLD))
+        if active_executors_only:
+            query = query.where(_class == EXECUTOR_WORLD, _column.state == WorldState.ALIVE.value)
+        return [_world(stored) for stored in self._read(query)]
+
+    # -- records ---------------------------------------------------------------------------------------
+
+    def create_record(self, record: AnyRecord) -> None:
+        """Insert a record. Raises :class:`DuplicateRecord` when its class and id are taken."""
+        check_sizes(record)
+        with self._database.write() as connection:
+            self._insert(connection, record)
+
+    def update_record(self, record: AnyRecord) -> None:
+        """Replace a record's data. Raises :class:`RecordNotFound`: a deleted record never comes back."""
+        check_sizes(record)
+        row = _to_row(record)
+        change = (
+            update(coordinator_records)
+            .where(_class == row.class_name, _column.id == row.id)
+            .values(data=row.data)
+        )
+        if isinstance(record, WorldRecord):
+            change = change.where(_column.state != WorldState.DEAD.value).values(state=row.state)
+        with self._database.write() as connection:
+            if connection.execute(change).rowcount != 1:
+                raise RecordNotFound(f"{record} is not there any more")
+
+    def delete_record(self, record: AnyRecord) -> None:
+        """Delete a record by class and id; one that is gone already is fine. Locks are released instead."""
+        with self._database.write() as connection:
+            connection.execute(_deleting(record.class_name, record.id))
+
+    def find_records(self, **filters: Any) -> list[AnyRecord]:
+        """Records by ``class_name``, ``id``, ``owner_id`` (a value or several each), ``exclude_owner_id``."""
+        return [_any_record(stored) for stored in self._read(_matching(_ordered(), filters))]
+
+    # -- locks -----------------------------------------------------------------------------------------
+
+    def acquire(self, lock: Lock) -> None:
+        """Take a lock, or raise :class:`LockTaken` at once; the same owner cannot take it twice either.
+
+        Raises :class:`InactiveWorld` when this world is ending.
+        """
+        check_sizes(lock)
+        if lock.stored:
+            raise TypeError(f"{lock} was read from the database: it can be released, not acquired")
+        if not self._active():
+            raise InactiveWorld(self.world_id)
+        try:
+            with self._database.write(self.fence) as connection:
+                self._insert(connection, lock)
+        except DuplicateRecord as taken:
+            raise LockTaken(lock) from taken
+
+    @contextmanager
+    def holding(self, lock: Lock) -> Iterator[Lock]:
+        """Hold ``lock`` for the block, whatever happens in it."""
+        self.acquire(lock)
+        try:
+            yield lock
+        finally:
+            self.release(lock)
+
+    def release(self, lock: Lock) -> None:
+        """Give a lock up. Raises :class:`LockLost` when this owner does not hold it (any more)."""
+        giving_up = _deleting(lock.class_name, lock.id).where(_column.owner_id == lock.owner_id)
+        if lock.epoch is not None:
+            giving_up = giving_up.where(_column.epoch == lock.epoch)
+        with self._database.write() as connection:
+            if connection.execute(giving_up).rowcount != 1:
+                raise LockLost(f"{lock} is not held any more")
+
+    def release_by_owner(self, owner_id: str) -> int:
+        """Give up every lock of an owner; how many there were."""
+        with self._database.write() as connection:
+            return connection.execute(
+                delete(coordinator_records).where(_column.owner_id == owner_id)
+            ).rowcount
+
+    def find_locks(self, **filters: Any) -> list[Lock]:
+        """Locks by ``class_name``, ``id``, ``owner_id`` (a value or several each), ``exclude_owner_id``."""
+        query = _matching(_ordered(), filters).where(_column.owner_id.is_not(None))
+        return [_lock(stored) for stored in self._read(query)]
+
+    def execution_lock(self, plan_id: str) -> ExecutionLock | None:
+        """Who runs a plan; None if nobody."""
+        for lock in self.find_locks(class_name=_EXECUTION_LOCK, id=plan_lock_id(plan_id)):
+            if isinstance(lock, ExecutionLock):
+                return lock
+        return None
+
+    def follow_turn(self, connection: Connection, writes: Sequence[Write], lost: Collection[str]) -> None:
+        """The execution locks of plans that a turn claims and releases, in the turn's own transaction."""
+        kept = [write for write in writes if isinstance(write, (ClaimPlan, SavePlan))]
+        if lost:
+            kept = [write for write in kept if write.plan_id not in lost]
+        claimed: list[Row] = [_claim_row(write) for write in kept if isinstance(write, ClaimPlan)]
+        released = [
+            self._release_row(write) for write in kept if isinstance(write, SavePlan) and write.release
+        ]
+        if claimed:
+            _INSERT.run_many(connection, claimed)
+        if released:
+            _RELEASE_EPOCH.run_many(connection, released)
+
+    def _release_row(self, write: SavePlan) -> Row:
+        return (plan_lock_id(write.plan_id), owner_of_world(self.world_id), write.epoch)
+
+    # -- the table -------------------------------------------------------------------------------------
+
+    def _insert(self, connection: Connection, record: AnyRecord) -> None:
+        if _INSERT.run(connection, _to_row(record)).rowcount != 1:
+            raise DuplicateRecord(record)
+
+    def _read(self, query: Select[Any]) -> list[_Stored]:
+        with self._database.read() as connection:
+            return [_Stored(*row) for row in connection.execute(query).tuples()]
+
+
+# -- rows --------------------------------------------------------------------------------------------
+
+
+def _packed(data: Mapping[str, Any]) -> bytes:
+    return encode(dict(data), "record")
+
+
+def _to_row(record: AnyRecord) -> _Stored:
+    if isinstance(record, WorldRecord):
+        return _Stored(
+            record.class_name,
+            record.id,
+            None,
+            str(record.state),
+            None,
+            record.lease,
+            _packed(record.meta),
+        )
+    if isinstance(record, Lock):
+        return _Stored(
+            record.class_name, record.id, record.owner_id, None, record.epoch, None, _packed(record.data)
+        )
+    return _Stored(record.class_name, record.id, None, None, None, None, _packed(record.data))
+
+
+def _claim_row(claim: ClaimPlan) -> Row:
+    lock = ExecutionLock(
+        claim.plan_id, claim.world_id, claim.client_id, claim.request_id, claim.epoch_read + 1
+    )
+    return _to_row(lock)
+
+
+def _any_record(stored: _Stored) -> AnyRecord:
+    if stored.class_name in WORLD_CLASSES:
+        return _world(stored)
+    if stored.owner_id is not None:
+        return _lock(stored)
+    return Record(stored.class_name, stored.id, decode(stored.data), stored=True)
+
+
+def _lock(stored: _Stored) -> Lock:
+    owner_id = stored.owner_id or ""
+    return stored_lock(stored.class_name, stored.id, owner_id, decode(stored.data), stored.epoch)
+
+
+def _world(stored: _Stored) -> WorldRecord:
+    return WorldRecord(
+        stored.id,
+        stored.class_name == EXECUTOR_WORLD,
+        stored.state or WorldState.DEAD.value,
+        decode(stored.data),
+        stored.lease or 0,
+    )
+
+
+# -- queries -----------------------------------------------------------------------------------------
+
+_FILTERS: Mapping[str, Any] = {
+    "class_name": _class,
+    "id": _column.id,
+    "owner_id": _column.owner_id,
+    "state": _column.state,
+}
+
+
+def _ordered() -> Select[Any]:
+    return select(coordinator_records).order_by(_class, _column.id)
+
+
+def _deleting(class_name: str, record_id: str) -> Delete:
+    return delete(coordinator_records).where(_class == class_name, _column.id == record_id)
+
+
+def _matching(query: Select[Any], filters: Mapping[str, Any]) -> Select[Any]:
+    _refuse_unknown(filters, (*_FILTERS, "exclude_owner_id"))
+    for name, value in filters.items():
+        values = _several(value)
+        if name == "exclude_owner_id":
+            query = query.where(_column.owner_id.is_(None) | _column.owner_id.not_in(values))
+        else:
+            query = query.where(_FILTERS[name].in_(values))
+    return query
+
+
+def _several(value: Any) -> list[str]:
+    values = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    return [str.__str__(item) for item in values]
+
+
+def _refuse_unknown(filters: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    unknown = sorted(set(filters) - set(allowed))
+    if unknown:
+        raise QueryError(f"records cannot be found by {', '.join(unknown)}; by {', '.join(allowed)} they can")

@@ -1,0 +1,131 @@
+"""Storing a new plan: every row of it in one transaction, a table at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection
+
+from dynflow_mp.model.codec import encode
+from dynflow_mp.model.flows import Flow, flow_tokens
+from dynflow_mp.model.plans import PlannedAction, PlannedPlan, PlannedStep, history_to_data
+from dynflow_mp.model.states import Phase, StepState
+from dynflow_mp.persistence import tables
+from dynflow_mp.persistence.statements import Row, inserting
+
+_INSERT_PLAN = inserting(tables.execution_plans)
+_INSERT_STEP = inserting(tables.steps)
+_INSERT_ACTION = inserting(tables.actions)
+
+_BATCH = 5_000
+_NO_LIMIT = 2**40
+"""Flows and children grow with the plan; ``max_payload`` is about what users hand over."""
+
+
+def insert_plan(connection: Connection, plan: PlannedPlan, requested_at: int | None, now: int) -> None:
+    """Insert all rows of ``plan``."""
+    _INSERT_PLAN.run(connection, _plan_row(plan, requested_at, now))
+    for statement, rows in (
+        (_INSERT_STEP, _step_rows(plan.id, plan.steps)),
+        (_INSERT_ACTION, _action_rows(plan.id, plan.actions)),
+    ):
+        while batch := list(islice(rows, _BATCH)):
+            statement.run_many(connection, batch)
+
+
+def _plan_row(plan: PlannedPlan, requested_at: int | None, now: int) -> Row:
+    return (
+        plan.id,
+        plan.label,
+        plan.state.value,
+        plan.result.value,
+        plan.root_plan_step_id,
+        _flow(plan.run_flow),
+        _flow(plan.finalize_flow),
+        encode(history_to_data(plan.history), "history", _NO_LIMIT),
+        encode({name: policy.to_data() for name, policy in plan.policies.items()}, "policies", _NO_LIMIT),
+        encode([[consumer, list(made)] for consumer, made in plan.dependencies], "dependencies", _NO_LIMIT),
+        plan.started_at,
+        plan.ended_at,
+        plan.execution_time,
+        plan.real_time,
+        requested_at,
+        None,
+        0,
+        plan.caller_plan_id,
+        plan.caller_action_id,
+        len(plan.steps),
+        now,
+    )
+
+
+def _flow(flow: Flow) -> bytes:
+    return encode(flow_tokens(flow), "flow", _NO_LIMIT)
+
+
+def _step_rows(plan_id: str, steps: list[PlannedStep]) -> Iterator[Row]:
+    # A driver is quick only with the very type str: a str enum costs it a search for an adapter.
+    phases: dict[Any, str] = {phase: phase.value for phase in Phase}
+    states: dict[Any, str] = {state: state.value for state in StepState}
+    for (
+        step_id,
+        phase,
+        state,
+        action_id,
+        action_class,
+        queue,
+        progress_weight,
+        children,
+        error,
+        started_at,
+        ended_at,
+        execution_time,
+        real_time,
+    ) in steps:
+        yield (
+            plan_id,
+            step_id,
+            phases[phase],
+            states[state],
+            action_id,
+            action_class,
+            queue,
+            0,
+            error,
+            encode(list(children), "children", _NO_LIMIT) if children else None,
+            started_at,
+            ended_at,
+            execution_time,
+            real_time,
+            1.0 if state is StepState.SUCCESS else 0.0,
+            progress_weight,
+        )
+
+
+def _action_rows(plan_id: str, actions: list[PlannedAction]) -> Iterator[Row]:
+    for (
+        action_id,
+        action_class,
+        plan_step_id,
+        run_step_id,
+        finalize_step_id,
+        caller_plan_id,
+        caller_action_id,
+        given,
+        references,
+    ) in actions:
+        yield (
+            plan_id,
+            action_id,
+            action_class,
+            caller_plan_id,
+            caller_action_id,
+            plan_step_id,
+            run_step_id,
+            finalize_step_id,
+            given,
+            references,
+            None,
+        )

@@ -1,0 +1,272 @@
+"""Finding plans and reading them for people: filters, orders and pages that are checked, never pasted into SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Connection, Select, false, func, or_, select
+
+from dynflow_mp.errors import PlanNotFound, QueryError
+from dynflow_mp.model.states import Phase, PlanState, Result, StepState
+from dynflow_mp.persistence.rows import (
+    PHASES,
+    PLAN_STATES,
+    RESULTS,
+    STEP_STATES,
+    ActionRow,
+    PlanRow,
+    PlanStatus,
+    StepCount,
+    StepRow,
+)
+from dynflow_mp.persistence.skeleton import CHUNK, invalid
+from dynflow_mp.persistence.tables import actions, execution_plans, steps
+
+Filters = Mapping[str, Any]
+
+METADATA = (
+    "label",
+    "state",
+    "result",
+    "started_at",
+    "ended_at",
+    "execution_time",
+    "real_time",
+    "root_plan_step_id",
+    "requested_at",
+    "created_at",
+    "owner_id",
+    "step_count",
+)
+"""What plans can be filtered and ordered by."""
+_PSEUDO = {
+    "uuid": execution_plans.c.id,
+    "id": execution_plans.c.id,
+    "caller_execution_plan_id": execution_plans.c.caller_execution_plan_id,
+    "caller_action_id": execution_plans.c.caller_action_id,
+}
+_TIMES = frozenset({"started_at", "ended_at", "requested_at", "created_at"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_STATUS = select(
+    execution_plans.c.id,
+    execution_plans.c.state,
+    execution_plans.c.result,
+    execution_plans.c.owner_id,
+    execution_plans.c.requested_at,
+    execution_plans.c.lock_epoch,
+)
+
+
+# -- plans -------------------------------------------------------------------------------------------
+
+
+def find_plans(
+    connection: Connection,
+    filters: Filters | None,
+    order_by: str | None,
+    desc: bool,
+    page: int | None,
+    per_page: int | None,
+) -> list[PlanRow]:
+    """The plans that ``filters`` let through, in order, one page of them or all."""
+    query = _ordered(_filtered(select(execution_plans), filters), order_by, desc)
+    return [_plan_row(row) for row in connection.execute(_paged(query, page, per_page)).tuples()]
+
+
+def count_plans(connection: Connection, filters: Filters | None) -> int:
+    """How many plans ``filters`` let through."""
+    query = _filtered(select(func.count()).select_from(execution_plans), filters)
+    return int(connection.execute(query).scalar_one())
+
+
+def find_plan_ids(connection: Connection, filters: Filters | None, limit: int) -> list[str]:
+    """Ids of at most ``limit`` plans that ``filters`` let through, oldest id first."""
+    query = _filtered(select(execution_plans.c.id), filters).order_by(execution_plans.c.id).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
+def find_plan_statuses(connection: Connection, filters: Filters | None) -> dict[str, PlanStatus]:
+    """Where the plans stand that ``filters`` let through, by id."""
+    rows = connection.execute(_filtered(_STATUS, filters)).tuples()
+    return {row[0]: _status(row) for row in rows}
+
+
+def read_statuses(connection: Connection, plan_ids: Sequence[str]) -> dict[str, PlanStatus]:
+    """Where these plans stand, by id; those that are not stored are left out."""
+    found: dict[str, PlanStatus] = {}
+    ids = list(plan_ids)
+    for start in range(0, len(ids), CHUNK):
+        query = _STATUS.where(execution_plans.c.id.in_(ids[start : start + CHUNK]))
+        found.update({row[0]: _status(row) for row in connection.execute(query).tuples()})
+    return found
+
+
+def read_requested(connection: Connection, limit: int) -> list[PlanStatus]:
+    """Requested plans that nobody owns, longest waiting first."""
+    query = (
+        _STATUS.where(
+            execution_plans.c.requested_at.is_not(None),
+            execution_plans.c.owner_id.is_(None),
+            execution_plans.c.state.in_([PlanState.PLANNED.value, PlanState.PAUSED.value]),
+        )
+        .order_by(execution_plans.c.requested_at, execution_plans.c.id)
+        .limit(limit)
+    )
+    return [_status(row) for row in connection.execute(query).tuples()]
+
+
+def read_plan(connection: Connection, plan_id: str) -> PlanRow:
+    """One plan. Raises PlanNotFound, or InvalidPlan when its steps are not all there."""
+    row = connection.execute(select(execution_plans).where(execution_plans.c.id == plan_id)).one_or_none()
+    if row is None:
+        raise PlanNotFound(f"no plan {plan_id} is stored", plan_id)
+    plan = _plan_row(row)
+    if plan.state not in PLAN_STATES or plan.result not in RESULTS:
+        raise invalid(plan_id, f"its state is {plan.state!r}, its result {plan.result!r}")
+    counting = select(func.count()).select_from(steps).where(steps.c.execution_plan_id == plan_id)
+    stored = connection.execute(counting).scalar_one()
+    if stored != plan.step_count:
+        raise invalid(plan_id, f"{plan.step_count} steps were planned, {stored} are stored")
+    return plan
+
+
+# -- what is in a plan -------------------------------------------------------------------------------
+
+
+def read_steps(connection: Connection, plan_id: str, step_ids: Sequence[int] | None) -> list[StepRow]:
+    """All steps of a plan, or these, by id."""
+    rows = _of_plan(connection, steps, plan_id, step_ids)
+    return [_step_row(row) for row in rows]
+
+
+def read_actions(connection: Connection, plan_id: str, action_ids: Sequence[int] | None) -> list[ActionRow]:
+    """All actions of a plan, or these, by id."""
+    return [ActionRow(*row) for row in _of_plan(connection, actions, plan_id, action_ids)]
+
+
+def count_steps(connection: Connection, plan_id: str) -> list[StepCount]:
+    """How many steps of a plan are in which phase and state."""
+    query = (
+        select(steps.c.phase, steps.c.state, func.count())
+        .where(steps.c.execution_plan_id == plan_id)
+        .group_by(steps.c.phase, steps.c.state)
+    )
+    rows = connection.execute(query).tuples()
+    return [StepCount(_phase(phase), _step_state(state), count) for phase, state, count in rows]
+
+
+def _of_plan(
+    connection: Connection, table: Any, plan_id: str, ids: Sequence[int] | None
+) -> Iterable[tuple[Any, ...]]:
+    query = select(table).where(table.c.execution_plan_id == plan_id).order_by(table.c.id)
+    if ids is None:
+        yield from connection.execute(query).tuples()
+        return
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), CHUNK):
+        yield from connection.execute(query.where(table.c.id.in_(wanted[start : start + CHUNK]))).tuples()
+
+
+# -- rows --------------------------------------------------------------------------------------------
+# A word that is none of ours stays as it is: one damaged row must not hide the others of a list.
+
+
+def _plan_state(text: str) -> PlanState:
+    return PLAN_STATES.get(text, cast(PlanState, text))
+
+
+def _result(text: str) -> Result:
+    return RESULTS.get(text, cast(Result, text))
+
+
+def _step_state(text: str) -> StepState:
+    return STEP_STATES.get(text, cast(StepState, text))
+
+
+def _phase(text: str) -> Phase:
+    return PHASES.get(text, cast(Phase, text))
+
+
+def _status(row: Sequence[Any]) -> PlanStatus:
+    return PlanStatus(row[0], _plan_state(row[1]), _result(row[2]), *row[3:])
+
+
+def _plan_row(row: Sequence[Any]) -> PlanRow:
+    return PlanRow(row[0], row[1], _plan_state(row[2]), _result(row[3]), *row[4:])
+
+
+def _step_row(row: Sequence[Any]) -> StepRow:
+    return StepRow(row[0], row[1], _phase(row[2]), _step_state(row[3]), *row[4:])
+
+
+# -- filters, orders, pages --------------------------------------------------------------------------
+
+
+def _filtered(query: Select[Any], filters: Filters | None) -> Select[Any]:
+    if not filters:
+        return query
+    allowed = {**{name: execution_plans.c[name] for name in METADATA}, **_PSEUDO}
+    given = {str(name): value for name, value in filters.items()}
+    unknown = sorted(set(given) - set(allowed))
+    if unknown:
+        raise QueryError(
+            f"plans cannot be filtered by {', '.join(unknown)}; by {', '.join(allowed)} they can"
+        )
+    if "caller_action_id" in given and "caller_execution_plan_id" not in given:
+        raise QueryError("caller_action_id names an action only together with caller_execution_plan_id")
+    return query.where(*(_matching(name, allowed[name], value) for name, value in given.items()))
+
+
+def _matching(name: str, column: Any, value: Any) -> ColumnElement[bool]:
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        value = [value]
+    values = [_stored(name, item) for item in value]
+    present = [item for item in values if item is not None]
+    if len(present) == len(values):
+        return cast("ColumnElement[bool]", column.in_(present) if present else false())
+    return (
+        or_(column.is_(None), column.in_(present))
+        if present
+        else cast("ColumnElement[bool]", column.is_(None))
+    )
+
+
+def _stored(name: str, value: Any) -> Any:
+    """A filter's value as it stands in the table."""
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        if name not in _TIMES:
+            raise QueryError(f"{name} is no time, so {value!r} cannot be compared with it")
+        if value.tzinfo is None:
+            raise QueryError(f"{name}: {value!r} has no time zone")
+        passed = value - _EPOCH
+        return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    raise QueryError(f"{name}: a {type(value).__name__} cannot be compared with it")
+
+
+def _ordered(query: Select[Any], order_by: str | None, desc: bool) -> Select[Any]:
+    name = "started_at" if order_by is None else str(order_by)
+    if name not in METADATA:
+        raise QueryError(f"plans cannot be ordered by {name!r}; by {', '.join(METADATA)} they can")
+    column, key = execution_plans.c[name], execution_plans.c.id
+    # The id decides among equals, so that pages never overlap.
+    return query.order_by(column.desc(), key.desc()) if desc else query.order_by(column, key)
+
+
+def _paged(query: Select[Any], page: int | None, per_page: int | None) -> Select[Any]:
+    if page is None:
+        return query
+    if per_page is None:
+        raise QueryError("page needs per_page")
+    for name, value, least in (("page", page, 0), ("per_page", per_page, 1)):
+        if type(value) is not int or value < least:
+            raise QueryError(f"{name}={value!r} must be a whole number from {least}")
+    return query.limit(per_page).offset(page * per_page)

@@ -1,0 +1,152 @@
+"""Reading a plan for the executor that takes it up: flows and states, payloads only by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, bindparam, case, func, select
+
+from dynflow_mp.errors import DamagedData, InvalidPlan, PlanNotFound
+from dynflow_mp.model.codec import decode
+from dynflow_mp.model.flows import Flow, flow_from_tokens, step_ids
+from dynflow_mp.model.plans import (
+    Payload,
+    PlanSkeleton,
+    StepKind,
+    StepTable,
+    StepTimes,
+    StoredEvent,
+    history_from_data,
+)
+from dynflow_mp.model.policies import DEFAULT_QUEUE, ActionPolicy
+from dynflow_mp.model.states import Phase
+from dynflow_mp.persistence.rows import PLAN_STATES, STEP_STATES
+from dynflow_mp.persistence.tables import actions, events, execution_plans, steps
+
+CHUNK = 500
+"""Ids per statement: every database takes so many parameters."""
+_ROWS_AT_ONCE = 2_000
+
+_OF_PLAN: BindParameter[str] = bindparam("plan_id")
+
+_PLAN = select(execution_plans).where(execution_plans.c.id == _OF_PLAN)
+_SUMMARY = select(
+    func.count(),
+    func.max(steps.c.id),
+    func.sum(case((steps.c.phase == Phase.PLAN.value, steps.c.execution_time), else_=0.0)),
+).where(steps.c.execution_plan_id == _OF_PLAN)
+_STEPS = select(
+    steps.c.id,
+    steps.c.state,
+    steps.c.attempts,
+    steps.c.action_id,
+    steps.c.action_class,
+    steps.c.queue,
+    steps.c.started_at,
+    steps.c.execution_time,
+).where(steps.c.execution_plan_id == _OF_PLAN, steps.c.phase.in_([Phase.RUN.value, Phase.FINALIZE.value]))
+_EVENTS = (
+    select(events.c.id, events.c.step_id, events.c.data, events.c.client_id, events.c.due_at)
+    .where(events.c.execution_plan_id == _OF_PLAN)
+    .order_by(events.c.recorded_at, events.c.id)
+)
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_PAYLOADS = select(actions.c.id, actions.c.input, actions.c.references, actions.c.output).where(
+    actions.c.execution_plan_id == _OF_PLAN, actions.c.id.in_(_IDS)
+)
+_OUTPUTS = select(actions.c.id, actions.c.output).where(
+    actions.c.execution_plan_id == _OF_PLAN, actions.c.id.in_(_IDS), actions.c.output.is_not(None)
+)
+
+
+def read_skeleton(connection: Connection, plan_id: str) -> PlanSkeleton:
+    """The plan as an executor needs it. Raises PlanNotFound, or InvalidPlan saying what is damaged."""
+    row = connection.execute(_PLAN, {"plan_id": plan_id}).one_or_none()
+    if row is None:
+        raise PlanNotFound(f"no plan {plan_id} is stored", plan_id)
+    try:
+        return _skeleton(connection, row)
+    except (DamagedData, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise invalid(plan_id, f"{type(error).__name__}: {error}") from error
+
+
+def invalid(plan_id: str, reason: str) -> InvalidPlan:
+    """The error that says why a stored plan cannot be used."""
+    return InvalidPlan(f"plan {plan_id} is invalid: {reason}", plan_id)
+
+
+def read_payloads(connection: Connection, plan_id: str, action_ids: Sequence[int]) -> list[Payload]:
+    """These actions' bytes, by action id; ids that are not stored are left out."""
+    return [Payload(*row) for row in _by_chunk(connection, _PAYLOADS, plan_id, action_ids)]
+
+
+def read_outputs(connection: Connection, plan_id: str, action_ids: Sequence[int]) -> dict[int, bytes]:
+    """These actions' outputs, of those that have written one."""
+    return {row[0]: row[1] for row in _by_chunk(connection, _OUTPUTS, plan_id, action_ids)}
+
+
+def _by_chunk(
+    connection: Connection, query: Any, plan_id: str, action_ids: Sequence[int]
+) -> Iterator[tuple[Any, ...]]:
+    ids = sorted(set(action_ids))
+    for start in range(0, len(ids), CHUNK):
+        given = {"plan_id": plan_id, "ids": ids[start : start + CHUNK]}
+        yield from connection.execute(query, given).tuples()
+
+
+def _skeleton(connection: Connection, row: Any) -> PlanSkeleton:
+    plan_id: str = row.id
+    run_flow, finalize_flow = _flow(row.run_flow), _flow(row.finalize_flow)
+    stored, highest, planning_time = connection.execute(_SUMMARY, {"plan_id": plan_id}).one()
+    if stored != row.step_count:
+        raise invalid(plan_id, f"{row.step_count} steps were planned, {stored} are stored")
+    table, times = _read_steps(connection, plan_id, highest or 0)
+    _check_flows(plan_id, table, (run_flow, finalize_flow))
+    if row.state not in PLAN_STATES:
+        raise invalid(plan_id, f"its state is {row.state!r}")
+    return PlanSkeleton(
+        id=plan_id,
+        label=row.label,
+        state=PLAN_STATES[row.state],
+        lock_epoch=row.lock_epoch,
+        owner_id=row.owner_id,
+        requested_at=row.requested_at,
+        started_at=row.started_at,
+        run_flow=run_flow,
+        finalize_flow=finalize_flow,
+        steps=table,
+        step_times=times,
+        planning_time=float(planning_time or 0.0),
+        policies={name: ActionPolicy.from_data(data) for name, data in decode(row.policies).items()},
+        dependencies={consumer: tuple(made) for consumer, made in decode(row.dependencies)},
+        history=history_from_data(decode(row.history)),
+        events=tuple(StoredEvent(*event) for event in connection.execute(_EVENTS, {"plan_id": plan_id})),
+    )
+
+
+def _flow(data: bytes) -> Flow:
+    return flow_from_tokens(decode(data))
+
+
+def _read_steps(connection: Connection, plan_id: str, highest: int) -> tuple[StepTable, dict[int, StepTimes]]:
+    table, times = StepTable(highest), {}
+    kinds: dict[tuple[str, str | None], StepKind] = {}
+    rows = connection.execute(_STEPS, {"plan_id": plan_id}, execution_options={"yield_per": _ROWS_AT_ONCE})
+    for step_id, state, attempts, action_id, action_class, queue, started_at, execution_time in rows:
+        kind = kinds.get((action_class, queue))
+        if kind is None:
+            kind = kinds[(action_class, queue)] = StepKind(action_class, queue or DEFAULT_QUEUE)
+        if state not in STEP_STATES:
+            raise invalid(plan_id, f"the state of step {step_id} is {state!r}")
+        table.add(step_id, STEP_STATES[state], attempts, action_id, kind)
+        if attempts or started_at is not None:
+            times[step_id] = StepTimes(started_at, execution_time)
+    return table, times
+
+
+def _check_flows(plan_id: str, table: StepTable, flows: tuple[Flow, ...]) -> None:
+    for flow in flows:
+        for step_id in step_ids(flow):
+            if step_id not in table:
+                raise invalid(plan_id, f"its flow names step {step_id}, which is not stored")

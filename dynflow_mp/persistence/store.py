@@ -1,0 +1,204 @@
+"""Where plans are kept: the one door to all that is stored about them.
+
+planner ─▶ save_plan     reader ─▶ load_skeleton, load_payloads     core ─▶ write_turn     people ─▶ find, load, delete
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from dynflow_mp.clock import now_us
+from dynflow_mp.errors import AlreadyRunning, PlanNotFound
+from dynflow_mp.model.plans import Payload, PlannedPlan, PlanSkeleton
+from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.writes import Write
+from dynflow_mp.persistence import deletion, planned, queries, skeleton, turn
+from dynflow_mp.persistence.database import Database, Fence
+from dynflow_mp.persistence.rows import ActionRow, PlanRow, PlanStatus, StepCount, StepRow
+from dynflow_mp.persistence.tables import actions, execution_plans, steps
+from dynflow_mp.persistence.turn import GuardFailed
+
+__all__ = ["ActionRow", "GuardFailed", "PlanRow", "PlanStatus", "StepCount", "StepRow", "Store"]
+
+_REQUESTABLE = (PlanState.PLANNED.value, PlanState.PAUSED.value)
+
+
+class Store:
+    """All that is stored about plans. Any thread may call it; every call is one short transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # -- planning and asking ---------------------------------------------------------------------------
+
+    def save_plan(
+        self, plan: PlannedPlan, *, requested_at: int | None = None, fence: Fence | None = None
+    ) -> None:
+        """Store a new plan whole, in one transaction."""
+        with self.database.write(fence) as connection:
+            planned.insert_plan(connection, plan, requested_at, now_us())
+
+    def request(self, plan_id: str, now: int, fence: Fence | None = None) -> PlanStatus:
+        """Ask that a planned or paused plan be executed; where it stands now. Raises PlanNotFound."""
+        asked = (
+            update(execution_plans)
+            .where(
+                execution_plans.c.id == plan_id,
+                execution_plans.c.requested_at.is_(None),
+                execution_plans.c.state.in_(_REQUESTABLE),
+            )
+            .values(requested_at=now)
+        )
+        with self.database.write(fence) as connection:
+            connection.execute(asked)
+            found = queries.read_statuses(connection, [plan_id])
+        if plan_id not in found:
+            raise _not_found(plan_id)
+        return found[plan_id]
+
+    # -- executing -------------------------------------------------------------------------------------
+
+    def load_skeleton(self, plan_id: str) -> PlanSkeleton:
+        """A plan's flows and states. Raises PlanNotFound, or InvalidPlan saying what is damaged."""
+        with self.database.read() as connection:
+            return skeleton.read_skeleton(connection, plan_id)
+
+    def load_payloads(self, plan_id: str, action_ids: Sequence[int]) -> list[Payload]:
+        """Inputs, references and outputs of these actions, any number, by action id."""
+        with self.database.read() as connection:
+            return skeleton.read_payloads(connection, plan_id, action_ids)
+
+    def load_outputs(self, plan_id: str, action_ids: Sequence[int]) -> dict[int, bytes]:
+        """Outputs of those of these actions that have one."""
+        with self.database.read() as connection:
+            return skeleton.read_outputs(connection, plan_id, action_ids)
+
+    def write_turn(self, connection: Connection, writes: Sequence[Write]) -> frozenset[str]:
+        """Carry out a turn's writes in the caller's transaction; the plans that are lost.
+
+        Raises :class:`GuardFailed`: the transaction must be rolled back, and the turn may be repeated
+        without the plans it names.
+        """
+        return turn.write_turn(connection, writes, self._steps_before)
+
+    def plan_statuses(self, plan_ids: Sequence[str]) -> dict[str, PlanStatus]:
+        """Where these plans stand; those that are not stored are left out."""
+        with self.database.read() as connection:
+            return queries.read_statuses(connection, plan_ids)
+
+    def requested_plans(self, limit: int) -> list[PlanStatus]:
+        """Requested plans, planned or paused, that nobody owns; longest waiting first."""
+        with self.database.read() as connection:
+            return queries.read_requested(connection, limit)
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    def load_plan(self, plan_id: str) -> PlanRow:
+        """One plan's row. Raises PlanNotFound, or InvalidPlan when steps of it are missing."""
+        with self.database.read() as connection:
+            return queries.read_plan(connection, plan_id)
+
+    def load_steps(self, plan_id: str, step_ids: Sequence[int] | None = None) -> list[StepRow]:
+        """A plan's steps, all or these, by id."""
+        with self.database.read() as connection:
+            return queries.read_steps(connection, plan_id, step_ids)
+
+    def load_actions(self, plan_id: str, action_ids: Sequence[int] | None = None) -> list[ActionRow]:
+        """A plan's actions, all or these, by id."""
+        with self.database.read() as connection:
+            return queries.read_actions(connection, plan_id, action_ids)
+
+    def step_counts(self, plan_id: str) -> list[StepCount]:
+        """How many of a plan's steps are in which phase and state: its progress, cheaply."""
+        with self.database.read() as connection:
+            return queries.count_steps(connection, plan_id)
+
+    def find_execution_plans(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        order_by: str | None = None,
+        desc: bool = False,
+        page: int | None = None,
+        per_page: int | None = None,
+    ) -> list[PlanRow]:
+        """Plans by column: a value or a list of them each; ordered by ``started_at`` unless told otherwise.
+
+        ``page`` counts from 0 and needs ``per_page``. Raises :class:`QueryError` for what cannot be
+        asked.
+        """
+        with self.database.read() as connection:
+            return queries.find_plans(connection, filters, order_by, desc, page, per_page)
+
+    def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int:
+        """How many plans these filters let through."""
+        with self.database.read() as connection:
+            return queries.count_plans(connection, filters)
+
+    def find_statuses(self, filters: Mapping[str, Any] | None = None) -> dict[str, PlanStatus]:
+        """Where the plans stand that these filters let through."""
+        with self.database.read() as connection:
+            return queries.find_plan_statuses(connection, filters)
+
+    # -- changing by hand ------------------------------------------------------------------------------
+
+    def delete_execution_plans(
+        self,
+        filters: Mapping[str, Any] | None,
+        batch_size: int = 1000,
+        backup_dir: Path | None = None,
+        fence: Fence | None = None,
+    ) -> int:
+        """Delete the plans these filters let through, whatever their state; how many there were.
+
+        Whoever runs one of them finds it lost with its next write.
+        """
+        deleted = 0
+        while True:
+            with self.database.write(fence) as connection:
+                plan_ids = queries.find_plan_ids(connection, filters, batch_size)
+                deleted += deletion.delete_plans(connection, plan_ids, backup_dir)
+            if len(plan_ids) < batch_size:
+                return deleted
+
+    def replace_input(self, plan_id: str, action_id: int, data: bytes, fence: Fence | None = None) -> None:
+        """Give an action another stored input, complete in itself; only while nobody runs the plan."""
+        owner = select(execution_plans.c.owner_id).where(execution_plans.c.id == plan_id).with_for_update()
+        change = (
+            update(actions)
+            .where(actions.c.execution_plan_id == plan_id, actions.c.id == action_id)
+            .values(input=data, references=None)
+        )
+        with self.database.write(fence) as connection:
+            row = connection.execute(owner).one_or_none()
+            if row is None:
+                raise _not_found(plan_id)
+            if row[0] is not None:
+                raise AlreadyRunning(f"plan {plan_id} is being executed: its data cannot be changed", plan_id)
+            if connection.execute(change).rowcount != 1:
+                raise PlanNotFound(f"plan {plan_id} has no action {action_id}", plan_id)
+
+    def _steps_before(self, wanted: Collection[turn.Step]) -> dict[turn.Step, tuple[str, int]]:
+        """State and attempts as others see them: a running transaction's changes are not among them."""
+        by_plan: dict[str, list[int]] = {}
+        for plan_id, step_id in wanted:
+            by_plan.setdefault(plan_id, []).append(step_id)
+        found: dict[turn.Step, tuple[str, int]] = {}
+        columns = select(steps.c.id, steps.c.state, steps.c.attempts)
+        with self.database.read() as connection:
+            for plan_id, step_ids in by_plan.items():
+                for start in range(0, len(step_ids), skeleton.CHUNK):
+                    query = columns.where(
+                        steps.c.execution_plan_id == plan_id,
+                        steps.c.id.in_(step_ids[start : start + skeleton.CHUNK]),
+                    )
+                    for step_id, state, attempts in connection.execute(query).tuples():
+                        found[plan_id, step_id] = (state, attempts)
+        return found
+
+
+def _not_found(plan_id: str) -> PlanNotFound:
+    return PlanNotFound(f"no plan {plan_id} is stored", plan_id)

@@ -1,0 +1,173 @@
+"""What is stored, as tables.
+
+    execution_plans ─┬─< steps            one row per step, updated twice per attempt
+                     ├─< actions          payloads: input, output
+                     ├─< step_attempts    attempts that did not succeed
+                     └─< events           accepted and not yet taken
+    coordinator_records                   worlds, locks, and whatever else is agreed on
+
+Times are microseconds since 1970 in UTC, durations seconds, payloads the codec's bytes. Every index
+costs each stored plan or step, so only what is searched for has one.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+)
+
+from dynflow_mp.persistence.column_types import Blob, Name, PlanId
+
+metadata = MetaData()
+
+_STATE = String(15)
+_CLASS = Name(255)
+
+execution_plans = Table(
+    "dynflow_execution_plans",
+    metadata,
+    Column("id", PlanId(), primary_key=True),
+    Column("label", _CLASS, nullable=False),
+    Column("state", _STATE, nullable=False),
+    Column("result", _STATE, nullable=False),
+    Column("root_plan_step_id", Integer, nullable=False),
+    Column("run_flow", Blob(), nullable=False),
+    Column("finalize_flow", Blob(), nullable=False),
+    Column("history", Blob(), nullable=False),
+    Column("policies", Blob(), nullable=False),
+    Column("dependencies", Blob(), nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("execution_time", Float(53), nullable=False),
+    Column("real_time", Float(53), nullable=False),
+    Column("requested_at", BigInteger),
+    Column("owner_id", Name(100)),
+    Column("lock_epoch", BigInteger, nullable=False),
+    Column("caller_execution_plan_id", PlanId()),
+    Column("caller_action_id", Integer),
+    Column("step_count", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("dynflow_plans_by_state", "state"),
+    Index("dynflow_plans_by_label", "label"),
+    Index("dynflow_plans_by_start", "started_at"),
+    Index("dynflow_plans_by_request", "requested_at"),
+    Index("dynflow_plans_by_caller", "caller_execution_plan_id", "caller_action_id"),
+)
+
+# Without a row id, a step is found and changed in one tree instead of an index and a table.
+steps = Table(
+    "dynflow_steps",
+    metadata,
+    Column(
+        "execution_plan_id",
+        PlanId(),
+        ForeignKey("dynflow_execution_plans.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("id", Integer, nullable=False, autoincrement=False),
+    Column("phase", _STATE, nullable=False),
+    Column("state", _STATE, nullable=False),
+    Column("action_id", Integer, nullable=False),
+    Column("action_class", _CLASS, nullable=False),
+    Column("queue", Name(100)),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Blob()),
+    Column("children", Blob()),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("execution_time", Float(53), nullable=False),
+    Column("real_time", Float(53), nullable=False),
+    Column("progress_done", Float(53), nullable=False),
+    Column("progress_weight", Float(53), nullable=False),
+    PrimaryKeyConstraint("execution_plan_id", "id"),
+    sqlite_with_rowid=False,
+)
+
+actions = Table(
+    "dynflow_actions",
+    metadata,
+    Column(
+        "execution_plan_id",
+        PlanId(),
+        ForeignKey("dynflow_execution_plans.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("id", Integer, nullable=False, autoincrement=False),
+    Column("action_class", _CLASS, nullable=False),
+    Column("caller_execution_plan_id", PlanId()),
+    Column("caller_action_id", Integer),
+    Column("plan_step_id", Integer, nullable=False),
+    Column("run_step_id", Integer),
+    Column("finalize_step_id", Integer),
+    Column("input", Blob(), nullable=False),
+    Column("references", Blob()),
+    Column("output", Blob()),
+    PrimaryKeyConstraint("execution_plan_id", "id"),
+)
+
+step_attempts = Table(
+    "dynflow_step_attempts",
+    metadata,
+    Column(
+        "execution_plan_id",
+        PlanId(),
+        ForeignKey("dynflow_execution_plans.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("step_id", Integer, nullable=False, autoincrement=False),
+    Column("attempt", Integer, nullable=False, autoincrement=False),
+    Column("state", _STATE, nullable=False),
+    Column("error", Blob()),
+    Column("ended_at", BigInteger),
+    Column("execution_time", Float(53), nullable=False),
+    PrimaryKeyConstraint("execution_plan_id", "step_id", "attempt"),
+)
+
+events = Table(
+    "dynflow_events",
+    metadata,
+    Column("id", Name(100), primary_key=True),
+    Column(
+        "execution_plan_id",
+        PlanId(),
+        ForeignKey("dynflow_execution_plans.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("step_id", Integer, nullable=False),
+    Column("data", Blob(), nullable=False),
+    Column("client_id", Name(100)),
+    Column("due_at", BigInteger),
+    Column("recorded_at", BigInteger, nullable=False),
+    Index("dynflow_events_by_plan", "execution_plan_id"),
+)
+
+coordinator_records = Table(
+    "dynflow_coordinator_records",
+    metadata,
+    Column("class", Name(100), nullable=False),
+    Column("id", Name(100), nullable=False),
+    Column("owner_id", Name(100)),
+    Column("state", _STATE),
+    Column("epoch", BigInteger),
+    Column("lease", BigInteger),
+    Column("data", Blob(), nullable=False),
+    PrimaryKeyConstraint("class", "id"),
+    Index("dynflow_records_by_owner", "owner_id"),
+)
+
+schema_version = Table(
+    "dynflow_schema_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="dynflow_schema_version_pkc"),
+)
+"""Alembic's own table, described here so that reading it does not need Alembic."""
