@@ -162,9 +162,11 @@ class World:
         self._register()
         self.clock.start()
         self._on_close("clock", self.clock.stop)
-        self._open_connector()
+        self._open_client()
         if config.pools:
             self._open_executor()
+        self.connector.start_listening(self)
+        self._on_close("connector", lambda: self.connector.stop_listening(self))
         self.coordinator.renew_lease(self._meta())
         self._liveness = Liveness(
             self.coordinator, config.lease_renewal_s, self._healthy, self._meta, self._on_fenced
@@ -187,7 +189,7 @@ class World:
         if self.fenced is None:
             self.coordinator.delete_world(self.id)
 
-    def _open_connector(self) -> None:
+    def _open_client(self) -> None:
         self.connector = self._make_connector()
         self._client = ClientDispatcher(
             self.id,
@@ -200,8 +202,6 @@ class World:
         )
         self._client.start()
         self._on_close("client dispatcher", lambda: self._client.stop("the world is terminated"))
-        self.connector.start_listening(self)
-        self._on_close("connector", lambda: self.connector.stop_listening(self))
 
     def _make_connector(self) -> Connector:
         wanted = self.config.connector

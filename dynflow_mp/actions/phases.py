@@ -222,7 +222,7 @@ class _Call(Context):
 
     def get_input(self) -> dict[str, Any]:
         if self._input is None:
-            self._input = decode(self._job.input)
+            self._input = decode(self._job.input if self._resolved is None else self._resolved)
         return self._input
 
     def get_output(self) -> dict[str, Any]:
