@@ -34,6 +34,8 @@ from dynflow_mp.model.states import Phase, PlanState, StepState, result_of
 from dynflow_mp.planning.flow_builder import Container, FlowBuilder
 
 MAX_LABEL = 255
+_NO_LIMIT = 2**40
+"""``max_payload`` is about what users hand over; references grow with the plan."""
 
 _FLAT = frozenset({str, int, float, bool, bytes, type(None)})
 _SUCCESS, _PENDING, _ERROR = StepState.SUCCESS, StepState.PENDING, StepState.ERROR
@@ -420,7 +422,9 @@ class _PlanContext(Context):
             if self._run_step_id is not None and reference.step_id not in self._needs:
                 raise PlanningError(f"{reference} came into the input of {self.facts.name} after plan_self")
         self.producers = tuple(dict.fromkeys(reference.action_id for reference in references))
-        self._stored_references = encode([list(reference) for reference in references], "references")
+        self._stored_references = encode(
+            [list(reference) for reference in references], "references", _NO_LIMIT
+        )
 
     @property
     def spent_s(self) -> float:

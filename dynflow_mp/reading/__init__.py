@@ -1,0 +1,1 @@
+"""Execution plans as people see them."""

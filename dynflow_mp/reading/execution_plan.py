@@ -1,0 +1,237 @@
+"""A plan as people see it: what was stored when it was read; it does not follow later changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from dynflow_mp.actions.action import Action, action_in, find_or_missing
+from dynflow_mp.model.codec import decode
+from dynflow_mp.model.flows import Flow, flow_from_tokens
+from dynflow_mp.model.plans import history_from_data
+from dynflow_mp.model.states import Phase, PlanState, Result, StepState, result_of
+from dynflow_mp.reading.presence import Presence
+from dynflow_mp.reading.recorded_error import RecordedError
+from dynflow_mp.reading.step import Step, at
+
+if TYPE_CHECKING:
+    from dynflow_mp.persistence.rows import ActionRow, PlanRow, StepRow
+
+EAGER_STEPS = 500
+"""Plans up to this size are read whole at once; of larger ones, what is asked for."""
+
+_NOT_YET = (PlanState.PENDING, PlanState.SCHEDULED, PlanState.PLANNING)
+
+
+class PlanSource(Protocol):
+    """Where plans are read from."""
+
+    def load_plan(self, plan_id: str) -> PlanRow: ...
+
+    def load_steps(self, plan_id: str, step_ids: Sequence[int] | None = None) -> list[StepRow]: ...
+
+    def load_actions(self, plan_id: str, action_ids: Sequence[int] | None = None) -> list[ActionRow]: ...
+
+    def find_execution_plans(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        order_by: str | None = None,
+        desc: bool = False,
+        page: int | None = None,
+        per_page: int | None = None,
+    ) -> list[PlanRow]: ...
+
+
+class PastEvent(NamedTuple):
+    """One line of a plan's execution history."""
+
+    time: datetime
+    name: str
+    world_id: str | None
+
+    def __str__(self) -> str:
+        where = f" @ {self.world_id}" if self.world_id else ""
+        return f"{self.time:%Y-%m-%d %H:%M:%S} UTC: {self.name}{where}"
+
+
+class ExecutionPlan:
+    """One plan with its steps and actions."""
+
+    def __init__(self, row: PlanRow, source: PlanSource) -> None:
+        self._row = row
+        self._source = source
+        self._actions: dict[int, Action] = {}
+        self._classes: dict[str, type[Action]] = {}
+
+    @classmethod
+    def load(cls, plan_id: str, source: PlanSource) -> ExecutionPlan:
+        """Read one plan. Raises :class:`PlanNotFound`, or :class:`InvalidPlan` if it cannot be read."""
+        plan = cls(source.load_plan(plan_id), source)
+        if plan._row.step_count <= EAGER_STEPS:
+            plan._take_actions(source.load_actions(plan_id))
+            _ = plan.steps
+        return plan
+
+    # -- the plan itself -------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        return self._row.id
+
+    @property
+    def label(self) -> str:
+        """What the plan is called in lists: its root action's label."""
+        return self._row.label
+
+    @property
+    def state(self) -> PlanState:
+        return self._row.state
+
+    @property
+    def result(self) -> Result:
+        """What its steps have come to so far."""
+        if "steps" in self.__dict__:
+            return result_of(step.state for step in self.steps.values())
+        return self._row.result
+
+    @property
+    def started_at(self) -> datetime | None:
+        return at(self._row.started_at)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        return at(self._row.ended_at)
+
+    @property
+    def execution_time(self) -> float:
+        """Seconds its steps took together; known once it stopped."""
+        return self._row.execution_time
+
+    @property
+    def real_time(self) -> float:
+        """Seconds from its start to its end; known once it stopped."""
+        return self._row.real_time
+
+    @property
+    def caller_execution_plan_id(self) -> str | None:
+        """The plan of which this is a sub-plan."""
+        return self._row.caller_execution_plan_id
+
+    @property
+    def caller_action_id(self) -> int | None:
+        """The action of that plan that made this one."""
+        return self._row.caller_action_id
+
+    @cached_property
+    def run_flow(self) -> Flow:
+        """In which order its run steps run."""
+        return flow_from_tokens(decode(self._row.run_flow))
+
+    @cached_property
+    def finalize_flow(self) -> Flow:
+        """In which order its finalize steps run."""
+        return flow_from_tokens(decode(self._row.finalize_flow))
+
+    @cached_property
+    def execution_history(self) -> list[PastEvent]:
+        """Who executed it when."""
+        entries = history_from_data(decode(self._row.history))
+        return [PastEvent(_known(at(entry.time)), entry.name, entry.world_id) for entry in entries]
+
+    def sub_plans(self) -> list[ExecutionPlan]:
+        """The plans that actions of this one triggered."""
+        rows = self._source.find_execution_plans({"caller_execution_plan_id": self.id})
+        return [ExecutionPlan(row, self._source) for row in rows]
+
+    # -- its steps -------------------------------------------------------------------------------
+
+    @cached_property
+    def steps(self) -> dict[int, Step]:
+        """Every step by its id, in the order of the ids."""
+        return {row.id: Step(row) for row in self._source.load_steps(self.id)}
+
+    @property
+    def root_plan_step(self) -> Step:
+        """The plan step of the entry action."""
+        return self.steps[self._row.root_plan_step_id]
+
+    @property
+    def plan_steps(self) -> list[Step]:
+        return [step for step in self.steps.values() if step.phase is Phase.PLAN]
+
+    @property
+    def run_steps(self) -> list[Step]:
+        return [step for step in self.steps.values() if step.phase is Phase.RUN]
+
+    @property
+    def finalize_steps(self) -> list[Step]:
+        return [step for step in self.steps.values() if step.phase is Phase.FINALIZE]
+
+    def steps_in_state(self, *states: StepState | str) -> list[Step]:
+        """The steps that are in one of these states."""
+        return [step for step in self.steps.values() if step.state in states]
+
+    @property
+    def failed_steps(self) -> list[Step]:
+        return self.steps_in_state(StepState.ERROR)
+
+    @property
+    def errors(self) -> list[RecordedError]:
+        """The errors of all steps, also of those that succeeded at a later attempt."""
+        return [error for step in self.steps.values() if (error := step.error) is not None]
+
+    @property
+    def progress(self) -> float:
+        """How much of the run and finalize steps is done, from 0 to 1, by their weights."""
+        if self.state in _NOT_YET:
+            return 0.0
+        counted = [step for step in self.steps.values() if step.phase is not Phase.PLAN]
+        total = sum(step.progress_weight for step in counted)
+        if total == 0:
+            return 1.0
+        return sum(step.progress_done * step.progress_weight for step in counted) / total
+
+    # -- its actions -----------------------------------------------------------------------------
+
+    @property
+    def entry_action(self) -> Action:
+        """The action the plan was made for."""
+        if "steps" in self.__dict__:
+            return self.action(self.root_plan_step.action_id)
+        (root,) = self._source.load_steps(self.id, [self._row.root_plan_step_id])
+        return self.action(root.action_id)
+
+    @property
+    def actions(self) -> list[Action]:
+        """Every action, in the order of their ids."""
+        missing = {step.action_id for step in self.steps.values()} - self._actions.keys()
+        if missing:
+            self._take_actions(self._source.load_actions(self.id))
+        return [self._actions[action_id] for action_id in sorted(self._actions)]
+
+    def action(self, action_id: int) -> Action:
+        """One action, to look at: its class's own methods may present it. ``KeyError`` if there is none."""
+        if action_id not in self._actions:
+            self._take_actions(self._source.load_actions(self.id, [action_id]))
+        return self._actions[action_id]
+
+    def _take_actions(self, rows: list[ActionRow]) -> None:
+        for row in rows:
+            if row.id not in self._actions:
+                self._actions[row.id] = action_in(self._class_of(row.action_class), Presence(self, row))
+
+    def _class_of(self, name: str) -> type[Action]:
+        kind = self._classes.get(name)
+        if kind is None:
+            kind = self._classes[name] = find_or_missing(name)
+        return kind
+
+    def __repr__(self) -> str:
+        return f"<ExecutionPlan {self.id} {self.label}: {self.state}, {self.result}>"
+
+
+def _known(time: datetime | None) -> datetime:
+    assert time is not None  # only a missing number has no time
+    return time

@@ -1,0 +1,63 @@
+"""``world.persistence``: stored plans, found, read, and changed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dynflow_mp.model.codec import MAX_PAYLOAD, encode
+from dynflow_mp.persistence.database import Fence
+from dynflow_mp.persistence.rows import PlanStatus, StepCount
+from dynflow_mp.persistence.store import Store
+from dynflow_mp.reading.execution_plan import ExecutionPlan
+
+
+class Library:
+    """The plans of one database, for people; what it writes is fenced like every write of its world."""
+
+    def __init__(self, store: Store, fence: Fence | None = None, max_payload: int = MAX_PAYLOAD) -> None:
+        self._store, self._fence, self._max_payload = store, fence, max_payload
+
+    def load_execution_plan(self, plan_id: str) -> ExecutionPlan:
+        """One plan as it is stored now. Raises :class:`PlanNotFound` or :class:`InvalidPlan`."""
+        return ExecutionPlan.load(plan_id, self._store)
+
+    def find_execution_plans(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        order_by: str | None = None,
+        desc: bool = False,
+        page: int | None = None,
+        per_page: int | None = None,
+    ) -> list[ExecutionPlan]:
+        """Plans by column: a value or a list of them each; ``page`` counts from 0 and needs ``per_page``.
+
+        Raises :class:`QueryError` for what cannot be asked. Steps and actions are read when looked at.
+        """
+        rows = self._store.find_execution_plans(filters, order_by, desc, page, per_page)
+        return [ExecutionPlan(row, self._store) for row in rows]
+
+    def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int:
+        """How many plans these filters let through."""
+        return self._store.count_execution_plans(filters)
+
+    def find_statuses(self, filters: Mapping[str, Any] | None = None) -> dict[str, PlanStatus]:
+        """State and result of the plans these filters let through, by id."""
+        return self._store.find_statuses(filters)
+
+    def step_counts(self, plan_id: str) -> list[StepCount]:
+        """How many steps are in which phase and state: a plan's progress without reading the plan."""
+        return self._store.step_counts(plan_id)
+
+    def delete_execution_plans(
+        self, filters: Mapping[str, Any] | None, batch_size: int = 1000, backup_dir: Path | str | None = None
+    ) -> int:
+        """Delete plans, whatever their state, after writing them to ``backup_dir`` if given; how many."""
+        directory = None if backup_dir is None else Path(backup_dir)
+        return self._store.delete_execution_plans(filters, batch_size, directory, self._fence)
+
+    def replace_input(self, plan_id: str, action_id: int, values: dict[str, Any]) -> None:
+        """Give an action other input, without references; for a plan nobody runs, before it is resumed."""
+        data = encode(values, "input", self._max_payload)
+        self._store.replace_input(plan_id, action_id, data, self._fence)

@@ -1,0 +1,86 @@
+"""What an action shows of itself when its plan is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.context import Context
+from dynflow_mp.model.codec import decode
+from dynflow_mp.model.references import OutputReference
+from dynflow_mp.model.states import Phase
+
+if TYPE_CHECKING:
+    from dynflow_mp.persistence.rows import ActionRow
+    from dynflow_mp.reading.execution_plan import ExecutionPlan
+
+
+class Presence(Context):
+    """One stored action, in phase present. Input and output are decoded when they are looked at."""
+
+    __slots__ = ("_input", "_output", "_plan", "_row")
+
+    phase = Phase.PRESENT
+
+    def __init__(self, plan: ExecutionPlan, row: ActionRow) -> None:
+        self._plan, self._row = plan, row
+        self._input: dict[str, Any] | None = None
+        self._output: dict[str, Any] | None = None
+
+    @property
+    def plan_id(self) -> str:
+        return self._row.execution_plan_id
+
+    @property
+    def action_id(self) -> int:
+        return self._row.id
+
+    @property
+    def plan_step_id(self) -> int:
+        return self._row.plan_step_id
+
+    @property
+    def run_step_id(self) -> int | None:
+        return self._row.run_step_id
+
+    @property
+    def finalize_step_id(self) -> int | None:
+        return self._row.finalize_step_id
+
+    def get_input(self) -> dict[str, Any]:
+        """References that were not resolved yet stand in their places."""
+        if self._input is None:
+            self._input = decode(self._row.input)
+            if self._row.references is not None:
+                self._show_references(self._input, self._row.references)
+        return self._input
+
+    def get_output(self) -> dict[str, Any]:
+        if self._output is None:
+            self._output = {} if self._row.output is None else decode(self._row.output)
+        return self._output
+
+    def _show_references(self, values: Any, stored: bytes) -> None:
+        for path, step_id, action_id, subkeys in decode(stored):
+            container = values
+            for key in path[:-1]:
+                container = container[key]
+            container[path[-1]] = OutputReference(self.plan_id, step_id, action_id, tuple(subkeys))
+
+    def planned_actions(self, kind: type[Action] | None) -> list[Action]:
+        steps = self._plan.steps
+        children = steps[self._row.plan_step_id].children
+        return _of_kind([self._plan.action(steps[child].action_id) for child in children], kind)
+
+    def all_planned_actions(self, kind: type[Action] | None) -> list[Action]:
+        own = self.planned_actions(None)
+        deeper = [action for child in own for action in child.all_planned_actions()]
+        return _of_kind(own + deeper, kind)
+
+    def steps(self) -> list[Any]:
+        ids = (self._row.plan_step_id, self._row.run_step_id, self._row.finalize_step_id)
+        return [None if step_id is None else self._plan.steps[step_id] for step_id in ids]
+
+
+def _of_kind(actions: list[Action], kind: type[Action] | None) -> list[Action]:
+    return actions if kind is None else [action for action in actions if isinstance(action, kind)]

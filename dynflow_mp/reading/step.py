@@ -1,0 +1,121 @@
+"""One step as people see it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from dynflow_mp.actions.registry import short_name
+from dynflow_mp.model.codec import decode
+from dynflow_mp.model.states import Phase, StepState
+from dynflow_mp.reading.recorded_error import RecordedError
+
+if TYPE_CHECKING:
+    from dynflow_mp.actions.action import Action
+    from dynflow_mp.persistence.rows import StepRow
+    from dynflow_mp.reading.execution_plan import ExecutionPlan
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DONE = (StepState.SUCCESS, StepState.SKIPPED)
+
+
+class Step:
+    """One phase of one action, as it was stored when the plan was read."""
+
+    __slots__ = ("_row",)
+
+    def __init__(self, row: StepRow) -> None:
+        self._row = row
+
+    @property
+    def id(self) -> int:
+        return self._row.id
+
+    @property
+    def execution_plan_id(self) -> str:
+        return self._row.execution_plan_id
+
+    @property
+    def phase(self) -> Phase:
+        return self._row.phase
+
+    @property
+    def state(self) -> StepState:
+        return self._row.state
+
+    @property
+    def action_id(self) -> int:
+        return self._row.action_id
+
+    @property
+    def action_class(self) -> str:
+        """The class's own name, without its module."""
+        return short_name(self._row.action_class)
+
+    @property
+    def action_class_name(self) -> str:
+        """The name the class is stored under, with its module."""
+        return self._row.action_class
+
+    @property
+    def queue(self) -> str | None:
+        return self._row.queue
+
+    @property
+    def attempts(self) -> int:
+        """How many times the step was begun."""
+        return self._row.attempts
+
+    @property
+    def error(self) -> RecordedError | None:
+        """Why it failed last; it stays when a later attempt succeeds."""
+        data = self._row.error
+        return None if data is None else RecordedError.from_bytes(data)
+
+    @property
+    def children(self) -> list[int]:
+        """Of a plan step: the plan steps of the actions it planned, in order."""
+        data = self._row.children
+        return [] if data is None else list(decode(data))
+
+    @property
+    def started_at(self) -> datetime | None:
+        return at(self._row.started_at)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        return at(self._row.ended_at)
+
+    @property
+    def execution_time(self) -> float:
+        """Seconds spent in the action's code, all attempts and wake-ups together."""
+        return self._row.execution_time
+
+    @property
+    def real_time(self) -> float:
+        """Seconds from its first start to its last end."""
+        return self._row.real_time
+
+    @property
+    def progress_done(self) -> float:
+        """How much is done, from 0 to 1."""
+        if self.state in _DONE:
+            return 1.0
+        return 0.0 if self.state is StepState.PENDING else self._row.progress_done
+
+    @property
+    def progress_weight(self) -> float:
+        """How much it counts in the plan's progress."""
+        return self._row.progress_weight
+
+    def action(self, plan: ExecutionPlan) -> Action:
+        """The action this step is a phase of."""
+        return plan.action(self.action_id)
+
+    def __repr__(self) -> str:
+        return f"<{self.phase} step {self.id} of {self.action_class}: {self.state}>"
+
+
+def at(microseconds: int | None) -> datetime | None:
+    """A stored time as an aware ``datetime``."""
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
