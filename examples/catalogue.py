@@ -25,7 +25,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from dynflow_mp import ExecutionPlan, Phase, StepState, World
+from dynflow_mp import ExecutionPlan, Phase, StepState, Triggered, World
 from examples.catalogue_actions import Catalogue
 from examples.supervisor_process import SupervisorProcess
 
@@ -83,8 +83,8 @@ def catalogue(url: str, roots: list[str], report: str, console: Console) -> Exec
     with World(database_url=url) as world:
         with console.status("planning"):
             triggered = world.trigger(Catalogue, roots, report)
-        if not triggered.triggered:
-            raise SystemExit(f"the catalogue could not be planned: {triggered.error}")
+        if not isinstance(triggered, Triggered):
+            raise SystemExit(f"the catalogue could not be planned: {triggered}")
         watch(world, triggered.id, triggered.finished, console)
         return triggered.finished.result(LONGEST_S)
 

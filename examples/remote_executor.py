@@ -21,7 +21,7 @@ from time import monotonic, perf_counter
 
 import click
 
-from dynflow_mp import World
+from dynflow_mp import Triggered, World
 from examples.remote_actions import Order
 from examples.supervisor_process import SupervisorProcess
 
@@ -85,8 +85,8 @@ def client(database: str, orders: int, seconds: float) -> None:
         for number in range(1, orders + 1):
             began = perf_counter()
             triggered = world.trigger(Order, number + 1, seconds)
-            if not triggered.triggered:
-                raise SystemExit(f"the order could not be planned: {triggered.error}")
+            if not isinstance(triggered, Triggered):
+                raise SystemExit(f"the order could not be planned: {triggered}")
             plan = triggered.finished.result(60)
             output = plan.entry_action.output
             made_by = f"{output.get('workers')} workers" if plan.result == "success" else "nobody"

@@ -1,0 +1,56 @@
+"""The programs under examples/, as users start them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+
+
+def a_tree(root: Path) -> Path:
+    """Two packages, a file beside them, one source that cannot be parsed, and a link that leads in a circle."""
+    for package in ("alpha", "beta"):
+        (root / package).mkdir(parents=True)
+        (root / package / "__init__.py").write_text("def f():\n    pass\n\n\nclass A:\n    pass\n")
+    (root / "beta" / "broken.py").write_text("def :\n")
+    (root / "readme.txt").write_text("one line")
+    (root / "alpha" / "again").symlink_to(root)
+    return root
+
+
+def test_the_catalogue_reports_every_file_of_a_tree(tmp_path: Path) -> None:
+    tree, report = a_tree(tmp_path / "tree"), tmp_path / "report.json"
+
+    ended = run("examples.catalogue", str(tree), "--report", str(report))
+
+    assert ended.returncode == 0, ended.stderr
+    assert re.fullmatch(r"4 files catalogued in \d+\.\d s on 2 workers", ended.stdout.splitlines()[-1])
+    told = json.loads(report.read_text())
+    assert set(told["packages"]) == {"alpha", "beta", "(files in tree)"}
+    assert told["totals"] | {"size": 0, "compressed": 0} == {
+        "files": 4,
+        "size": 0,
+        "compressed": 0,
+        "lines": 14,
+        "functions": 2,
+        "classes": 2,
+        "findings": 1,
+    }
+
+
+def test_a_client_a_supervisor_and_a_watcher_work_side_by_side() -> None:
+    ended = run("examples.remote_executor")
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("success, sequence(concurrence(") == 3
+    assert "watch │ plan" in ended.stdout
+    assert "server │ drained, exit status 0" in ended.stdout
