@@ -52,11 +52,13 @@ def main(roots: tuple[str, ...], workers: int, database: str | None, report: str
         a_database(database, keep, console) as url,
         SupervisorProcess(url, "examples.catalogue_actions", workers) as supervisor,
     ):
-        console.print(supervisor.ready_line, highlight=False)
+        console.print(supervisor.ready_line, highlight=False, soft_wrap=True)
         began = perf_counter()
         plan = catalogue(url, chosen, str(path), console)
         seconds = perf_counter() - began
-    sys.exit(show(plan, path, seconds, workers, console))
+        # While the database is there: a large plan reads its steps and actions when they are looked at.
+        status = show(plan, path, seconds, workers, console)
+    sys.exit(status)
 
 
 def default_roots() -> list[str]:
@@ -71,8 +73,8 @@ def a_database(given: str | None, keep: bool, console: Console) -> Iterator[str]
         yield given
     elif keep:
         file = Path(tempfile.mkdtemp(prefix="dynflow-demo-")) / "catalogue.db"
-        yield f"sqlite:///{file}"
         console.print(f"the plan is kept in {file}", highlight=False, soft_wrap=True)
+        yield f"sqlite:///{file}"
     else:
         with tempfile.TemporaryDirectory(prefix="dynflow-demo-") as directory:
             yield f"sqlite:///{directory}/catalogue.db"
@@ -102,8 +104,8 @@ def watch(world: World, plan_id: str, finished: Future[Any], console: Console) -
 def advance(progress: Progress, task: Any, world: World, plan_id: str) -> None:
     """One count by state in the database: the plan itself is not read while it runs."""
     counts = [found for found in world.persistence.step_counts(plan_id) if found.phase != Phase.PLAN]
-    done = sum(found.count for found in counts if found.state in DONE)
-    progress.update(task, completed=done, total=sum(found.count for found in counts))
+    done = sum(found.number for found in counts if found.state in DONE)
+    progress.update(task, completed=done, total=sum(found.number for found in counts))
 
 
 def show(plan: ExecutionPlan, report: Path, seconds: float, workers: int, console: Console) -> int:
