@@ -1,7 +1,7 @@
 # make demo    watch a real workload run to its end      make test    the whole suite
 # make lint    ruff, mypy, import rules                  make bench   the figures of docs/performance.md
 #
-# Everything runs in .venv, made on first use and made again when pyproject.toml or Python changes.
+# Everything runs in .venv, made on first use and brought up to date when pyproject.toml or Python changes.
 
 PYTHON ?= python3
 VENV := .venv

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the virtual environment and installs the project into it. Does nothing when the stamp says
-# that the environment was made from this pyproject.toml by this Python.
+# that this was done for this pyproject.toml by this Python.
 set -eu
 
 : "${PYTHON:=python3}" "${VENV:=.venv}" "${EXTRAS:=dev}"
@@ -32,8 +32,18 @@ if command -v flock >/dev/null; then
     [ "$(cat "$VENV/stamp" 2>/dev/null)" = "$stamp" ] && exit 0
 fi
 
+# Only an environment that this script made (it has a stamp), by another Python, is made anew. Any
+# other is installed into as it stands: someone may be using it, and may have put more into it.
+version() {
+    "$1" -c 'import sys; print(sys.version)' 2>/dev/null
+}
+clear=
+if [ -e "$VENV/stamp" ] && [ "$(version "$VENV/bin/python")" != "$(version "$PYTHON")" ]; then
+    clear=--clear
+fi
+
 printf 'Setting up %s …\n' "$VENV"
-if ! said=$("$PYTHON" -m venv --clear "$VENV" 2>&1); then
+if ! said=$("$PYTHON" -m venv $clear "$VENV" 2>&1); then
     case $said in
     *ensurepip* | *venv*) fail "$PYTHON cannot make virtual environments; on Debian: apt install python3-venv" ;;
     *) fail "$said" ;;
