@@ -274,15 +274,14 @@ def _hold(connection: Connection, epochs: Mapping[str, int]) -> set[str]:
 
 def _read_holders(connection: Connection, plan_ids: list[str]) -> dict[str, tuple[int, str | None]]:
     """Epoch and owner by plan, the rows locked, always in the same order so that no two turns deadlock."""
+    found: list[Any] = []
     if len(plan_ids) == 1:
-        found = _HOLD_ONE.run(connection, (plan_ids[0],)).fetchall()
-        return {row[0]: (row[1], row[2]) for row in found}
-    held: dict[str, tuple[int, str | None]] = {}
-    ordered = sorted(plan_ids)
-    for start in range(0, len(ordered), _CHUNK):
-        given = {"plan_ids": ordered[start : start + _CHUNK]}
-        held.update({row[0]: (row[1], row[2]) for row in connection.execute(_HOLD_MANY, given).tuples()})
-    return held
+        found += _HOLD_ONE.run(connection, (plan_ids[0],))
+    else:
+        ordered = sorted(plan_ids)
+        for start in range(0, len(ordered), _CHUNK):
+            found += connection.execute(_HOLD_MANY, {"plan_ids": ordered[start : start + _CHUNK]})
+    return {plan_id: (epoch, owner_id) for plan_id, epoch, owner_id in found}
 
 
 class _RowsMissing(Exception):

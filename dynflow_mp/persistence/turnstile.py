@@ -32,8 +32,8 @@ class Turnstile:
 
     def __init__(self, database_path: str, deadline_s: float = DEADLINE_S) -> None:
         self._deadline_s = deadline_s
-        self._gate = _Door(f"{database_path}-gate")
-        self._room = _Door(f"{database_path}-lock")
+        self._gate = _Door(f"{database_path}-gate", signed=False)
+        self._room = _Door(f"{database_path}-lock", signed=True)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -71,10 +71,11 @@ class Turnstile:
 class _Door:
     """A lock among threads and, as an flock on a file, among processes."""
 
-    __slots__ = ("_fd", "_opened_by", "_threads", "path")
+    __slots__ = ("_fd", "_opened_by", "_signed", "_threads", "path")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, signed: bool) -> None:
         self.path = path
+        self._signed = signed
         self._threads = Lock()
         self._fd = -1
         self._opened_by = 0
@@ -119,7 +120,8 @@ class _Door:
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
                     raise PersistenceError(f"cannot lock {self.path}: {error.strerror}") from error
             else:
-                self._sign(me)
+                if self._signed:
+                    self._sign(me)
                 return True
             now = monotonic()
             if now >= give_up_at:

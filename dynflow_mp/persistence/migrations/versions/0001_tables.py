@@ -104,6 +104,7 @@ def _actions() -> None:
         sa.Column("references", Blob()),
         sa.Column("output", Blob()),
         sa.PrimaryKeyConstraint("execution_plan_id", "id"),
+        sqlite_with_rowid=False,
     )
 
 

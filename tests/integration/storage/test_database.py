@@ -1,0 +1,236 @@
+"""The border to the driver: opening, transactions, errors in one line."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from sqlalchemy import text
+
+from dynflow_mp.errors import ConfigError, ForkedWorld, PersistenceError
+from dynflow_mp.persistence.database import Database
+
+
+def test_a_url_of_an_unknown_database_is_refused_with_the_known_ones():
+    with pytest.raises(ConfigError, match="'oracle' is not supported; sqlite, postgresql"):
+        Database("oracle://scott:tiger@host/db")
+
+
+def test_what_is_no_url_is_refused_without_repeating_it():
+    with pytest.raises(ConfigError, match="not an SQLAlchemy URL") as refused:
+        Database("hunter2")
+
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"])
+def test_a_database_in_memory_is_refused(url: str):
+    with pytest.raises(ConfigError, match="name a file"):
+        Database(url)
+
+
+def test_a_missing_driver_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    with pytest.raises(ConfigError, match=r"dynflow_mp\[postgres\]") as refused:
+        Database("postgresql://user:secret@127.0.0.1/plans")
+
+    assert "secret" not in str(refused.value)
+
+
+def test_a_missing_directory_is_one_clear_line(tmp_path: Path):
+    with pytest.raises(PersistenceError, match=r"there is no directory .*nowhere"):
+        Database(f"sqlite:///{tmp_path}/nowhere/plans.db")
+
+
+def test_a_directory_is_no_database(tmp_path: Path):
+    with pytest.raises(PersistenceError, match="is a directory"):
+        Database(f"sqlite:///{tmp_path}")
+
+
+def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path):
+    (tmp_path / "plans.db").write_text("not a database, but a letter to one" * 50)
+
+    with pytest.raises(PersistenceError, match="not a database") as refused:
+        Database(f"sqlite:///{tmp_path}/plans.db")
+
+    assert "\n" not in str(refused.value)
+
+
+def test_the_file_is_the_same_wherever_the_process_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    database = Database("sqlite:///plans.db")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE t (n INTEGER)"))
+    database.close()
+
+    assert not (tmp_path / "elsewhere" / "plans.db").exists()
+
+
+def test_connections_are_durable_and_checked(database: Database):
+    with database.read() as connection:
+        found = [
+            connection.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+
+    assert found == ["wal", 2, 1]
+
+
+def test_a_write_is_rolled_back_on_any_error(database: Database):
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE t (n INTEGER)"))
+
+    def write_and_fail() -> None:
+        with database.write() as connection:
+            connection.execute(text("INSERT INTO t VALUES (1)"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_and_fail()
+
+    with database.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM t")).scalar_one() == 0
+
+
+def test_the_fence_is_the_first_statement_and_can_refuse(database: Database):
+    def refuse(connection: object) -> None:
+        raise PermissionError
+
+    with pytest.raises(PermissionError), database.write(refuse):
+        pytest.fail("the fence refused")
+
+
+def test_driver_errors_have_a_kind_and_writing_goes_on_after_them(database: Database):
+    with pytest.raises(PersistenceError, match="no such table") as failed, database.write() as connection:
+        connection.execute(text("INSERT INTO missing VALUES (1)"))
+
+    assert failed.value.kind == "other"
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE t (n INTEGER)"))
+
+
+def test_a_full_disk_is_named_and_passes(database: Database):
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE t (data BLOB)"))
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+        connection.execute(text(f"PRAGMA max_page_count={pages + 2}"))
+
+    with pytest.raises(PersistenceError) as failed, database.write() as connection:
+        connection.execute(text("INSERT INTO t VALUES (zeroblob(100000))"))
+
+    assert failed.value.kind == "disk_full"
+    with database.write() as connection:
+        connection.execute(text("INSERT INTO t VALUES (zeroblob(100000))"))
+
+
+def test_a_writer_that_bypasses_the_turnstile_is_waited_for_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("dynflow_mp.persistence.database.BUSY_TIMEOUT_S", 0.05)
+    database = Database(f"sqlite:///{tmp_path}/plans.db")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, f"{tmp_path}/plans.db"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+
+    with pytest.raises(PersistenceError) as failed, database.write():
+        pytest.fail("someone else writes")
+
+    holder.communicate(timeout=10)
+    assert failed.value.kind == "locked"
+    with database.write():
+        pass
+    database.close()
+
+
+_HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_closing_twice_is_fine_and_reading_goes_on(database: Database):
+    database.close()
+    database.close()
+
+    with database.read() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    with pytest.raises(PersistenceError, match="closed"), database.write():
+        pytest.fail("it is closed")
+
+
+def test_nothing_stays_open_after_closing_nor_after_reading_then(database: Database, tmp_path: Path):
+    database.close()
+    with database.read() as connection:
+        connection.execute(text("SELECT 1"))
+
+    gc.collect()
+    assert _open_files(tmp_path) == []
+
+
+def test_nothing_stays_open_when_opening_fails(tmp_path: Path):
+    (tmp_path / "plans.db").write_text("no database" * 500)
+
+    with pytest.raises(PersistenceError):
+        Database(f"sqlite:///{tmp_path}/plans.db")
+
+    gc.collect()
+    assert _open_files(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_is_refused(database: Database):
+    child = os.fork()
+    if child == 0:
+        try:
+            with database.read():
+                os._exit(1)
+        except ForkedWorld:
+            os._exit(42)
+        finally:
+            os._exit(2)
+
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 42
+
+
+def test_many_threads_write_one_after_the_other(database: Database):
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE t (n INTEGER)"))
+        connection.execute(text("INSERT INTO t VALUES (0)"))
+
+    def add() -> None:
+        for _ in range(25):
+            with database.write() as connection:
+                connection.execute(text("UPDATE t SET n = n + 1"))
+
+    threads = [Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    with database.read() as connection:
+        assert connection.execute(text("SELECT n FROM t")).scalar_one() == 100
+
+
+def _open_files(directory: Path) -> list[str]:
+    here = Path("/proc/self/fd")
+    if not here.is_dir():
+        pytest.skip("no /proc here")
+    names = [os.readlink(entry) for entry in here.iterdir() if entry.is_symlink() and entry.exists()]
+    return [name for name in names if name.startswith(str(directory))]

@@ -1,0 +1,140 @@
+"""One writer at a time, none starving: threads and real processes on one file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from sqlalchemy import text
+
+from dynflow_mp.errors import PersistenceError
+from dynflow_mp.persistence.database import Database
+from dynflow_mp.persistence.turnstile import Turnstile
+
+
+def test_who_is_inside_is_named_after_the_deadline(tmp_path: Path):
+    ours = Turnstile(f"{tmp_path}/plans.db", deadline_s=0.1)
+    theirs = Turnstile(f"{tmp_path}/plans.db", deadline_s=0.1)
+
+    with theirs.held(), pytest.raises(PersistenceError, match=f"process {os.getpid()} has held") as late:
+        ours._enter()
+
+    assert late.value.kind == "locked"
+    with ours.held():
+        pass
+
+
+def test_a_late_thread_gives_up_too(tmp_path: Path):
+    turnstile = Turnstile(f"{tmp_path}/plans.db", deadline_s=0.1)
+    told: list[PersistenceError] = []
+
+    def enter() -> None:
+        try:
+            turnstile._enter()
+        except PersistenceError as error:
+            told.append(error)
+
+    with turnstile.held():
+        thread = Thread(target=enter)
+        thread.start()
+        thread.join(10)
+
+    assert [error.kind for error in told] == ["locked"]
+    with turnstile.held():
+        pass
+
+
+def test_the_lock_is_free_after_an_error_inside(tmp_path: Path):
+    turnstile = Turnstile(f"{tmp_path}/plans.db", deadline_s=0.1)
+
+    with pytest.raises(KeyError), turnstile.held():
+        raise KeyError
+
+    with turnstile.held():
+        pass
+
+
+def test_a_closed_turnstile_opens_again(tmp_path: Path):
+    turnstile = Turnstile(f"{tmp_path}/plans.db")
+
+    turnstile.close()
+
+    with turnstile.held():
+        pass
+
+
+def test_its_files_are_not_inherited_by_programs(tmp_path: Path):
+    turnstile = Turnstile(f"{tmp_path}/plans.db")
+
+    with turnstile.held():
+        flags = fcntl.fcntl(turnstile._room._fd, fcntl.F_GETFD)
+
+    assert flags & fcntl.FD_CLOEXEC
+
+
+def test_a_directory_that_cannot_be_written_is_one_clear_line(tmp_path: Path):
+    turnstile = Turnstile(f"{tmp_path}/nowhere/plans.db")
+
+    with pytest.raises(PersistenceError, match=r"cannot open .*nowhere"):
+        turnstile._enter()
+
+
+_HAMMER = """
+import sys
+from time import monotonic, sleep
+from sqlalchemy import text
+from dynflow_mp.persistence.database import Database
+
+url, me, busy = sys.argv[1:]
+database = Database(url)
+longest = 0.0
+count = 0
+end = monotonic() + 2.0
+while monotonic() < end:
+    began = monotonic()
+    with database.write() as connection:
+        longest = max(longest, monotonic() - began)
+        connection.execute(text("UPDATE t SET n = n + 1"))
+        connection.execute(text("INSERT INTO log (who) VALUES (:who)"), {"who": me})
+        if busy == "busy":
+            sleep(0.002)
+    count += 1
+    if busy != "busy":
+        sleep(0.005)
+database.close()
+print(count, longest)
+"""
+
+
+def test_processes_that_write_all_the_time_neither_fail_nor_starve_each_other(url: str, database: Database):
+    """Two busy writers and an occasional one, each its own process."""
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE t (n INTEGER)"))
+        connection.execute(text("INSERT INTO t VALUES (0)"))
+        connection.execute(text("CREATE TABLE log (who TEXT)"))
+
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _HAMMER, url, str(number), busy],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number, busy in enumerate(("busy", "busy", "now and then"))
+    ]
+    answers = [writer.communicate(timeout=60) for writer in writers]
+
+    assert [writer.returncode for writer in writers] == [0, 0, 0], answers
+    counts = [int(answer.split()[0]) for answer, _ in answers]
+    longest = [float(answer.split()[1]) for answer, _ in answers]
+    assert min(counts) > 20
+    assert max(counts[:2]) < 4 * min(counts[:2])
+    assert max(longest) < 1.0
+    with database.read() as connection:
+        assert connection.execute(text("SELECT n FROM t")).scalar_one() == sum(counts)
+        assert connection.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
