@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os.path
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -11,6 +12,7 @@ from dynflow_mp.model.work import ErrorRecord
 FIRST_FRAMES, LAST_FRAMES = 20, 30
 MAX_MESSAGE, MAX_LINE = 16_384, 500
 _MAX_CAUSES, _CAUSE_FRAMES = 3, 5
+_ENGINE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def record_of(error: BaseException) -> ErrorRecord:
@@ -59,9 +61,18 @@ def _frames(trace: TracebackType | None, first: int, last: int) -> list[str]:
     while trace is not None:
         frames.append(trace)
         trace = trace.tb_next
+    frames = _without_the_way_in(frames)
     left_out = len(frames) - first - last
     shown = frames if left_out <= 0 else frames[:first] + frames[-last:]
     lines = [_bounded(format_tb(frame, 1)[0].strip(), MAX_LINE) for frame in shown]
     if left_out > 0:
         lines.insert(first, f"… {left_out:,} frames left out …")
     return lines
+
+
+def _without_the_way_in(frames: list[TracebackType]) -> list[TracebackType]:
+    """The frames from the user's first on; all of them if none is the user's."""
+    for position, frame in enumerate(frames):
+        if not frame.tb_frame.f_code.co_filename.startswith(_ENGINE):
+            return frames[position:]
+    return frames

@@ -20,7 +20,7 @@ def new_plan_id(now_us: int, random: Callable[[int], bytes]) -> str:
     global _last
     milliseconds, microseconds = divmod(now_us, 1000)
     chance = int.from_bytes(random(8), "big") >> 2
-    ordered = (milliseconds << 74) | (microseconds << 64) | (chance & ((1 << 64) - 1))
+    ordered = (milliseconds << 74) | (microseconds << 64) | chance
     if ordered <= _last:  # a random stride, not 1: two threads may both have read the same last id
         ordered = _last + 1 + (chance >> 20)
     _last = ordered

@@ -1,0 +1,1 @@
+"""Makes ``actions_for_tests`` importable for every test below."""
