@@ -1,4 +1,4 @@
-"""A child process whose end makes a descriptor readable."""
+"""A child process whose end makes a descriptor readable, and the pipes that go to it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 
 
 class Child:
@@ -77,6 +78,18 @@ class Child:
             os.close(self._pidfd)
             self._pidfd = None
         return exit_code
+
+
+def pipe(*, reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    """A pipe whose ends are closed by those they are for."""
+    reading, writing = os.pipe()
+    return kept(reading, reader), kept(writing, writer)
+
+
+def kept(fd: int, keeper: ExitStack) -> int:
+    """A descriptor that ``keeper`` closes."""
+    keeper.callback(os.close, fd)
+    return fd
 
 
 def _pidfd(pid: int) -> int | None:

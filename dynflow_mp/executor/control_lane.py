@@ -16,9 +16,11 @@ import zmq
 
 from dynflow_mp.executor import wire
 from dynflow_mp.executor.tally import Tally
-from dynflow_mp.executor.workbench import encoded
+from dynflow_mp.executor.workbench import send_unsent
 
 _TICK_MS = 20
+_HIGH_WATER = 4096
+"""An alarm, never reached: what is on its way is bounded by the pool's credit."""
 
 
 class ControlLane:
@@ -86,7 +88,7 @@ class ControlLane:
         if not tally.busy:
             self._watching = False
         elif tally.unsent and tally.begun == self._last_begun:
-            socket.send(encoded(tally.take_unsent()))
+            send_unsent(tally, socket)
         self._last_begun = tally.begun
 
 
@@ -94,8 +96,8 @@ def lane(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, route: bytes) -
     """A socket to the supervisor, known to it by ``route``."""
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.ROUTING_ID, route)
-    socket.setsockopt(zmq.SNDHWM, 1024)
-    socket.setsockopt(zmq.RCVHWM, 1024)
+    socket.setsockopt(zmq.SNDHWM, _HIGH_WATER)
+    socket.setsockopt(zmq.RCVHWM, _HIGH_WATER)
     socket.setsockopt(zmq.IMMEDIATE, 1)
     socket.setsockopt(zmq.LINGER, 3000)
     socket.setsockopt(zmq.SNDTIMEO, 10_000)

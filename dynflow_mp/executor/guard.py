@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 
-from dynflow_mp.executor.child import Child
+from dynflow_mp.executor.child import Child, pipe
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.guard")
@@ -32,7 +33,8 @@ class Guard:
         self._on_end = on_end
         self._groups: set[int] = set()
         self._child: Child | None = None
-        self._pipe = self._alive = -1
+        self._descriptors = ExitStack()
+        self._pipe = -1
         self._renewed = self._started = 0.0
 
     @property
@@ -47,15 +49,13 @@ class Guard:
 
     def start(self) -> None:
         """Start the guardian and tell it all it needs to know."""
-        theirs, self._pipe = os.pipe()
-        self._alive, their_alive = os.pipe()
-        try:
-            command = [sys.executable, "-I", "-S", str(_PROGRAM), str(theirs)]
-            self._child = Child(command, inherited=[theirs, their_alive], alive_pipe=self._alive)
-        finally:
-            os.close(theirs)
-            os.close(their_alive)
-        os.set_blocking(self._pipe, False)
+        with ExitStack() as theirs, ExitStack() as ours:
+            told, self._pipe = pipe(reader=theirs, writer=ours)
+            alive, their_alive = pipe(reader=ours, writer=theirs)
+            os.set_blocking(self._pipe, False)
+            command = [sys.executable, "-I", "-S", str(_PROGRAM), str(told)]
+            self._child = Child(command, inherited=[told, their_alive], alive_pipe=alive)
+            self._descriptors = ours.pop_all()
         self._started = monotonic()
         self._on_start(self._child.end_fd)
         self._say("".join(f"add {group}\n" for group in self._groups) + f"renew {DEADLINE_S}\n")
@@ -76,7 +76,7 @@ class Guard:
             self._renewed = now
             self._say(f"renew {DEADLINE_S}\n")
             if self._child is None:
-                self.start()
+                self._restart(now)
 
     def look_after(self) -> None:
         """The guardian's descriptor is readable: replace it, once a second at most."""
@@ -84,8 +84,16 @@ class Guard:
             return
         log.warning("the guardian ended, starting another", extra={"action": "guardian_replaced"})
         self._bury()
-        if monotonic() - self._started >= _RESTART_S:
+        self._restart(monotonic())
+
+    def _restart(self, now: float) -> None:
+        if now - self._started < _RESTART_S:
+            return  # the next renewal tries again
+        self._started = now
+        try:
             self.start()
+        except OSError as error:
+            log.error("no guardian could be started: %s", error, extra={"action": "guardian_missing"})
 
     def dismiss(self, patience_s: float) -> None:
         """Let the guardian go, killing nobody. Twice is fine."""
@@ -100,8 +108,7 @@ class Guard:
         if child is not None:
             self._on_end(child.end_fd)
             child.bury()
-            os.close(self._pipe)
-            os.close(self._alive)
+            self._descriptors.close()
 
     def _say(self, lines: str) -> None:
         if self._child is None:

@@ -1,11 +1,14 @@
-"""What a worker leaves behind if it dies: a page of memory shared with its supervisor, numbers only.
+"""What a worker leaves behind if it dies: a piece of memory shared with its supervisor.
 
-    0   number of the last job begun          24  how many job numbers were ever given back
-    8   number of the last job finished       32  the last of those numbers, a ring
-    16  part of the finalize job that runs
+       0   number of the last job begun          24  how many job numbers were ever given back
+       8   number of the last job finished       32  the last of those numbers, a ring
+      16  part of the finalize job that runs
+    4096  two halves of an outbox, each: bytes used, then frames, each behind its length
 
-The worker writes, its supervisor reads once the worker is dead. The page is a file without a name:
-nothing to clean up, whoever dies.
+The worker writes, its supervisor reads once the worker is dead. The outbox holds the last frames of
+outcomes: a message that was handed to the socket is not on its way yet, and a worker that dies a
+moment later would take it along. The memory is a file without a name: nothing to clean up, whoever
+dies. It is mapped and not written to, because its descriptor may not survive a user's code.
 """
 
 from __future__ import annotations
@@ -13,27 +16,31 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
 
-SIZE = 4096
 _NUMBER = Struct("=Q")
+_WORD = _NUMBER.size
 _BEGUN, _FINISHED, _PART, _GIVEN_BACK, _RING = 0, 8, 16, 24, 32
-_RING_LENGTH = (SIZE - _RING) // _NUMBER.size
+_OUTBOX = 4096
+_RING_LENGTH = (_OUTBOX - _RING) // _WORD
+HALF = 256 * 1024
+SIZE = _OUTBOX + 2 * HALF
 
 
 class Remains(NamedTuple):
-    """What a dead worker had begun and finished (0: nothing), and the jobs it had given back."""
+    """What a dead worker had begun and finished (0: nothing), the jobs it had given back, its last frames."""
 
     begun: int
     finished: int
     part: int
     given_back: list[int]
+    frames: list[bytes]
 
 
-NOTHING = Remains(0, 0, 0, [])
+NOTHING = Remains(0, 0, 0, [], [])
 
 
 class Page:
@@ -42,13 +49,17 @@ class Page:
     def __init__(self, fd: int) -> None:
         self._memory = mmap.mmap(fd, SIZE)
         self._given_back = 0
+        self._half = _OUTBOX
+        self._used = 0
 
     @staticmethod
     def create(directory: Path) -> int:
         """A descriptor of a new page of zeros."""
-        with tempfile.TemporaryFile(dir=directory) as file:
-            file.truncate(SIZE)
-            return os.dup(file.fileno())
+        fd = _nameless_file(directory)
+        os.ftruncate(fd, SIZE)
+        return fd
+
+    # -- written by the worker ---------------------------------------------------------------------
 
     def begin(self, number: int) -> None:
         """This job begins."""
@@ -65,24 +76,57 @@ class Page:
     def give_back(self, numbers: Iterable[int]) -> None:
         """These jobs will never begin."""
         for number in numbers:
-            place = _RING + self._given_back % _RING_LENGTH * _NUMBER.size
-            _NUMBER.pack_into(self._memory, place, number)
+            _NUMBER.pack_into(self._memory, _ring_place(self._given_back), number)
             self._given_back += 1
         _NUMBER.pack_into(self._memory, _GIVEN_BACK, self._given_back)
+
+    def keep(self, frame: bytes) -> None:
+        """Remember a frame that is about to be sent; very large ones are not kept."""
+        length = len(frame)
+        if length > HALF - 2 * _WORD:
+            return
+        if self._used + 2 * _WORD + length > HALF:
+            # The other half keeps what was sent just now; what it held is long on its way.
+            self._half = _OUTBOX + HALF if self._half == _OUTBOX else _OUTBOX
+            self._used = 0
+        start = self._half + _WORD + self._used
+        self._memory[start + _WORD : start + _WORD + length] = frame
+        _NUMBER.pack_into(self._memory, start, length)
+        self._used += _WORD + length
+        _NUMBER.pack_into(self._memory, self._half, self._used)
+
+    # -- read by the supervisor --------------------------------------------------------------------
 
     def read(self, already_heard: int = 0) -> Remains:
         """What is written; of the jobs given back only those after the first ``already_heard``."""
         count = self._number(_GIVEN_BACK)
         first = max(already_heard, count - _RING_LENGTH)
-        given_back = [
-            self._number(_RING + place % _RING_LENGTH * _NUMBER.size) for place in range(first, count)
-        ]
-        return Remains(self._number(_BEGUN), self._number(_FINISHED), self._number(_PART), given_back)
+        given_back = [self._number(_ring_place(position)) for position in range(first, count)]
+        frames = [*self._frames(_OUTBOX), *self._frames(_OUTBOX + HALF)]
+        return Remains(self._number(_BEGUN), self._number(_FINISHED), self._number(_PART), given_back, frames)
 
     def close(self) -> None:
         """Give the memory back. Twice is fine."""
         self._memory.close()
 
+    def _frames(self, half: int) -> Iterator[bytes]:
+        place, end = half + _WORD, half + _WORD + min(self._number(half), HALF - _WORD)
+        while place + _WORD <= end:
+            length = self._number(place)
+            yield self._memory[place + _WORD : min(place + _WORD + length, end)]
+            place += _WORD + length
+
     def _number(self, place: int) -> int:
         number: int = _NUMBER.unpack_from(self._memory, place)[0]
         return number
+
+
+def _ring_place(position: int) -> int:
+    return _RING + position % _RING_LENGTH * _WORD
+
+
+def _nameless_file(directory: Path) -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("dynflow worker page")
+    with tempfile.TemporaryFile(dir=directory) as file:
+        return os.dup(file.fileno())

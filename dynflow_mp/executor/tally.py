@@ -55,6 +55,11 @@ class Tally:
             self._page.give_back(given_back)
             return given_back
 
+    def keep(self, frame: bytes) -> None:
+        """Leave a frame of outcomes where it is found if we die before it is on its way."""
+        with self._lock:
+            self._page.keep(frame)
+
     def take_unsent(self) -> list[Numbered]:
         """The outcomes to send now; whoever takes them sends them."""
         with self._lock:

@@ -7,18 +7,17 @@ Outcomes travel together while steps are short, and never wait behind a step tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import monotonic, time_ns
+from time import monotonic
 
 import zmq
 
-from dynflow_mp.actions.failure import record_of
 from dynflow_mp.actions.phases import run_finalize, run_step
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
+from dynflow_mp.executor.failures import failed_job, failed_step
 from dynflow_mp.executor.page import Page
 from dynflow_mp.executor.tally import Numbered, Tally
 from dynflow_mp.executor.wire import Outcome
-from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, Job, StepJob, StepOutcome
 
 LONG_S = 0.001
@@ -96,9 +95,7 @@ class Workbench:
 
     def _send(self) -> None:
         self._unsent_size = 0
-        outcomes = self._tally.take_unsent()
-        if outcomes:
-            self._lane.send(encoded(outcomes))
+        send_unsent(self._tally, self._lane)
 
     def _run(self, job: Job) -> Outcome:
         """Run a job; what ``phases`` lets through all the same is the job's error, not the worker's end."""
@@ -107,9 +104,7 @@ class Workbench:
                 return run_step(job, self._max_payload)
             return self._finalize(job)  # type: ignore[arg-type]  # the only other kind of job
         except BaseException as error:
-            step_id = job.step_id if isinstance(job, StepJob) else job.parts[0].step_id
-            failed = _failed(step_id, error)
-            return failed if isinstance(job, StepJob) else (failed,)
+            return failed_job(job, error)
 
     def _finalize(self, job: FinalizeJob) -> tuple[StepOutcome, ...]:
         parts_begun = 0
@@ -122,7 +117,16 @@ class Workbench:
         return run_finalize(job, on_part, self._max_payload)
 
 
-def encoded(outcomes: Sequence[Numbered]) -> bytes:
+def send_unsent(tally: Tally, lane: zmq.Socket[bytes]) -> None:
+    """Send the outcomes that wait; the page has them, too, in case this process is gone before they are."""
+    outcomes = tally.take_unsent()
+    if outcomes:
+        frame = _encoded(outcomes)
+        tally.keep(frame)
+        lane.send(frame)
+
+
+def _encoded(outcomes: Sequence[Numbered]) -> bytes:
     """The outcomes as a frame; one that cannot be sent goes as an error in its place."""
     try:
         return wire.encode_outcomes(outcomes)
@@ -135,14 +139,9 @@ def _sendable(number: int, outcome: Outcome) -> Outcome:
         wire.encode_outcomes([(number, outcome)])
     except ProtocolError as error:
         if isinstance(outcome, StepOutcome):
-            return _failed(outcome.step_id, error)
-        return (_failed(outcome[0].step_id, error),)
+            return failed_step(outcome.step_id, error)
+        return (failed_step(outcome[0].step_id, error),)
     return outcome
-
-
-def _failed(step_id: int, error: BaseException) -> StepOutcome:
-    record = record_of(error).to_bytes()
-    return StepOutcome(step_id, StepState.ERROR, time_ns() // 1000, 0.0, 0.0, 1.0, error=record)
 
 
 _BARE = 64

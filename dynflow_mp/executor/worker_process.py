@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
-from dynflow_mp.executor.child import Child
+from dynflow_mp.executor.child import Child, kept, pipe
 from dynflow_mp.executor.page import NOTHING, Page
 from dynflow_mp.telemetry import logger
 
@@ -54,6 +54,7 @@ class WorkerProcess:
         self.started = monotonic()
         self.over_since: float | None = None
         """When its end was noticed; it is buried once its last frames are read."""
+        self.last_pong: float | None = None
         self.asked_to_end = False
         self.retiring = False
         self.fault: str | None = None
@@ -75,10 +76,10 @@ class WorkerProcess:
     def _start(self, directory: Path, endpoint: str, settings: WorkerSettings) -> None:
         """Start the process; what fails on the way leaves no descriptor behind."""
         with ExitStack() as theirs, ExitStack() as ours:
-            lifeline_end, self._lifeline = _pipe(reader=theirs, writer=ours)
-            self._startup, startup_end = _pipe(reader=ours, writer=theirs)
-            self.output, output_end = _pipe(reader=ours, writer=theirs)
-            page_fd = _kept(Page.create(directory), theirs)
+            lifeline_end, self._lifeline = pipe(reader=theirs, writer=ours)
+            self._startup, startup_end = pipe(reader=ours, writer=theirs)
+            self.output, output_end = pipe(reader=ours, writer=theirs)
+            page_fd = kept(Page.create(directory), theirs)
             self.page = Page(page_fd)
             ours.callback(self.page.close)
             facts = {
@@ -91,7 +92,7 @@ class WorkerProcess:
                 "startup": startup_end,
                 "page": page_fd,
             }
-            settings_fd = _kept(_written(facts | _surroundings(settings), directory), theirs)
+            settings_fd = kept(_written(facts | _surroundings(settings), directory), theirs)
             self.child = Child(
                 [sys.executable, "-P", "-m", _MODULE, str(settings_fd)],
                 inherited=[settings_fd, lifeline_end, startup_end, page_fd],
@@ -164,18 +165,8 @@ def environment_for_workers(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _surroundings(settings: WorkerSettings) -> dict[str, Any]:
-    return settings._asdict() | {"sys_path": sys.path, "python_path": os.environ.get("PYTHONPATH")}
-
-
-def _kept(fd: int, keeper: ExitStack) -> int:
-    keeper.callback(os.close, fd)
-    return fd
-
-
-def _pipe(*, reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
-    """A pipe whose ends belong to those who close them."""
-    reading, writing = os.pipe()
-    return _kept(reading, reader), _kept(writing, writer)
+    path = [entry for entry in sys.path if isinstance(entry, str)]
+    return settings._asdict() | {"sys_path": path, "python_path": os.environ.get("PYTHONPATH")}
 
 
 def _written(settings: dict[str, Any], directory: Path) -> int:

@@ -219,6 +219,17 @@ def test_a_step_that_ends_its_process_is_named_with_its_cause(
     assert words in died.message
 
 
+def test_what_was_finished_before_is_not_lost_with_a_worker_that_dies_at_once(host: Host) -> None:
+    for _ in range(5):
+        host.news.clear()
+        worker = host.worker()
+
+        host.processes.send(worker, numbered(job("Echo", say="kept"), job("Die", how="os._exit")))
+
+        assert host.first(WorkerDied).begun == 2
+        assert list(host.outcomes()) == [1]
+
+
 def test_sys_exit_in_a_step_is_its_error_and_the_worker_goes_on(host: Host) -> None:
     worker = host.worker()
 
@@ -406,7 +417,7 @@ def test_a_worker_that_sends_garbage_is_replaced_not_believed(host: Host) -> Non
     worker = host.worker()
     process = host.processes._workers[worker]
 
-    host.processes._take([process.routes["work"], b"\x01\x03garbage"], host.news)
+    host.processes._take(process.routes["work"], b"\x01\x03garbage", host.news)
 
     died = host.first(WorkerDied)
     assert died.cause == "protocol_error"
@@ -510,16 +521,74 @@ def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
         Host(tmp_path / ("long" * 40)).processes.start()
 
 
+def test_a_job_too_large_to_be_sent_fails_and_the_others_go(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = host.worker()
+    monkeypatch.setattr(wire, "MAX_FRAME", 10_000)
+
+    jobs = numbered(job("Echo", say="before"), job("Echo", say="x" * 20_000), job("Echo", say="after"))
+    host.processes.send(worker, jobs)
+
+    host.until(lambda: len(host.outcomes()) == 3)
+    assert "too large" in error(host.outcomes()[2]).message
+    assert output(host.outcomes()[3]) == {"heard": "after"}
+
+
+def test_a_ping_is_answered_while_a_step_runs(host: Host, tmp_path: Path) -> None:
+    worker = host.worker()
+    wait, begun, _ = waiting(tmp_path)
+    host.processes.send(worker, numbered(wait))
+    host.until(begun.exists)
+
+    host.processes.ping(worker)
+
+    host.until(lambda: host.processes.last_pong(worker) is not None)
+
+
+def test_a_process_that_cannot_be_started_is_news(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+
+    host.processes.spawn("default")
+
+    assert "/no/such/python" in host.first(StartFailed).reason
+
+
+def test_deaths_are_seen_without_pidfds_too(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dynflow_mp.executor.child._pidfd", lambda pid: None)
+    worker = host.worker()
+
+    host.processes.send(worker, numbered(job("Nothing"), job("Die", how="kill")))
+
+    died = host.first(WorkerDied)
+    assert (died.begun, died.finished, died.cause) == (2, 1, "signal(9)")
+
+
+def test_what_a_dead_worker_started_goes_with_it(host: Host, tmp_path: Path) -> None:
+    worker = host.worker()
+    begun = tmp_path / "begun"
+    host.processes.send(worker, numbered(job("StartSleeper", begun=str(begun))))
+    sleeper = int(host.until(lambda: begun.exists() and begun.read_text()))
+
+    os.kill(host.processes.pids[worker], signal.SIGKILL)
+    host.first(WorkerDied)
+
+    wait_until(lambda: is_gone(sleeper), 2.0)
+
+
 # -- the supervisor dies ---------------------------------------------------------------------------
 
 HOST_PROGRAM = """
 import sys
 from pathlib import Path
 import zmq
+from dynflow_mp.executor import guard
 from dynflow_mp.executor.processes import Processes, WorkerReady, WorkerSettings
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.work import StepJob
-directory, action, begun, renewing = sys.argv[1:]
+directory, action, begun, deadline_s = sys.argv[1:]
+guard.DEADLINE_S = float(deadline_s)
+guard._RENEWAL_S = 0.1
 poller = zmq.Poller()
 processes = Processes(Path(directory), WorkerSettings(("worker_actions",), None, 1_000_000), poller)
 processes.start()
@@ -529,14 +598,22 @@ while True:
         if isinstance(news, WorkerReady):
             data = encode({"begun": begun}, "input")
             processes.send(worker, [(1, StepJob("plan", 1, 1, 1, "worker_actions." + action, data))])
-    if renewing == "yes":
-        processes.renew_deadline()
+    processes.renew_deadline()
 """
 
 
-def a_supervisor(tmp_path: Path, action: str, begun: Path) -> subprocess.Popen[bytes]:
+def a_supervisor(
+    tmp_path: Path, action: str, begun: Path, deadline_s: float = 30.0
+) -> subprocess.Popen[bytes]:
     (tmp_path / "host.py").write_text(HOST_PROGRAM)
-    command = [sys.executable, str(tmp_path / "host.py"), str(tmp_path / "w"), action, str(begun), "yes"]
+    command = [
+        sys.executable,
+        str(tmp_path / "host.py"),
+        str(tmp_path / "w"),
+        action,
+        str(begun),
+        str(deadline_s),
+    ]
     environment = os.environ | {"PYTHONPATH": f"{HERE.parents[1]}:{HERE}"}
     return subprocess.Popen(command, env=environment)
 
@@ -567,3 +644,16 @@ def test_nothing_survives_the_supervisors_kill(tmp_path: Path, action: str) -> N
 
     assert len(family) == (3 if action == "StartSleeper" else 2)
     wait_until(lambda: all(map(is_gone, family)), 2.0)
+
+
+def test_a_supervisor_that_stands_still_loses_its_workers(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    supervisor = a_supervisor(tmp_path, "StartSleeper", begun, deadline_s=0.5)
+    wait_until(lambda: begun.exists() and begun.read_text(), 15.0)
+    sleeper = int(begun.read_text())
+
+    supervisor.send_signal(signal.SIGSTOP)
+
+    wait_until(lambda: is_gone(sleeper), 3.0)
+    supervisor.kill()
+    supervisor.wait(5.0)
