@@ -14,6 +14,7 @@ from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.failure import record_of
 from dynflow_mp.actions.policy import accepts_event
+from dynflow_mp.actions.progress import finite, weight_of
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.actions.unwinding import Failed, Suspended
 from dynflow_mp.errors import MissingOutput, StepError
@@ -142,26 +143,12 @@ def _constant_pair(progress_is_default: bool, weight: Any) -> tuple[float, float
     return None
 
 
-def weight_of(action: Action, attribute: str) -> float:
-    """A weight as the class gives it: a number, or a method to ask; what fails or makes no sense weighs nothing."""
-    try:
-        weight: Any = getattr(action, attribute)
-        return _finite(weight() if callable(weight) else weight)
-    except Exception:
-        return 0.0
-
-
-def _finite(value: Any) -> float:
-    number = float(value)
-    return number if isfinite(number) else 0.0
-
-
 def _pair(
     ask: Callable[[], float], reported: float | None, action: Action, weight: str
 ) -> tuple[float, float]:
     """Progress and weight as the action tells them; a progress method that fails leaves neither."""
     try:
-        done = _finite(ask()) if reported is None else reported
+        done = finite(ask()) if reported is None else reported
     except Exception:
         return 0.0, 0.0
     return done, weight_of(action, weight)
@@ -232,7 +219,7 @@ class _Call(Context):
         return self._output
 
     def report_progress(self, done: float) -> None:
-        self._reported = min(1.0, max(0.0, _finite(done)))
+        self._reported = min(1.0, max(0.0, finite(done)))
 
     def resolve_input(self, producers: Mapping[int, bytes], decoded: dict[int, Any]) -> None:
         """Put what the references refer to in their places. ``decoded`` keeps outputs between calls."""

@@ -20,8 +20,8 @@ from uuid import UUID
 from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.context import Context
 from dynflow_mp.actions.failure import record_of
-from dynflow_mp.actions.phases import weight_of
 from dynflow_mp.actions.policy import policy_of
+from dynflow_mp.actions.progress import weight_of
 from dynflow_mp.actions.registry import name_of, registry
 from dynflow_mp.actions.subscriptions import subscribers_of
 from dynflow_mp.actions.unwinding import Failed
