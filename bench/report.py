@@ -41,25 +41,20 @@ def counted_json(counted: Counted) -> str:
 def show_results(console: Console, results: Sequence[Result], runs: int) -> None:
     """One table; ``ratio`` is the median of value over ceiling, each pair measured seconds apart."""
     table = Table(title=f"medians of {runs} runs", title_justify="left", caption=machine())
-    for heading in ("workload", "database"):
-        table.add_column(heading)
-    for heading in ("n", "value", "spread", "unit", "ceiling", "ratio"):
+    table.add_column("workload")
+    for heading in ("n", "value", "spread", "ceiling", "ratio"):
         table.add_column(heading, justify="right")
-    for heading in ("rivals", "rss MiB", "more"):
-        table.add_column(heading)
+    table.add_column("beside it")
     for result in results:
         table.add_row(
-            result.workload,
-            result.database,
+            f"{result.workload}\n{result.database}",
             f"{result.n:,}",
-            number(result.value.median),
-            f"{number(result.value.lowest)} … {number(result.value.highest)}",
-            result.unit,
+            f"{number(result.value.median)}\n{result.unit}",
+            f"{number(result.value.lowest)}\n{number(result.value.highest)}",
             "" if result.ceiling is None else number(result.ceiling),
             f"{result.ratio:.2f}",
-            pairs(result.rivals),
-            pairs(result.rss_mb),
-            pairs(result.detail),
+            "\n".join(pairs(result.rivals) + pairs(result.detail) + pairs(result.rss_mb, "rss ", " MiB")),
+            end_section=True,
         )
     console.print(table)
 
@@ -67,14 +62,17 @@ def show_results(console: Console, results: Sequence[Result], runs: int) -> None
 def show_counts(console: Console, counted: Sequence[Counted]) -> None:
     """What each process asks of its database, per step."""
     names = list(counted[0].per_step)
-    table = Table(title="per step", title_justify="left", caption=machine())
-    for heading in ("workload", "database", "process"):
-        table.add_column(heading)
+    table = Table(title=f"per step, {counted[0].database}", title_justify="left", caption=machine())
+    table.add_column("workload")
+    table.add_column("process")
     for heading in ("n", *names):
         table.add_column(heading, justify="right")
     for line in counted:
-        values = [f"{line.per_step[name]:,.3f}" for name in names]
-        table.add_row(line.workload, line.database, line.process, f"{line.n:,}", *values)
+        values = [
+            f"{line.per_step[name]:,.0f}" if name == "bytes" else f"{line.per_step[name]:,.3f}"
+            for name in names
+        ]
+        table.add_row(line.workload, line.process, f"{line.n:,}", *values)
     console.print(table)
 
 
@@ -89,5 +87,5 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
 
 
-def pairs(values: dict[str, float]) -> str:
-    return "  ".join(f"{name} {number(value)}" for name, value in values.items())
+def pairs(values: dict[str, float], before: str = "", after: str = "") -> list[str]:
+    return [f"{before}{name} {number(value)}{after}" for name, value in values.items()]

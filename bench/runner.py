@@ -75,7 +75,8 @@ def paired_run(workload: Workload, size: int, settings: Settings) -> Run:
         if name in settings.against
     }
     measured, rss_mb = product_run(workload, size, settings)
-    measured.pop("client_counts")
+    for ours in ("client_counts", "steps"):
+        measured.pop(ours, None)
     return Run(measured.pop("value"), reached, rivals, rss_mb, measured)
 
 
@@ -161,8 +162,8 @@ def count(workload: Workload, size: int, settings: Settings) -> list[Counted]:
                 measured = run_client(workload.name, url, size, True, CLIENT_S)
                 executor = difference(before, supervisor.counts())
                 asked = {"client": measured["client_counts"], "supervisor": executor}
-    kind = databases.kind(settings.database)
+    kind, steps = databases.kind(settings.database), measured.get("steps", size)
     return [
-        Counted(workload.name, kind, size, process, {name: total / size for name, total in totals.items()})
+        Counted(workload.name, kind, steps, process, {name: total / steps for name, total in totals.items()})
         for process, totals in asked.items()
     ]

@@ -20,7 +20,12 @@ def client(world: World, size: int) -> dict[str, Any]:
     small = max(1, size // 100)
     us_small = median(us_per_step(world, small) for _ in range(SMALL_RUNS))
     us_large = us_per_step(world, size)
-    return {"value": us_large / us_small, "us_small": round(us_small, 1), "us_large": round(us_large, 1)}
+    return {
+        "value": us_large / us_small,
+        "steps": SMALL_RUNS * small + size,
+        "us_small": round(us_small, 1),
+        "us_large": round(us_large, 1),
+    }
 
 
 def us_per_step(world: World, size: int) -> float:

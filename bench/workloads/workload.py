@@ -14,7 +14,7 @@ class Workload(NamedTuple):
     """One thing to measure.
 
     ``client`` does it from a client world, given the size, and returns the ``value`` (in ``unit``) and whatever else is
-    worth knowing. ``ceiling`` runs the bare loop on a fresh database for the same size; None: the value is a ratio by
+    worth knowing; ``steps`` is how many steps it ran in all, when that is not the size. ``ceiling`` runs the bare loop on a fresh database for the same size; None: the value is a ratio by
     itself. ``rivals`` do the same with other tools.
     """
 
@@ -44,4 +44,5 @@ def execution_s(plan: ExecutionPlan) -> float:
     """The execution phase: from ``start execution`` in the history to the end of the plan."""
     began = next(entry.time for entry in plan.execution_history if entry.name == "start execution")
     assert plan.ended_at is not None
-    return (plan.ended_at - began).total_seconds()
+    seconds: float = (plan.ended_at - began).total_seconds()
+    return seconds
