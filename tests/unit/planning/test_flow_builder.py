@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dynflow_mp.errors import PlanningError
@@ -141,7 +141,7 @@ def flow_of(*programs: Any) -> Flow:
     return builder.run_flow()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(programs, max_size=6))
 def test_every_program_gives_the_flow_of_the_literal_rule(sequence_of_programs: list[Any]) -> None:
     literal, builder = LiteralBuilder(), FlowBuilder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from itertools import count
 from typing import Any
 
@@ -202,6 +203,17 @@ def test_a_subscriber_runs_beside_the_trigger_unless_it_needs_its_output() -> No
             pass
 
     assert str(plan_of(Trigger).run_flow) == "concurrence(4, sequence(2, 6))"
+
+
+def test_thousands_of_nested_blocks_can_be_planned() -> None:
+    class Nested(Action):
+        def plan(self) -> None:
+            with ExitStack() as blocks:
+                for number in range(5_000):
+                    blocks.enter_context(self.concurrence() if number % 2 else self.sequence())
+                self.plan_action(Work)
+
+    assert plan_of(Nested).run_flow == 3
 
 
 # -- inputs ------------------------------------------------------------------------------------------
