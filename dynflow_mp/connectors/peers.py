@@ -2,7 +2,7 @@
 
     asker                                            executor
     Peer: DEALER ═══ probe, requests ══════════════▶ ROUTER
-                 ◀══ answers ═══════════════════════ Route: one asker's identity on that ROUTER
+                 ◀══ answers, farewell ════════════ Route: one asker's identity on that ROUTER
 
 A DEALER's routing id is its world's id and chance; libzmq sends an empty probe on every connection
 (also the second, after one broke), so the executor knows whom it can answer before anything is asked.

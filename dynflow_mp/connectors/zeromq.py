@@ -46,6 +46,9 @@ _PER_TURN = 256
 _RETRY_S = 0.01
 """How soon to try again to answer an asker whose connection was full: a ROUTER cannot be polled for one."""
 
+_FAREWELL = b""
+"""An executor's last message on a connection, sent back by the asker once it has read all before it."""
+
 _KEEP_UNLISTED_S = 5.0
 _MAX_ROUTES = 10_000
 _STRIKES = 10
@@ -190,6 +193,8 @@ class _Wire:
         self._unknown: dict[str, float] = {}
         self._strikes: dict[bytes, int] = {}
         self._stop_by: float | None = None
+        self._not_through: set[bytes] = set()
+        self._said_farewell = False
 
     # -- called by other threads ---------------------------------------------------------------
 
@@ -298,8 +303,10 @@ class _Wire:
                 self._learn_route(world_id, identity)
             if len(frames) != 2:
                 raise ProtocolError(f"a message of {len(frames) - 1} frames")
-            if frames[1]:  # empty is the probe of a new connection
+            if frames[1]:
                 self._deliver(Envelope.from_bytes(frames[1]))
+            else:  # the probe of a new connection, or the answer to our farewell
+                self._not_through.discard(identity)
         except ProtocolError as error:
             self._refuse(identity, error)
 
@@ -324,9 +331,17 @@ class _Wire:
             try:
                 if len(frames) != 1:
                     raise ProtocolError(f"a message of {len(frames)} frames")
-                self._deliver(Envelope.from_bytes(frames[0]))
+                if frames[0]:
+                    self._deliver(Envelope.from_bytes(frames[0]))
+                else:
+                    self._bid_farewell(peer)
             except ProtocolError as error:
                 self._refuse(peer.world_id.encode(), error)
+
+    def _bid_farewell(self, peer: Peer) -> None:
+        """The executor is ending: tell it that all its answers were read."""
+        with suppress(zmq.Again):  # gone already
+            peer.push(_FAREWELL)
 
     def _deliver(self, envelope: Envelope) -> None:
         if envelope.receiver_id != self._world_id:
@@ -566,8 +581,22 @@ class _Wire:
             return False
         if time.monotonic() >= self._stop_by:
             return True
-        waiting = self._notes or self._full_routes or any(peer.outbox for peer in self._peers.values())
-        return not waiting
+        if self._notes or self._full_routes or any(peer.outbox for peer in self._peers.values()):
+            return False
+        self._say_farewell()
+        return not self._not_through
+
+    def _say_farewell(self) -> None:
+        """Wait for every asker to have read its answers: those it has not read when the connection
+        ends, its socket throws away (a price of IMMEDIATE)."""
+        if self._said_farewell:
+            return
+        self._said_farewell = True
+        for route in self._routes.values():
+            # Whom we cannot tell, we do not wait for.
+            with suppress(zmq.ZMQError):
+                route.push(_FAREWELL)
+                self._not_through.add(route.identity)
 
     def _close(self, place: Place | None) -> None:
         left = max(0.0, (self._stop_by or 0.0) - time.monotonic())
