@@ -296,7 +296,7 @@ class Coordinator:
 
     def _read(self, query: Select[Any]) -> list[_Stored]:
         with self._database.read() as connection:
-            return [_Stored(*row) for row in connection.execute(query).tuples()]
+            return [_Stored(*row) for row in connection.execute(query)]
 
 
 # -- rows --------------------------------------------------------------------------------------------

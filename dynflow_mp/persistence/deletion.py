@@ -39,7 +39,7 @@ def _back_up(connection: Connection, plan_ids: list[str], backup_dir: Path) -> N
         for name, table in _BACKED_UP:
             key = table.c.id if table is execution_plans else table.c.execution_plan_id
             query = select(table).where(key.in_(plan_ids)).order_by(key)
-            rows = connection.execute(query, execution_options={"yield_per": 1000}).tuples()
+            rows = connection.execute(query, execution_options={"yield_per": 1000})
             _append(directory / name, table, rows)
     except OSError as error:
         raise PersistenceError(f"cannot back up deleted plans in {directory}: {error}") from error

@@ -73,7 +73,7 @@ def find_plans(
 ) -> list[PlanRow]:
     """The plans that ``filters`` let through, in order, one page of them or all."""
     query = _ordered(_filtered(select(execution_plans), filters), order_by, desc)
-    return [_plan_row(row) for row in connection.execute(_paged(query, page, per_page)).tuples()]
+    return [_plan_row(row) for row in connection.execute(_paged(query, page, per_page))]
 
 
 def count_plans(connection: Connection, filters: Filters | None) -> int:
@@ -90,7 +90,7 @@ def find_plan_ids(connection: Connection, filters: Filters | None, limit: int) -
 
 def find_plan_statuses(connection: Connection, filters: Filters | None) -> dict[str, PlanStatus]:
     """Where the plans stand that ``filters`` let through, by id."""
-    rows = connection.execute(_filtered(_STATUS, filters)).tuples()
+    rows = connection.execute(_filtered(_STATUS, filters))
     return {row[0]: _status(row) for row in rows}
 
 
@@ -100,7 +100,7 @@ def read_statuses(connection: Connection, plan_ids: Sequence[str]) -> dict[str, 
     ids = list(plan_ids)
     for start in range(0, len(ids), CHUNK):
         query = _STATUS.where(execution_plans.c.id.in_(ids[start : start + CHUNK]))
-        found.update({row[0]: _status(row) for row in connection.execute(query).tuples()})
+        found.update({row[0]: _status(row) for row in connection.execute(query)})
     return found
 
 
@@ -115,7 +115,7 @@ def read_requested(connection: Connection, limit: int) -> list[PlanStatus]:
         .order_by(execution_plans.c.requested_at, execution_plans.c.id)
         .limit(limit)
     )
-    return [_status(row) for row in connection.execute(query).tuples()]
+    return [_status(row) for row in connection.execute(query)]
 
 
 def read_plan(connection: Connection, plan_id: str) -> PlanRow:
@@ -154,7 +154,7 @@ def count_steps(connection: Connection, plan_id: str) -> list[StepCount]:
         .where(steps.c.execution_plan_id == plan_id)
         .group_by(steps.c.phase, steps.c.state)
     )
-    rows = connection.execute(query).tuples()
+    rows = connection.execute(query)
     return [StepCount(_phase(phase), _step_state(state), count) for phase, state, count in rows]
 
 
@@ -163,11 +163,11 @@ def _of_plan(
 ) -> Iterable[tuple[Any, ...]]:
     query = select(table).where(table.c.execution_plan_id == plan_id).order_by(table.c.id)
     if ids is None:
-        yield from connection.execute(query).tuples()
+        yield from connection.execute(query)
         return
     wanted = sorted(set(ids))
     for start in range(0, len(wanted), CHUNK):
-        yield from connection.execute(query.where(table.c.id.in_(wanted[start : start + CHUNK]))).tuples()
+        yield from connection.execute(query.where(table.c.id.in_(wanted[start : start + CHUNK])))
 
 
 # -- rows --------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def read_skeleton(connection: Connection, plan_id: str) -> PlanSkeleton:
         raise PlanNotFound(f"no plan {plan_id} is stored", plan_id)
     try:
         return _skeleton(connection, row)
-    except (DamagedData, KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (DamagedData, LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise invalid(plan_id, f"{type(error).__name__}: {error}") from error
 
 
@@ -92,7 +92,7 @@ def _by_chunk(
     ids = sorted(set(action_ids))
     for start in range(0, len(ids), CHUNK):
         given = {"plan_id": plan_id, "ids": ids[start : start + CHUNK]}
-        yield from connection.execute(query, given).tuples()
+        yield from connection.execute(query, given)
 
 
 def _skeleton(connection: Connection, row: Any) -> PlanSkeleton:

@@ -195,7 +195,7 @@ class Store:
                         steps.c.execution_plan_id == plan_id,
                         steps.c.id.in_(step_ids[start : start + skeleton.CHUNK]),
                     )
-                    for step_id, state, attempts in connection.execute(query).tuples():
+                    for step_id, state, attempts in connection.execute(query):
                         found[plan_id, step_id] = (state, attempts)
         return found
 

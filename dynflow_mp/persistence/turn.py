@@ -241,7 +241,11 @@ def write_turn(connection: Connection, writes: Sequence[Write], steps_before: St
 
 
 def _claim(connection: Connection, claims: list[ClaimPlan]) -> set[str]:
-    """Take the plans; those that could not be taken."""
+    """Take the plans; those that could not be taken.
+
+    A plan that is this world's at the very epoch the claim makes was taken by the same claim before
+    (its commit's answer was lost): that is no loss.
+    """
     rows: list[Row] = [
         (
             _history(claim.history),
