@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import subprocess
 import sys
+from pathlib import Path
 
 READY_S = 60.0
 STOP_S = 30.0
@@ -17,14 +18,15 @@ class SupervisorProcess:
     said why on standard error.
     """
 
-    def __init__(self, database: str, app: str, workers: int = 2) -> None:
+    def __init__(self, database: str, app: str, workers: int = 2, directory: Path | None = None) -> None:
+        self.directory = directory
         self.command = [sys.executable, "-m", "dynflow_mp.supervisor"]
         self.command += ["--workers", str(workers), "--database", database, "--app", app]
         self.ready_line = ""
 
     def __enter__(self) -> SupervisorProcess:
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+            self.command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
         )
         try:
             self.ready_line = self._first_line()

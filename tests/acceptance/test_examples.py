@@ -8,12 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+from examples.supervisor_process import SupervisorProcess
+
 ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+    return start(ROOT, "-m", *arguments)
+
+
+def start(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=90, check=False)
 
 
 def a_tree(root: Path) -> Path:
@@ -54,3 +60,17 @@ def test_a_client_a_supervisor_and_a_watcher_work_side_by_side() -> None:
     assert ended.stdout.count("success, sequence(concurrence(") == 3
     assert "watch │ plan" in ended.stdout
     assert "server │ drained, exit status 0" in ended.stdout
+
+
+def test_the_first_workflow_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
+    shop, embedded, client = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "shop.py").write_text(shop)
+    (tmp_path / "order.py").write_text(embedded)
+    (tmp_path / "client.py").write_text(client)
+
+    ended = start(tmp_path, "order.py")
+    with SupervisorProcess("sqlite:///shop.db", "shop", directory=tmp_path):
+        asked = start(tmp_path, "client.py")
+
+    assert ended.stdout == "success sequence(concurrence(3, 5, 7), 9, 10) {'due': '15.00'}\n", ended.stderr
+    assert asked.stdout == "success\n", asked.stderr
