@@ -7,6 +7,7 @@ Timers run on the monotonic clock: setting the machine's time moves none of them
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -14,9 +15,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any
 
-from dynflow_mp.telemetry import logger
-
-log = logger("clock")
+log = logging.getLogger("dynflow_mp.clock")
 
 _LONGEST_WAIT_S = 3600.0
 """A wait for longer than the platform can express is an error; waking once an hour is not felt."""

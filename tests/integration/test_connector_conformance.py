@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import zmq
 
 from dynflow_mp.connectors.connector import Connector, Executor
 from dynflow_mp.connectors.direct import DirectConnector
+from dynflow_mp.connectors.endpoints import remove_abandoned
 from dynflow_mp.connectors.zeromq import ZeroMQConnector
 from dynflow_mp.errors import (
     ConnectorError,
@@ -714,6 +716,22 @@ def test_a_private_directory_is_private_and_goes_with_its_world() -> None:
 
     assert modes == ["0o700", "0o600"]
     assert not path.parent.exists()
+
+
+def test_only_the_directories_of_killed_worlds_are_removed(tmp_path: Path) -> None:
+    long_ago = time.time() - 3600
+    for name in ("abandoned", "just made", "in use"):
+        (tmp_path / f"dynflow-{name}").mkdir()
+        (tmp_path / f"dynflow-{name}" / "world.lock").touch()
+    held = os.open(tmp_path / "dynflow-in use" / "world.lock", os.O_RDWR)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    for name in ("abandoned", "in use"):
+        os.utime(tmp_path / f"dynflow-{name}" / "world.lock", (long_ago, long_ago))
+
+    remove_abandoned(tmp_path)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dynflow-in use", "dynflow-just made"]
+    os.close(held)
 
 
 def test_only_loopback_addresses_are_listened_on() -> None:
