@@ -17,10 +17,10 @@ from typing import Any
 from warnings import warn
 
 from dynflow_mp.errors import ConfigError
-from dynflow_mp.model.codec import MAX_PAYLOAD
-from dynflow_mp.model.policies import DEFAULT_QUEUE
 
 _PREFIX = "DYNFLOW_"
+_DEFAULT_QUEUE = "default"
+_MAX_PAYLOAD = 4 * 1024 * 1024
 
 
 def _default_meta() -> dict[str, Any]:
@@ -63,7 +63,8 @@ class Config:
     """How often a client looks after requests it has no answer to."""
     lease_renewal_s: float = 5.0
     lease_ttl_s: float = 60.0
-    max_payload: int = MAX_PAYLOAD
+    max_payload: int = _MAX_PAYLOAD
+    """Largest input or output of one action (bytes, encoded)."""
     max_credit: int = 128
     """Most steps a worker may hold, sent and not answered."""
 
@@ -78,7 +79,7 @@ class Config:
     @property
     def pools(self) -> dict[str, int]:
         """Every queue of this world and its number of workers; empty for a client world."""
-        pools = {DEFAULT_QUEUE: self.workers} if self.workers else {}
+        pools = {_DEFAULT_QUEUE: self.workers} if self.workers else {}
         pools.update(self.queues)
         return pools
 

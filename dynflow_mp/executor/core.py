@@ -231,7 +231,8 @@ class Core:
         except BaseException as error:
             # Whatever it was, whoever waits must hear of it; the world ends what is left.
             self.failure = error
-            log.critical("the core ended", extra={"action": "core_failed"}, exc_info=error)
+            if self._begun.is_set():
+                log.critical("the core ended", extra={"action": "core_failed"}, exc_info=error)
         finally:
             self._close()
 

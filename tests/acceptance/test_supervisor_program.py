@@ -1,0 +1,184 @@
+"""``python -m dynflow_mp.supervisor``: start, serve, drain, die."""
+
+import re
+import signal
+import time
+
+import pytest
+from conftest import Supervisor, alive, lines_of, run, wait_until
+from engine_actions import Chain, Held, InQueue, Noop, SpawnsChild
+
+from dynflow_mp.errors import NoExecutor
+
+
+def test_a_client_process_has_its_plans_run_by_a_supervisor(start_supervisor, a_client):
+    supervisor = start_supervisor()
+    client = a_client()
+
+    plan = run(client, Chain, 10)
+
+    assert re.fullmatch(r"ready world=\w+ workers=2 listen=\S+", supervisor.ready_line)
+    assert (plan.state, plan.result) == ("stopped", "success")
+    assert {entry.world_id for entry in plan.execution_history} == {supervisor.world_id}
+
+
+def test_worlds_36_37_ping(start_supervisor, a_client):
+    supervisor = start_supervisor()
+    client = a_client()
+    run(client, Noop)
+
+    assert client.ping(supervisor.world_id, 0.5).result(2) is True
+    status = client.execution_status(supervisor.world_id).result(5)
+    assert status["default"]["pool_size"] == 2
+
+    supervisor.signal(signal.SIGTERM)
+    assert supervisor.wait() == 0
+    with pytest.raises(Exception, match=r".+"):
+        client.ping(supervisor.world_id, 0.5).result(5)
+
+
+def test_worlds_40_without_an_executor_the_future_says_so_and_the_plan_stays_requested(
+    a_client, start_supervisor
+):
+    client = a_client(no_executor_timeout_s=0.5)
+    triggered = client.trigger(Noop)
+
+    with pytest.raises(NoExecutor, match="stays requested"):
+        triggered.finished.result(10)
+
+    plan = client.persistence.load_execution_plan(triggered.id)
+    assert plan.state == "planned"
+
+
+def test_a_supervisor_that_comes_late_still_runs_the_plan(a_client, start_supervisor):
+    client = a_client(no_executor_timeout_s=30)
+    triggered = client.trigger(Noop)
+
+    start_supervisor()
+
+    assert triggered.finished.result(30).result == "success"
+
+
+def test_g24_sigterm_drains_running_steps_end_and_the_exit_is_clean(start_supervisor, a_client, tmp_path):
+    supervisor = start_supervisor()
+    client = a_client()
+    log = tmp_path / "log"
+    triggered = client.trigger(Held, log=str(log), until=str(tmp_path / "go"))
+    wait_until(lambda: lines_of(log), what="the step's beginning")
+
+    supervisor.signal(signal.SIGTERM)
+    time.sleep(0.2)  # no condition to wait for: it must still be there
+    assert supervisor.process.poll() is None
+    (tmp_path / "go").touch()
+
+    assert supervisor.wait() == 0
+    assert triggered.finished.result(10).result == "success"
+
+
+def test_a_second_signal_stops_at_once(start_supervisor, a_client, tmp_path):
+    supervisor = start_supervisor()
+    client = a_client()
+    log = tmp_path / "log"
+    triggered = client.trigger(Held, log=str(log), until=str(tmp_path / "never"))
+    wait_until(lambda: lines_of(log), what="the step's beginning")
+
+    supervisor.signal(signal.SIGINT)
+    wait_until(
+        lambda: client.coordinator.find_worlds(id=supervisor.world_id)[0].state == "draining", what="draining"
+    )
+    supervisor.signal(signal.SIGINT)
+
+    assert supervisor.wait(15) == 0
+    plan = triggered.finished.result(20)
+    assert (plan.state, plan.result) == ("paused", "error")
+
+
+def test_worlds_35_a_drained_plan_is_taken_over_and_the_client_s_future_goes_on(
+    start_supervisor, a_client, tmp_path
+):
+    first = start_supervisor(workers=1)
+    client = a_client()
+    from engine_actions import Evented
+
+    triggered = client.trigger(Evented)
+
+    def suspended():
+        plan = client.persistence.load_execution_plan(triggered.id)
+        return plan.steps[2].state == "suspended"
+
+    wait_until(suspended, what="the suspension")
+    second = start_supervisor(workers=1)
+
+    first.signal(signal.SIGTERM)
+    assert first.wait() == 0
+    wait_until(
+        lambda: (
+            len(client.persistence.load_execution_plan(triggered.id).execution_history) == 3 and suspended()
+        ),
+        what="the plan going on elsewhere",
+    )
+    client.event(triggered.id, 2, "finish").result(10)
+    plan = triggered.finished.result(20)
+
+    assert (plan.state, plan.result) == ("stopped", "success")
+    names = [entry.name for entry in plan.execution_history]
+    assert names == ["start execution", "terminate execution", "start execution", "finish execution"]
+    assert plan.execution_history[0].world_id == first.world_id
+    assert plan.execution_history[-1].world_id == second.world_id
+
+
+def test_g18_no_process_outlives_a_supervisor_killed_with_9(start_supervisor, a_client, tmp_path):
+    supervisor = start_supervisor()
+    client = a_client()
+    log = tmp_path / "log"
+    client.trigger(SpawnsChild, log=str(log))
+    wait_until(lambda: lines_of(log), what="the step's child")
+    child = int(lines_of(log)[0].split()[1])
+    family = [*supervisor.descendants(), child]
+
+    supervisor.signal(signal.SIGKILL)
+    supervisor.wait()
+
+    wait_until(lambda: not any(alive(pid) for pid in family), 5, "the end of all processes")
+
+
+def test_named_queues_have_workers_of_their_own(start_supervisor, a_client, tmp_path):
+    start_supervisor("--queue", "slow=1", workers=1)
+    client = a_client()
+    log = tmp_path / "log"
+    held = client.trigger(Held, log=str(log), until=str(tmp_path / "go"))
+    wait_until(lambda: lines_of(log), what="the step's beginning")
+
+    assert run(client, InQueue).result == "success"
+
+    (tmp_path / "go").touch()
+    assert held.finished.result(10).result == "success"
+
+
+@pytest.mark.parametrize(
+    ("options", "keywords", "words"),
+    [
+        ((), {"workers": 0}, "--workers"),
+        ((), {"workers": -1}, "--workers"),
+        ((), {"workers": "x"}, "--workers"),
+        ((), {"workers": None}, "at least one worker"),
+        (("--wrokers", "2"), {}, "--wrokers"),
+        (("--queue", "slow"), {}, "NAME=N"),
+        (("--listen", "carrier:pigeon"), {}, "listen"),
+        ((), {"database_url": "nosuch://x/y"}, "nosuch"),
+        ((), {"database_url": "sqlite:////nonexistent/dir/x.db"}, "/nonexistent/dir/x.db"),
+        ((), {"app": "no_such_module"}, "no_such_module"),
+    ],
+)
+def test_what_cannot_work_is_one_clear_line_and_exit_2(database_url, tmp_path, options, keywords, words):
+    keywords.setdefault("database_url", database_url)
+    supervisor = Supervisor(keywords.pop("database_url"), *options, cwd=tmp_path, **keywords)
+    try:
+        status, out, err = supervisor.output()
+    finally:
+        supervisor.close()
+
+    assert status == 2, err
+    assert out == ""
+    assert words in err
+    assert "Traceback" not in err
