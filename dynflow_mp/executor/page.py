@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from struct import Struct
@@ -128,5 +127,7 @@ def _ring_place(position: int) -> int:
 def _nameless_file(directory: Path) -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create("dynflow worker page")
+    import tempfile  # costs a worker, which never comes here, half a megabyte
+
     with tempfile.TemporaryFile(dir=directory) as file:
         return os.dup(file.fileno())

@@ -181,9 +181,10 @@ class Processes:
         for worker in self._workers.values():
             self._ask_to_leave(worker)
         self._wait_for_ends(grace_s)
-        self._signal_all(signal.SIGTERM)
+        # Those without work are on their way out already: let them run their exit handlers.
+        self._signal_all(signal.SIGTERM, [worker for worker in self._workers.values() if worker.held])
         self._wait_for_ends(_TERM_PATIENCE_S)
-        self._signal_all(signal.SIGKILL)
+        self._signal_all(signal.SIGKILL, self._workers.values())
         self._wait_for_ends(_KILL_PATIENCE_S)
         for worker in list(self._workers.values()):
             log.error(
@@ -555,8 +556,8 @@ class Processes:
                 poller.register(source, zmq.POLLIN)
             self.hear(dict(poller.poll(int(left_s * 1000) + 1)))
 
-    def _signal_all(self, number: signal.Signals) -> None:
-        for worker in self._workers.values():
+    def _signal_all(self, number: signal.Signals, workers: Iterable[WorkerProcess]) -> None:
+        for worker in workers:
             worker.asked_to_end = True
             worker.child.signal_group(number)
 
@@ -572,7 +573,8 @@ class Processes:
 
 def _failed_start(worker: WorkerProcess, exit_code: int | None) -> StartFailed:
     reason = worker.fault or worker.reason
-    log.error(
+    # Whoever hears of it says the reason; what the process printed (a traceback) is for the log.
+    log.info(
         "a worker could not start: %s\n%s",
         reason,
         worker.tail,

@@ -14,8 +14,8 @@ Numbered = tuple[int, Outcome]
 class Tally:
     """The begun-lock and what it protects. A job is either begun or given back, never both.
 
-    Jobs begin in the order of their numbers; so whatever is above the last one begun can be recalled,
-    also when its frame still sits in the socket: a tombstone waits for it.
+    Jobs come in the order of their numbers; so whatever is above the last one that came can be
+    recalled, also when its frame still sits in the socket: a tombstone waits for it.
     """
 
     def __init__(self, page: Page) -> None:
@@ -23,6 +23,7 @@ class Tally:
         self._page = page
         self.begun = 0
         """The number of the job begun last."""
+        self._passed = 0
         self._tombstones: set[int] = set()
         self.unsent: list[Numbered] = []
         """Outcomes not sent yet; others than the main thread only look whether there are any."""
@@ -32,6 +33,7 @@ class Tally:
     def begin(self, number: int) -> bool:
         """This job is to be run now; False: it was recalled, leave it."""
         with self._lock:
+            self._passed = number
             if number in self._tombstones:
                 self._tombstones.remove(number)
                 return False
@@ -49,7 +51,7 @@ class Tally:
         """Do not begin these; returns those of them that were not begun and never will be."""
         with self._lock:
             given_back = [
-                number for number in numbers if number > self.begun and number not in self._tombstones
+                number for number in numbers if number > self._passed and number not in self._tombstones
             ]
             self._tombstones.update(given_back)
             self._page.give_back(given_back)

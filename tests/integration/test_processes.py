@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,8 @@ from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.work import ErrorRecord, FinalizeJob, FinalizePart, StepJob
 
 HERE = Path(__file__).parent
+ROUNDS = int(os.environ.get("ROUNDS", "15"))
+"""Workers ended in the test of all ways to end; more of them by hand."""
 SETTINGS = WorkerSettings(("worker_actions",), None, 4 * 1024 * 1024)
 
 
@@ -45,6 +49,7 @@ class Host:
     def hear(self, timeout_s: float = 0.05) -> list[News]:
         heard = self.processes.hear(dict(self.poller.poll(int(timeout_s * 1000))))
         self.news += heard
+        self.processes.renew_deadline()
         return heard
 
     def until(self, condition: Callable[[], Any], timeout_s: float = 15.0) -> Any:
@@ -519,6 +524,37 @@ def test_a_directory_others_may_enter_is_refused(tmp_path: Path) -> None:
 def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="107 bytes"):
         Host(tmp_path / ("long" * 40)).processes.start()
+
+
+def test_every_job_is_answered_given_back_or_in_a_dead_workers_hands_exactly_once(host: Host) -> None:
+    chance = random.Random(20)
+    how_often: Counter[tuple[str, int]] = Counter()
+    for _ in range(ROUNDS):
+        host.news.clear()
+        worker = host.worker()
+        last = 0
+        for _ in range(chance.randrange(1, 8)):
+            count = chance.randrange(1, 40)
+            host.processes.send(worker, numbered(*[job("Nothing")] * count, first=last + 1))
+            last += count
+            if chance.random() < 0.5:
+                host.processes.recall(worker)
+            if chance.random() < 0.5:
+                host.hear(0.001)
+        end = chance.choice((host.processes.kill, host.processes.terminate, host.processes.retire))
+
+        end(worker)
+        died = host.first(WorkerDied)
+
+        settled = list(host.outcomes()) + host.returned()
+        how_often.update((worker, number) for number in settled)
+        unsettled = set(range(1, last + 1)) - set(settled)
+        if end == host.processes.retire:
+            assert unsettled == set()
+            assert died.cause == "exit(0)"
+        assert {n for n in unsettled if died.finished < n <= died.begun} <= {died.begun}
+        assert max(host.outcomes(), default=0) <= died.finished
+    assert set(how_often.values()) <= {1}
 
 
 def test_a_job_too_large_to_be_sent_fails_and_the_others_go(

@@ -113,6 +113,14 @@ def test_a_job_is_given_back_once(sides):
     assert tally.recall([2, 3]) == [3]
 
 
+def test_a_job_that_was_left_out_is_not_given_back_again(sides):
+    tally = Tally(sides[0])
+    tally.recall([1])
+    tally.begin(1)
+
+    assert tally.recall([1]) == []
+
+
 def test_unsent_outcomes_are_taken_once(sides):
     tally = Tally(sides[0])
     tally.begin(1)
