@@ -7,7 +7,6 @@ write(fence)    turnstile ─▶ BEGIN IMMEDIATE ─▶ fence ─▶ … ─▶ 
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -53,6 +52,7 @@ class Database:
             parsed = _absolute(parsed, self.url_text)
             self._turnstile = Turnstile(os.path.realpath(str(parsed.database)))
         self.engine: Engine = _engine(parsed, self.url_text)
+        self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         self._open()
 
     @contextmanager
@@ -108,7 +108,7 @@ class Database:
         self._writer = connection
         try:
             yield connection
-        except SQLAlchemyError:
+        except (SQLAlchemyError, self._driver_error):
             # Whatever state it is in: the next one begins with a new connection.
             self._writer = None
             connection.invalidate()
@@ -132,7 +132,7 @@ class Database:
     def _named_errors(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except (SQLAlchemyError, self._driver_error) as error:
             raise persistence_error(error, self.url_text) from error
 
     def _check_process(self) -> None:
@@ -218,4 +218,4 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writing = connection.get_execution_options().get(_WRITING)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    connection.connection.cursor().execute("BEGIN IMMEDIATE" if writing else "BEGIN")

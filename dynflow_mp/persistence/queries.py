@@ -72,7 +72,8 @@ def find_plans(
     per_page: int | None,
 ) -> list[PlanRow]:
     """The plans that ``filters`` let through, in order, one page of them or all."""
-    query = _ordered(_filtered(select(execution_plans), filters), order_by, desc)
+    nulls_are_last = connection.dialect.name == "postgresql"
+    query = _ordered(_filtered(select(execution_plans), filters), order_by, desc, nulls_are_last)
     return [_plan_row(row) for row in connection.execute(_paged(query, page, per_page))]
 
 
@@ -252,13 +253,17 @@ def _stored(name: str, value: Any) -> Any:
     raise QueryError(f"{name}: a {type(value).__name__} cannot be compared with it")
 
 
-def _ordered(query: Select[Any], order_by: str | None, desc: bool) -> Select[Any]:
+def _ordered(query: Select[Any], order_by: str | None, desc: bool, nulls_are_last: bool) -> Select[Any]:
+    """What has no value comes first everywhere; the id decides among equals, so that pages never overlap."""
     name = "started_at" if order_by is None else str(order_by)
     if name not in METADATA:
         raise QueryError(f"plans cannot be ordered by {name!r}; by {', '.join(METADATA)} they can")
-    column, key = execution_plans.c[name], execution_plans.c.id
-    # The id decides among equals, so that pages never overlap.
-    return query.order_by(column.desc(), key.desc()) if desc else query.order_by(column, key)
+    key = execution_plans.c.id
+    order: ColumnElement[Any] = execution_plans.c[name]
+    if desc:
+        order = order.desc().nulls_last() if nulls_are_last else order.desc()
+        return query.order_by(order, key.desc())
+    return query.order_by(order.nulls_first() if nulls_are_last else order, key)
 
 
 def _paged(query: Select[Any], page: int | None, per_page: int | None) -> Select[Any]:

@@ -8,11 +8,13 @@ Alembic is imported only where something must be migrated: it costs start-up tim
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, inspect, select, text
 
-from dynflow_mp.errors import SchemaMismatch
+from dynflow_mp.errors import PersistenceError, SchemaMismatch
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.tables import execution_plans, metadata, schema_version
 
@@ -20,9 +22,17 @@ REVISIONS = ("0001",)
 """Every revision there is, oldest first; the last is what this version works with."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-_LOCK_NAME = "dynflow_schema"
-_LOCK_KEY = 0x64796E666C6F77  # "dynflow" as a number: PostgreSQL's advisory locks have no names
 _LOCK_TIMEOUT_S = 60
+_ON_MYSQL = (f"SELECT GET_LOCK('dynflow_schema', {_LOCK_TIMEOUT_S})", "SELECT RELEASE_LOCK('dynflow_schema')")
+_SERVER_LOCKS = {
+    # PostgreSQL's advisory locks have numbers instead of names: this one reads "dynflow".
+    "postgresql": (
+        "SELECT 1 FROM pg_advisory_lock(28281012742811511)",
+        "SELECT pg_advisory_unlock(28281012742811511)",
+    ),
+    "mysql": _ON_MYSQL,
+    "mariadb": _ON_MYSQL,
+}
 
 
 def prepare(database: Database) -> None:
@@ -57,14 +67,12 @@ def upgrade(database: Database) -> None:
     version = current(database)
     if version is not None and version not in REVISIONS:
         raise _newer(database, version)
-    with database.write() as connection:
-        _lock(connection)
+    with _alone(database), database.write() as connection:
         _migrate(connection)
 
 
 def _create(database: Database) -> None:
-    with database.write() as connection:
-        _lock(connection)
+    with _alone(database), database.write() as connection:
         # Whoever had the lock before may have made them.
         if _version(connection) is not None:
             return
@@ -90,17 +98,26 @@ def _newer(database: Database, version: str | None) -> SchemaMismatch:
     )
 
 
-def _lock(connection: Connection) -> None:
-    """One process at a time makes or changes tables. On SQLite the write transaction is the lock."""
-    dialect = connection.dialect.name
-    if dialect == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-    elif dialect in ("mysql", "mariadb"):
-        given = {"name": _LOCK_NAME, "wait": _LOCK_TIMEOUT_S}
-        if connection.execute(text("SELECT GET_LOCK(:name, :wait)"), given).scalar_one() != 1:
-            raise SchemaMismatch(
-                f"another process has been changing the tables for more than {_LOCK_TIMEOUT_S} s"
+@contextmanager
+def _alone(database: Database) -> Iterator[None]:
+    """One process at a time makes or changes tables. On SQLite the write transaction is the lock.
+
+    Servers lock for a session of its own: a lock of the changing one would end before its commit.
+    """
+    taking = _SERVER_LOCKS.get(database.engine.dialect.name)
+    if taking is None:
+        yield
+        return
+    take, give_back = taking
+    with database.read() as connection:
+        if connection.execute(text(take)).scalar_one() == 0:
+            raise PersistenceError(
+                f"another process has been changing the tables for more than {_LOCK_TIMEOUT_S} s", "locked"
             )
+        try:
+            yield
+        finally:
+            connection.execute(text(give_back))
 
 
 def _migrate(connection: Connection) -> None:

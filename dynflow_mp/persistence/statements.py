@@ -1,7 +1,9 @@
 """Statements of the hot path: built from the tables once, compiled once per kind of database, run with plain tuples.
 
-A Core ``execute`` pays for every row of parameters again (dicts, processors); here a row is a tuple that
-goes to the driver as it is.
+A Core ``execute`` pays for every row of parameters again (dicts, processors), and for a result object of
+each statement; here a row is a tuple that goes to the driver's cursor as it is. That takes 0.1 ms from a
+turn that does little. The transaction is the connection's own, and the driver's errors are named at the
+same border as all others (:mod:`dynflow_mp.persistence.database`).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Insert, Table
+from sqlalchemy import Connection, Insert, Table
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ClauseElement, Executable
 
@@ -28,17 +30,25 @@ class Statement:
         self.names = tuple(names)
         self._compiled: dict[str, tuple[str, _Prepare | None]] = {}
 
-    def run(self, connection: Connection, row: Row) -> CursorResult[Any]:
-        """Execute once."""
+    def run(self, connection: Connection, row: Row) -> Any:
+        """Execute once, inside the connection's transaction; a cursor, with rows to fetch if there are any."""
         text, prepare = self._for(connection)
-        return connection.exec_driver_sql(text, row if prepare is None else prepare(row))
+        given = row if prepare is None else prepare(row)
+        if _watched(connection):
+            return connection.exec_driver_sql(text, given)
+        cursor = connection.connection.cursor()
+        cursor.execute(text, given)
+        return cursor
 
     def run_many(self, connection: Connection, rows: list[Row]) -> int:
         """Execute once per row in one call; the number of rows that were touched in total."""
         text, prepare = self._for(connection)
-        if prepare is not None:
-            return connection.exec_driver_sql(text, [prepare(row) for row in rows]).rowcount
-        return connection.exec_driver_sql(text, rows).rowcount
+        given = rows if prepare is None else [prepare(row) for row in rows]
+        if _watched(connection):
+            return connection.exec_driver_sql(text, given).rowcount
+        cursor = connection.connection.cursor()
+        cursor.executemany(text, given)
+        return cursor.rowcount
 
     def _for(self, connection: Connection) -> tuple[str, _Prepare | None]:
         found = self._compiled.get(connection.dialect.name)
@@ -58,6 +68,12 @@ class Statement:
         if len(order) == 1:
             return str(compiled), lambda row: (row[order[0]],)
         return str(compiled), itemgetter(*order)
+
+
+def _watched(connection: Connection) -> bool:
+    """Whether someone counts or traces statements through SQLAlchemy's events: they shall see all."""
+    seen: Any = connection.dispatch
+    return bool(seen.before_cursor_execute or seen.after_cursor_execute)
 
 
 class InsertOrNothing(Insert):

@@ -60,7 +60,8 @@ def test_plans_are_ordered_by_state_and_among_equals_by_id(three: Store):
 
 def test_the_usual_order_is_by_start(three: Store):
     assert found(three, {"started_at": [NOW, NOW + 1_000_000]}) == [PLAN_1, PLAN_2]
-    assert found(three, desc=True)[:2] == [PLAN_2, PLAN_1]
+    assert found(three) == [PLAN_3, PLAN_1, PLAN_2]
+    assert found(three, desc=True) == [PLAN_2, PLAN_1, PLAN_3]
 
 
 def test_pages_of_equals_never_overlap(store: Store):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from stored_plans import NOW, PLAN, WORLD, a_plan, claim, end, mark, outcome, plan_id
 
 from dynflow_mp.coordinator.coordinator import Coordinator
@@ -368,9 +368,9 @@ def test_a_turn_of_many_plans_is_held_and_compared_whole(store: Store, turn: Tur
 
 
 def test_an_event_is_recorded_once_and_forgotten(claimed: Turn, database: Database):
-    event = RecordEvent(PLAN, 1, 3, "c-9", encode("wake", "event"), "client-1", None)
-    claimed(event)
-    claimed(event, event._replace(id="c-10"))
+    recorded = RecordEvent(PLAN, 1, 3, "c-9", encode("wake", "event"), "client-1", None)
+    claimed(recorded)
+    claimed(recorded, recorded._replace(id="c-10"))
 
     claimed(ForgetEvents(PLAN, 1, ("c-9",)))
 
@@ -417,6 +417,20 @@ def test_a_plan_taken_over_through_another_database_object_is_lost_to_the_old_ow
     assert lost == {PLAN}
     assert store.plan_statuses([PLAN])[PLAN].owner_id == "world-2"
     assert store.load_steps(PLAN, [3])[0].state is StepState.RUNNING
+
+
+def test_who_listens_to_statements_hears_all_of_a_turn(store: Store, turn: Turn, database: Database):
+    store.save_plan(a_plan())
+    heard: list[str] = []
+
+    def hear(connection, cursor, statement, *_) -> None:
+        heard.append(statement.split()[0])
+
+    event.listen(database.engine, "after_cursor_execute", hear)
+    turn(claim(), mark(3))
+
+    # The fence, the claim, the mark, the lock.
+    assert heard == ["SELECT", "UPDATE", "UPDATE", "INSERT"]
 
 
 def _rows(database: Database, statement: str) -> list[tuple[object, ...]]:
