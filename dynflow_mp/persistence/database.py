@@ -27,6 +27,8 @@ _READERS = 5
 _LOG_PAGES = 4_000
 """How long the write-ahead log grows (16 MiB) before a commit moves it into the file: the default, 1,000,
 has every 25th busy turn wait 8 ms for it."""
+_WRITER_CACHE_KIB = 8_000
+"""Four times the default: a step of a plan of 100,000 is written a tenth faster."""
 _WRITING = "dynflow_writing"
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
@@ -71,8 +73,6 @@ class Database:
     def write(self, fence: Fence | None = None) -> Iterator[Connection]:
         """A write transaction, ``fence`` its first statement; committed at the end, rolled back on any error."""
         self._check_process()
-        if self._closed:
-            raise PersistenceError(f"{self.url_text}: this world has closed the database", "other")
         with self._alone(), self._named_errors(), self._writing() as connection, connection.begin():
             if fence is not None:
                 fence(connection)
@@ -100,12 +100,13 @@ class Database:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """A connection that begins by taking the write lock. SQLite's is kept, the turnstile guards it."""
+        if self._closed:
+            raise PersistenceError(f"{self.url_text}: this world has closed the database")
         if not self.is_sqlite:
             with self.engine.connect() as connection:
                 yield connection
             return
-        connection = self._writer or self.engine.connect().execution_options(**{_WRITING: True})
-        self._writer = connection
+        connection = self._writer = self._writer or self._open_writer()
         try:
             yield connection
         except (SQLAlchemyError, self._driver_error):
@@ -114,6 +115,11 @@ class Database:
             connection.invalidate()
             connection.close()
             raise
+
+    def _open_writer(self) -> Connection:
+        connection = self.engine.connect().execution_options(**{_WRITING: True})
+        connection.connection.cursor().execute(f"PRAGMA cache_size={-_WRITER_CACHE_KIB}")
+        return connection
 
     def _let_go(self) -> None:
         # The last connection that closes moves the log into the file: nobody may write meanwhile.
