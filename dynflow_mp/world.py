@@ -398,7 +398,8 @@ class World:
     def _healthy(self) -> bool:
         if self._core is None:
             return True
-        return monotonic() - self._core.last_turn < max(3 * self.config.lease_renewal_s, 10.0)
+        last_turn: float = self._core.last_turn
+        return monotonic() - last_turn < max(3 * self.config.lease_renewal_s, 10.0)
 
     def _on_fenced(self, error: WorldFenced) -> None:
         log.critical("this world was declared dead; it ends itself", extra={"action": "fenced"})

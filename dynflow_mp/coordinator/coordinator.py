@@ -259,6 +259,14 @@ class Coordinator:
                 delete(coordinator_records).where(_column.owner_id == owner_id)
             ).rowcount
 
+    def release_plan(self, plan_id: str) -> bool:
+        """Give up the lock on a plan, at whatever epoch this world holds it; whether it did."""
+        own = _column.owner_id == owner_of_world(self.world_id)
+        with self._database.write() as connection:
+            return (
+                connection.execute(_deleting(_EXECUTION_LOCK, plan_lock_id(plan_id)).where(own)).rowcount == 1
+            )
+
     def find_locks(self, **filters: Any) -> list[Lock]:
         """Locks by ``class_name``, ``id``, ``owner_id`` (a value or several each), ``exclude_owner_id``."""
         query = _matching(_ordered(), filters).where(_column.owner_id.is_not(None))

@@ -52,6 +52,8 @@ class Director:
         self._world_id = world_id
         self._plans: dict[str, RunningPlan] = {}
         self._arriving: dict[str, Asker] = {}
+        # Whose end was said but may not be stored yet: if it cannot be, their askers are still waiting.
+        self._ended: dict[str, Asker] = {}
         self._draining = False
         self._handlers: dict[type, Callable[[Any, int], list[Instruction]]] = {
             StepFinished: self._step_finished,
@@ -80,6 +82,10 @@ class Director:
 
     def runs(self, plan_id: str) -> bool:
         return plan_id in self._plans
+
+    def settle(self) -> None:
+        """What was said so far is stored; what could not be was told by PlanLost."""
+        self._ended.clear()
 
     # -- plans come --------------------------------------------------------------------------------
 
@@ -142,9 +148,12 @@ class Director:
     def _plan_lost(self, news: PlanLost, now: int) -> list[Instruction]:
         """Drop the plan and look again: whoever has it now may run it for the same request."""
         plan = self._plans.pop(news.plan_id, None)
-        if plan is None:
+        asker = self._ended.pop(news.plan_id, None) if plan is None else plan.asker
+        if asker is None or news.plan_id in self._arriving:
+            # Asked for again since it ended: it is being looked at for that request. Who asked before
+            # finds the plan in the store.
             return []
-        self._arriving[news.plan_id] = plan.asker
+        self._arriving[news.plan_id] = asker
         return [DropPlan(news.plan_id), LoadPlan(news.plan_id)]
 
     # -- steps go and come -------------------------------------------------------------------------
@@ -159,7 +168,7 @@ class Director:
             return []
         instructions = plan.finished(news.attempt, news.outcome, now)
         if plan.ended:
-            del self._plans[news.plan_id]
+            self._forget_if_ended(plan)
         return instructions
 
     def _finalize_finished(self, news: FinalizeFinished, now: int) -> list[Instruction]:
@@ -214,6 +223,7 @@ class Director:
     def _forget_if_ended(self, plan: RunningPlan) -> None:
         if plan.ended:
             del self._plans[plan.id]
+            self._ended[plan.id] = plan.asker
 
 
 def _already_running(plan_id: str) -> AlreadyRunning:

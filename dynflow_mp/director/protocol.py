@@ -200,5 +200,14 @@ class WakeAt(NamedTuple):
 
 
 Instruction = (
-    Write | LoadPlan | ReadySteps | ReadyEvent | ReadyFinalize | DropPlan | Answer | HandOver | SendEvent | WakeAt
+    Write
+    | LoadPlan
+    | ReadySteps
+    | ReadyEvent
+    | ReadyFinalize
+    | DropPlan
+    | Answer
+    | HandOver
+    | SendEvent
+    | WakeAt
 )

@@ -40,7 +40,7 @@ from dynflow_mp.director.protocol import (
     Stimulus,
     WakeAt,
 )
-from dynflow_mp.errors import WorkerStartFailed
+from dynflow_mp.errors import PlanNotFound, WorkerStartFailed
 from dynflow_mp.executor.bell import Bell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
@@ -48,7 +48,7 @@ from dynflow_mp.executor.processes import Processes, WorkerSettings
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.shelf import Page, PageWanted
 from dynflow_mp.executor.timers import Timers
-from dynflow_mp.model.messages import Envelope
+from dynflow_mp.model.messages import Envelope, Failed
 from dynflow_mp.model.writes import (
     ClaimPlan,
     ForgetEvents,
@@ -298,7 +298,7 @@ class Core:
         return {
             Envelope: self._envelope,
             PlanLoaded: self._plan_loaded,
-            PlanUnavailable: self._decide,
+            PlanUnavailable: self._plan_unavailable,
             Page: lambda page, now: self._decide_all(self._the_floor.page(page), now),
             PageFailed: lambda news, now: self._decide_all(self._the_floor.page_failed(news), now),
             _Stop: self._stop_asked,
@@ -342,6 +342,12 @@ class Core:
         if not self._director.runs(news.skeleton.id):
             self._the_floor.close_plan(news.skeleton.id)
 
+    def _plan_unavailable(self, news: PlanUnavailable, now: int) -> None:
+        if isinstance(news.response, Failed) and news.response.error_class == PlanNotFound.__name__:
+            # Deleted while it ran here: what is left of it is our lock.
+            self._ledger.release(news.plan_id)
+        self._decide(news, now)
+
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
         self._timers.add(due, EventDue(order.plan_id, order.event_id))
@@ -372,6 +378,7 @@ class Core:
                 self._emitters[type(order)](order)
         for plan_id in lost:
             self._lose(plan_id)
+        self._director.settle()
 
     def _lose(self, plan_id: str) -> None:
         log.warning(

@@ -62,6 +62,17 @@ class Ledger:
                 sleep(pause_s)  # the database is away: nothing to wait on but time
                 pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
 
+    def release(self, plan_id: str) -> None:
+        """Give up the lock of a plan that is gone. If that fails, the lock stays: it is in nobody's way."""
+        try:
+            self._coordinator.release_plan(plan_id)
+        except PersistenceError as error:
+            log.warning(
+                "the lock of a plan that is gone could not be released",
+                extra={"action": "lock_left", "plan_id": plan_id},
+                exc_info=error,
+            )
+
     def _commit(self, writes: Sequence[Write]) -> frozenset[str]:
         if not writes:
             return frozenset()

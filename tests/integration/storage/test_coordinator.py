@@ -268,6 +268,16 @@ def test_only_its_owner_at_its_epoch_releases_a_lock(coordinator: Coordinator, o
         coordinator.release(lock)
 
 
+def test_a_world_gives_up_its_own_lock_on_a_plan_and_no_others(coordinator: Coordinator, other: Coordinator):
+    lock = ExecutionLock("a", other.world_id, None, None, 3)
+    other.acquire(lock)
+
+    assert not coordinator.release_plan("a")
+    assert other.release_plan("a")
+    assert not other.release_plan("a")
+    assert other.execution_lock("a") is None
+
+
 def test_nobody_runs_a_plan_without_a_lock(coordinator: Coordinator):
     assert coordinator.execution_lock(PLAN) is None
 

@@ -29,6 +29,7 @@ def test_b091_finishing_each_step_yields_the_one_behind_it():
 
 
 def test_b093_a_failed_step_yields_nothing():
+    """Worlds 89."""
     cursor = a_cursor(TWO_ISSUES)
     cursor.start()
 
@@ -45,6 +46,18 @@ def test_b094_the_flow_is_done_when_both_branches_failed():
 
     assert cursor.done
     assert cursor.failed
+
+
+def test_worlds_88_each_branch_goes_on_by_itself_and_the_end_is_reached_once():
+    cursor = a_cursor(TWO_ISSUES)
+    assert cursor.start() == [4, 13]
+
+    ready = [cursor.finish(step_id, True) for step_id in (4, 13, 7, 16, 9)]
+
+    assert ready == [[7], [16], [9], [18], []]
+    assert not cursor.done
+    assert cursor.finish(18, True) == []
+    assert (cursor.done, cursor.failed) == (True, False)
 
 
 def test_siblings_of_a_failed_step_go_on_to_the_end_of_their_own_sequences():

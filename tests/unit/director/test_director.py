@@ -130,6 +130,33 @@ def test_a_lost_plan_is_dropped_and_looked_at_again(driver):
     assert not driver.director.runs(PLAN)
 
 
+def test_b081_a_plan_lost_with_its_last_outcome_is_looked_at_again_for_whoever_waits(driver):
+    """Its end was said, withheld, and must not be all that its asker hears."""
+    driver.start(a_skeleton(2))
+    driver.run(success(2))
+
+    assert driver.tell(PlanLost(PLAN)) == [DropPlan(PLAN), LoadPlan(PLAN)]
+    driver.tell(PlanUnavailable(PLAN, Failed("PlanNotFound", "no plan")))
+
+    assert driver.answers()[-1].error_class == "PlanNotFound"
+
+
+def test_a_plan_whose_end_is_stored_is_not_lost_any_more(driver):
+    driver.start(a_skeleton(2))
+    driver.run(success(2))
+    driver.director.settle()
+
+    assert driver.tell(PlanLost(PLAN)) == []
+
+
+def test_a_plan_lost_with_its_end_and_asked_for_again_is_looked_at_once(driver):
+    driver.start(a_skeleton(2))
+    driver.run(success(2))
+    driver.tell(PlanRequested(PLAN, CLIENT, "r2"))
+
+    assert driver.tell(PlanLost(PLAN)) == []
+
+
 def test_late_news_of_a_plan_that_is_gone_changes_nothing(driver):
     driver.start(a_skeleton(TWO))
     driver.send(2)
@@ -163,7 +190,7 @@ def test_an_outcome_of_an_earlier_attempt_changes_nothing(driver):
     assert driver.finish(success(2)) == []
 
 
-def test_b064_a_plan_stops_when_all_its_steps_succeeded(driver):
+def test_worlds_64_a_plan_stops_when_all_its_steps_succeeded(driver):
     driver.start(a_skeleton(TWO))
 
     said = driver.run(success(2), success(4))
@@ -396,10 +423,49 @@ def test_b071_resume_runs_only_what_did_not_succeed(driver):
     assert driver.attempts[4] == 2
 
 
-def test_b074_skipped_steps_count_as_passed_and_leave_a_warning(driver):
+def test_skipped_steps_count_as_passed_and_leave_a_warning(driver):
     driver.start(a_skeleton(TWO, state=PlanState.PAUSED, states={2: StepState.SUCCESS, 4: StepState.SKIPPED}))
 
     assert only(SavePlan, driver.said)[0].result is Result.WARNING
+
+
+ISSUES = Concurrence([Sequence([4, 7, 9]), Sequence([13, 16, 18])])
+ISSUES_FINALIZE = (5, 10, 14, 19, 20)
+SKIPPED = (13, 16, 18, 14, 19)
+"""The second Triage with all that need its output."""
+
+
+@pytest.fixture
+def skipped(driver):
+    """The plan of two issues, taken up again after its failed step 13 was skipped."""
+    states = {4: StepState.SUCCESS, 7: StepState.SUCCESS, 9: StepState.SUCCESS}
+    states |= dict.fromkeys(SKIPPED, StepState.SKIPPED)
+    driver.start(a_skeleton(ISSUES, ISSUES_FINALIZE, state=PlanState.PAUSED, states=states))
+    return driver
+
+
+def test_b074_a_plan_with_skipped_steps_stops_with_a_warning(skipped):
+    """Worlds 87."""
+    said = skipped.finalize(success(5), success(10), success(20))
+
+    assert only(SavePlan, said)[0][2:4] == (PlanState.STOPPED, Result.WARNING)
+
+
+def test_b075_no_run_step_runs_again_when_one_was_skipped(skipped):
+    assert only(ReadySteps, skipped.said) == []
+    assert only(ReadyFinalize, skipped.said) == [ReadyFinalize(PLAN, [5, 10, 20])]
+
+
+def test_b077_skipped_finalize_steps_stay_so_and_the_others_succeed(skipped):
+    skipped.finalize(success(5), success(10), success(20))
+
+    assert [skipped.stored[step_id] for step_id in ISSUES_FINALIZE] == [
+        StepState.SUCCESS,
+        StepState.SUCCESS,
+        StepState.SKIPPED,
+        StepState.SKIPPED,
+        StepState.SUCCESS,
+    ]
 
 
 def test_a_suspended_step_is_called_again_without_an_event_on_resume(driver):
