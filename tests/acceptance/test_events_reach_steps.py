@@ -21,7 +21,7 @@ def suspended(world, plan_id):
 
 
 def test_b130_an_event_wakes_the_step_and_the_plan_ends(world):
-    """Also worlds 31."""
+    """Also worlds 31 and 75."""
     triggered = world.trigger(Evented)
     plan = suspended(world, triggered.id)
     assert plan.state == "running"
@@ -47,6 +47,7 @@ def test_events_are_taken_in_the_order_they_were_sent(world):
 
 
 def test_b078_a_suspended_step_s_execution_time_is_shorter_than_its_real_time(world):
+    """Worlds 76."""
     triggered = world.trigger(Evented)
     step = run_step(suspended(world, triggered.id))
     world.event(triggered.id, step.id, {"any": ["plain", "datum"]}).result(10)
@@ -90,6 +91,7 @@ def test_an_event_that_makes_the_step_fail_was_taken(world):
 
 
 def test_resume_calls_a_failed_evented_step_again_without_an_event(world):
+    """Worlds 79."""
     triggered = world.trigger(Evented)
     step = run_step(suspended(world, triggered.id))
     world.event(triggered.id, step.id, "fail").result(10)

@@ -8,8 +8,6 @@ import pytest
 from conftest import Supervisor, alive, lines_of, run, wait_until
 from engine_actions import Chain, Held, InQueue, Noop, SpawnsChild
 
-from dynflow_mp.errors import NoExecutor
-
 
 def test_a_client_process_has_its_plans_run_by_a_supervisor(start_supervisor, a_client):
     supervisor = start_supervisor()
@@ -22,32 +20,14 @@ def test_a_client_process_has_its_plans_run_by_a_supervisor(start_supervisor, a_
     assert {entry.world_id for entry in plan.execution_history} == {supervisor.world_id}
 
 
-def test_worlds_36_37_ping(start_supervisor, a_client):
+def test_a_supervisor_says_how_busy_it_is(start_supervisor, a_client):
+    """Core B392."""
     supervisor = start_supervisor()
     client = a_client()
-    run(client, Noop)
 
-    assert client.ping(supervisor.world_id, 0.5).result(2) is True
     status = client.execution_status(supervisor.world_id).result(5)
-    assert status["default"]["pool_size"] == 2
 
-    supervisor.signal(signal.SIGTERM)
-    assert supervisor.wait() == 0
-    with pytest.raises(Exception, match=r".+"):
-        client.ping(supervisor.world_id, 0.5).result(5)
-
-
-def test_worlds_40_without_an_executor_the_future_says_so_and_the_plan_stays_requested(
-    a_client, start_supervisor
-):
-    client = a_client(no_executor_timeout_s=0.5)
-    triggered = client.trigger(Noop)
-
-    with pytest.raises(NoExecutor, match="stays requested"):
-        triggered.finished.result(10)
-
-    plan = client.persistence.load_execution_plan(triggered.id)
-    assert plan.state == "planned"
+    assert status == {"default": {"pool_size": 2, "free_workers": 2, "queue_size": 0}}
 
 
 def test_a_supervisor_that_comes_late_still_runs_the_plan(a_client, start_supervisor):
@@ -91,40 +71,6 @@ def test_a_second_signal_stops_at_once(start_supervisor, a_client, tmp_path):
     assert supervisor.wait(15) == 0
     plan = triggered.finished.result(20)
     assert (plan.state, plan.result) == ("paused", "error")
-
-
-def test_worlds_35_a_drained_plan_is_taken_over_and_the_client_s_future_goes_on(
-    start_supervisor, a_client, tmp_path
-):
-    first = start_supervisor(workers=1)
-    client = a_client()
-    from engine_actions import Evented
-
-    triggered = client.trigger(Evented)
-
-    def suspended():
-        plan = client.persistence.load_execution_plan(triggered.id)
-        return plan.steps[2].state == "suspended"
-
-    wait_until(suspended, what="the suspension")
-    second = start_supervisor(workers=1)
-
-    first.signal(signal.SIGTERM)
-    assert first.wait() == 0
-    wait_until(
-        lambda: (
-            len(client.persistence.load_execution_plan(triggered.id).execution_history) == 3 and suspended()
-        ),
-        what="the plan going on elsewhere",
-    )
-    client.event(triggered.id, 2, "finish").result(10)
-    plan = triggered.finished.result(20)
-
-    assert (plan.state, plan.result) == ("stopped", "success")
-    names = [entry.name for entry in plan.execution_history]
-    assert names == ["start execution", "terminate execution", "start execution", "finish execution"]
-    assert plan.execution_history[0].world_id == first.world_id
-    assert plan.execution_history[-1].world_id == second.world_id
 
 
 def test_g18_no_process_outlives_a_supervisor_killed_with_9(start_supervisor, a_client, tmp_path):

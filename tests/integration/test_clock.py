@@ -83,7 +83,7 @@ def test_a_ping_without_payload_calls_without_argument(clock: Clock) -> None:
 
 
 def test_timers_come_in_order_of_their_time_and_never_early(clock: Clock) -> None:
-    """Worlds 27, core B342."""
+    """Worlds 27."""
     arrivals, began = Arrivals(), time.monotonic()
 
     for delay in (0.3, 0.1, 0.2):

@@ -49,7 +49,6 @@ def test_one_item_has_every_turn() -> None:
 
 
 def test_two_items_take_turns() -> None:
-    """Worlds 22."""
     robin = RoundRobin(["a", "b"])
 
     assert [robin.next() for _ in range(5)] == ["a", "b", "a", "b", "a"]

@@ -73,7 +73,7 @@ class Work(Action):
 # -- numbers -----------------------------------------------------------------------------------------
 
 
-def test_b020_the_worked_example_has_its_twenty_steps() -> None:
+def test_the_worked_example_has_its_twenty_steps() -> None:
     """Core §2: ids of plan, run and finalize steps of IncomingIssues with two issues."""
     made = plan_of(IncomingIssues, ISSUES)
 

@@ -146,6 +146,7 @@ class Single(Action):
 
 
 def test_b120_one_action_paused_at_20_percent() -> None:
+    """Worlds 77."""
     shelf = shelf_with(Single)
     shelf.change_step(2, state=StepState.ERROR, progress_done=0.2)
 
