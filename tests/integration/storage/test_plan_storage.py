@@ -12,11 +12,12 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import AlreadyRunning, InvalidPlan, PersistenceError, PlanNotFound, WorldFenced
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.flows import Concurrence, flow_from_tokens
-from dynflow_mp.model.plans import Payload, StepKind, history_from_data
+from dynflow_mp.model.plans import HistoryEntry, Payload, StepKind, history_from_data
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 from dynflow_mp.model.writes import RecordEvent
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.store import StepCount, Store
+from dynflow_mp.reading.library import Library
 
 
 def test_a_stored_plan_is_what_an_executor_takes_up(store: Store):
@@ -176,6 +177,24 @@ def test_a_plan_whose_steps_are_missing_is_invalid_and_says_so(store: Store, dat
     for load in (store.load_plan, store.load_skeleton):
         with pytest.raises(InvalidPlan, match="7 steps were planned, 5 are stored"):
             load(PLAN)
+
+
+def test_b043_a_plan_whose_steps_are_missing_still_shows_its_own_facts(store: Store, database: Database):
+    """Worlds 181. It stands in lists with the rest; only its steps cannot be had."""
+    history = (HistoryEntry(NOW, "start execution", WORLD), HistoryEntry(NOW + 3_000_000, "finish execution"))
+    facts = {"started_at": NOW, "ended_at": NOW + 3_000_000, "execution_time": 1.5, "real_time": 3.0}
+    store.save_plan(a_plan(state=PlanState.STOPPED, history=history, **facts))
+    _change(database, "DELETE FROM dynflow_steps")
+    library = Library(store)
+
+    (plan,) = library.find_execution_plans()
+
+    assert (plan.label, plan.state) == ("shop.Root", "stopped")
+    assert (plan.ended_at - plan.started_at).total_seconds() == 3
+    assert (plan.execution_time, plan.real_time) == (1.5, 3.0)
+    assert [entry.name for entry in plan.execution_history] == ["start execution", "finish execution"]
+    with pytest.raises(InvalidPlan):
+        library.load_execution_plan(PLAN)
 
 
 @pytest.mark.parametrize(
