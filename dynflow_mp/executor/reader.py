@@ -10,15 +10,14 @@ from typing import NamedTuple, Protocol
 from dynflow_mp.director.protocol import PlanUnavailable
 from dynflow_mp.errors import DynflowError, InvalidPlan, PersistenceError, PlanNotFound, RequestError
 from dynflow_mp.executor.shelf import Page, PageWanted
-from dynflow_mp.model.flows import step_ids
 from dynflow_mp.model.messages import Failed
 from dynflow_mp.model.plans import Payload, PlanSkeleton
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.reader")
 
-SMALL_PLAN = 1024
-"""Plans of up to so many run steps come with all their payloads."""
+SMALL_PLAN = 2048
+"""Plans of up to so many steps come with all their payloads."""
 _RETRY_S = 0.2
 _PATIENCE_S = 30.0
 
@@ -26,7 +25,7 @@ _PATIENCE_S = 30.0
 class PlanStore(Protocol):
     """What the reader needs of the store."""
 
-    def load_skeleton(self, plan_id: str) -> PlanSkeleton: ...
+    def take_up(self, plan_id: str, payloads_up_to: int) -> tuple[PlanSkeleton, list[Payload]]: ...
     def load_payloads(self, plan_id: str, action_ids: Sequence[int]) -> list[Payload]: ...
     def load_outputs(self, plan_id: str, action_ids: Sequence[int]) -> dict[int, bytes]: ...
 
@@ -116,16 +115,10 @@ class Reader:
 
     def _plan(self, plan_id: str) -> ReaderNews:
         try:
-            skeleton = self._store.load_skeleton(plan_id)
+            skeleton, payloads = self._store.take_up(plan_id, SMALL_PLAN)
         except (PlanNotFound, InvalidPlan) as error:
             return PlanUnavailable(plan_id, Failed.of(error))
         holder = self._holder_request_id(plan_id) if skeleton.owner_id is not None else None
-        payloads: list[Payload] = []
-        run_steps = list(step_ids(skeleton.run_flow))
-        if len(run_steps) <= SMALL_PLAN and skeleton.owner_id is None:
-            payloads = self._store.load_payloads(
-                plan_id, [skeleton.steps.action_id(step_id) for step_id in run_steps]
-            )
         return PlanLoaded(skeleton, payloads, holder)
 
     def _page(self, wanted: PageWanted) -> Page:

@@ -119,6 +119,10 @@ class StepTable:
         self._actions[step_id] = action_id
         self._kind_numbers[step_id] = number
 
+    def __len__(self) -> int:
+        """The highest step id: no fewer than there are steps."""
+        return len(self._actions) - 1
+
     def __contains__(self, step_id: int) -> bool:
         """Whether this is a run or finalize step of the plan."""
         return 0 < step_id < len(self._actions) and self._actions[step_id] != 0

@@ -6,7 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, false, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    false,
+    func,
+    or_,
+    select,
+)
 
 from dynflow_mp.errors import PlanNotFound, QueryError
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
@@ -22,6 +32,7 @@ from dynflow_mp.persistence.rows import (
     StepRow,
 )
 from dynflow_mp.persistence.skeleton import CHUNK, invalid
+from dynflow_mp.persistence.statements import Statement
 from dynflow_mp.persistence.tables import actions, execution_plans, steps
 
 Filters = Mapping[str, Any]
@@ -57,6 +68,17 @@ _STATUS = select(
     execution_plans.c.owner_id,
     execution_plans.c.requested_at,
     execution_plans.c.lock_epoch,
+)
+_OF_PLAN: BindParameter[str] = bindparam("plan_id")
+_PLAN = Statement(select(execution_plans).where(execution_plans.c.id == _OF_PLAN), ("plan_id",))
+_STEP_COUNT = Statement(
+    select(func.count()).select_from(steps).where(steps.c.execution_plan_id == _OF_PLAN), ("plan_id",)
+)
+_ALL_STEPS = Statement(
+    select(steps).where(steps.c.execution_plan_id == _OF_PLAN).order_by(steps.c.id), ("plan_id",)
+)
+_ALL_ACTIONS = Statement(
+    select(actions).where(actions.c.execution_plan_id == _OF_PLAN).order_by(actions.c.id), ("plan_id",)
 )
 
 
@@ -121,14 +143,13 @@ def read_requested(connection: Connection, limit: int) -> list[PlanStatus]:
 
 def read_plan(connection: Connection, plan_id: str) -> PlanRow:
     """One plan. Raises PlanNotFound, or InvalidPlan when its steps are not all there."""
-    row = connection.execute(select(execution_plans).where(execution_plans.c.id == plan_id)).one_or_none()
+    row = _PLAN.run(connection, (plan_id,)).fetchone()
     if row is None:
         raise PlanNotFound(f"no plan {plan_id} is stored", plan_id)
     plan = _plan_row(row)
     if plan.state not in PLAN_STATES or plan.result not in RESULTS:
         raise invalid(plan_id, f"its state is {plan.state!r}, its result {plan.result!r}")
-    counting = select(func.count()).select_from(steps).where(steps.c.execution_plan_id == plan_id)
-    stored = connection.execute(counting).scalar_one()
+    (stored,) = _STEP_COUNT.run(connection, (plan_id,)).fetchone()
     if stored != plan.step_count:
         raise invalid(plan_id, f"{plan.step_count} steps were planned, {stored} are stored")
     return plan
@@ -139,12 +160,15 @@ def read_plan(connection: Connection, plan_id: str) -> PlanRow:
 
 def read_steps(connection: Connection, plan_id: str, step_ids: Sequence[int] | None) -> list[StepRow]:
     """All steps of a plan, or these, by id."""
-    rows = _of_plan(connection, steps, plan_id, step_ids)
-    return [_step_row(row) for row in rows]
+    if step_ids is None:
+        return [_step_row(row) for row in _ALL_STEPS.run(connection, (plan_id,)).fetchall()]
+    return [_step_row(row) for row in _of_plan(connection, steps, plan_id, step_ids)]
 
 
 def read_actions(connection: Connection, plan_id: str, action_ids: Sequence[int] | None) -> list[ActionRow]:
     """All actions of a plan, or these, by id."""
+    if action_ids is None:
+        return [ActionRow(*row) for row in _ALL_ACTIONS.run(connection, (plan_id,)).fetchall()]
     return [ActionRow(*row) for row in _of_plan(connection, actions, plan_id, action_ids)]
 
 
@@ -160,12 +184,9 @@ def count_steps(connection: Connection, plan_id: str) -> list[StepCount]:
 
 
 def _of_plan(
-    connection: Connection, table: Any, plan_id: str, ids: Sequence[int] | None
+    connection: Connection, table: Any, plan_id: str, ids: Sequence[int]
 ) -> Iterable[tuple[Any, ...]]:
     query = select(table).where(table.c.execution_plan_id == plan_id).order_by(table.c.id)
-    if ids is None:
-        yield from connection.execute(query)
-        return
     wanted = sorted(set(ids))
     for start in range(0, len(wanted), CHUNK):
         yield from connection.execute(query.where(table.c.id.in_(wanted[start : start + CHUNK])))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, case, func, select
+from sqlalchemy import BindParameter, Connection, bindparam, case, func, literal_column, select
 
 from dynflow_mp.errors import DamagedData, InvalidPlan, PlanNotFound
 from dynflow_mp.model.codec import decode
@@ -21,7 +21,8 @@ from dynflow_mp.model.plans import (
 )
 from dynflow_mp.model.policies import DEFAULT_QUEUE, ActionPolicy
 from dynflow_mp.model.states import Phase
-from dynflow_mp.persistence.rows import PLAN_STATES, STEP_STATES
+from dynflow_mp.persistence.rows import PLAN_STATES, STEP_STATES, PlanRow
+from dynflow_mp.persistence.statements import Statement
 from dynflow_mp.persistence.tables import actions, events, execution_plans, steps
 
 CHUNK = 500
@@ -30,26 +31,42 @@ _ROWS_AT_ONCE = 2_000
 
 _OF_PLAN: BindParameter[str] = bindparam("plan_id")
 
-_PLAN = select(execution_plans).where(execution_plans.c.id == _OF_PLAN)
-_SUMMARY = select(
-    func.count(),
-    func.max(steps.c.id),
-    func.sum(case((steps.c.phase == Phase.PLAN.value, steps.c.execution_time), else_=0.0)),
-).where(steps.c.execution_plan_id == _OF_PLAN)
-_STEPS = select(
-    steps.c.id,
-    steps.c.state,
-    steps.c.attempts,
-    steps.c.action_id,
-    steps.c.action_class,
-    steps.c.queue,
-    steps.c.started_at,
-    steps.c.execution_time,
-).where(steps.c.execution_plan_id == _OF_PLAN, steps.c.phase.in_([Phase.RUN.value, Phase.FINALIZE.value]))
-_EVENTS = (
+_PLAN = Statement(select(execution_plans).where(execution_plans.c.id == _OF_PLAN), ("plan_id",))
+_SUMMARY = Statement(
+    select(
+        func.count(),
+        func.max(steps.c.id),
+        func.sum(case((steps.c.phase == literal_column(f"'{Phase.PLAN.value}'"), steps.c.execution_time))),
+    ).where(steps.c.execution_plan_id == _OF_PLAN),
+    ("plan_id",),
+)
+_STEPS = Statement(
+    select(
+        steps.c.id,
+        steps.c.state,
+        steps.c.attempts,
+        steps.c.action_id,
+        steps.c.action_class,
+        steps.c.queue,
+        steps.c.started_at,
+        steps.c.execution_time,
+    ).where(
+        steps.c.execution_plan_id == _OF_PLAN,
+        steps.c.phase != literal_column(f"'{Phase.PLAN.value}'"),
+    ),
+    ("plan_id",),
+)
+_EVENTS = Statement(
     select(events.c.id, events.c.step_id, events.c.data, events.c.client_id, events.c.due_at)
     .where(events.c.execution_plan_id == _OF_PLAN)
-    .order_by(events.c.recorded_at, events.c.id)
+    .order_by(events.c.recorded_at, events.c.id),
+    ("plan_id",),
+)
+_ALL_PAYLOADS = Statement(
+    select(actions.c.id, actions.c.input, actions.c.references, actions.c.output).where(
+        actions.c.execution_plan_id == _OF_PLAN
+    ),
+    ("plan_id",),
 )
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _PAYLOADS = select(actions.c.id, actions.c.input, actions.c.references, actions.c.output).where(
@@ -62,11 +79,11 @@ _OUTPUTS = select(actions.c.id, actions.c.output).where(
 
 def read_skeleton(connection: Connection, plan_id: str) -> PlanSkeleton:
     """The plan as an executor needs it. Raises PlanNotFound, or InvalidPlan saying what is damaged."""
-    row = connection.execute(_PLAN, {"plan_id": plan_id}).one_or_none()
+    row = _PLAN.run(connection, (plan_id,)).fetchone()
     if row is None:
         raise PlanNotFound(f"no plan {plan_id} is stored", plan_id)
     try:
-        return _skeleton(connection, row)
+        return _skeleton(connection, PlanRow(*row))
     except (DamagedData, LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise invalid(plan_id, f"{type(error).__name__}: {error}") from error
 
@@ -79,6 +96,11 @@ def invalid(plan_id: str, reason: str) -> InvalidPlan:
 def read_payloads(connection: Connection, plan_id: str, action_ids: Sequence[int]) -> list[Payload]:
     """These actions' bytes, by action id; ids that are not stored are left out."""
     return [Payload(*row) for row in _by_chunk(connection, _PAYLOADS, plan_id, action_ids)]
+
+
+def read_all_payloads(connection: Connection, plan_id: str) -> list[Payload]:
+    """The bytes of every action of a plan."""
+    return [Payload(*row) for row in _ALL_PAYLOADS.run(connection, (plan_id,)).fetchall()]
 
 
 def read_outputs(connection: Connection, plan_id: str, action_ids: Sequence[int]) -> dict[int, bytes]:
@@ -95,10 +117,10 @@ def _by_chunk(
         yield from connection.execute(query, given)
 
 
-def _skeleton(connection: Connection, row: Any) -> PlanSkeleton:
-    plan_id: str = row.id
+def _skeleton(connection: Connection, row: PlanRow) -> PlanSkeleton:
+    plan_id = row.id
     run_flow, finalize_flow = _flow(row.run_flow), _flow(row.finalize_flow)
-    stored, highest, planning_time = connection.execute(_SUMMARY, {"plan_id": plan_id}).one()
+    stored, highest, planning_time = _SUMMARY.run(connection, (plan_id,)).fetchone()
     if stored != row.step_count:
         raise invalid(plan_id, f"{row.step_count} steps were planned, {stored} are stored")
     table, times = _read_steps(connection, plan_id, highest or 0)
@@ -121,7 +143,7 @@ def _skeleton(connection: Connection, row: Any) -> PlanSkeleton:
         policies={name: ActionPolicy.from_data(data) for name, data in decode(row.policies).items()},
         dependencies={consumer: tuple(made) for consumer, made in decode(row.dependencies)},
         history=history_from_data(decode(row.history)),
-        events=tuple(StoredEvent(*event) for event in connection.execute(_EVENTS, {"plan_id": plan_id})),
+        events=tuple(StoredEvent(*event) for event in _EVENTS.run(connection, (plan_id,)).fetchall()),
     )
 
 
@@ -132,7 +154,7 @@ def _flow(data: bytes) -> Flow:
 def _read_steps(connection: Connection, plan_id: str, highest: int) -> tuple[StepTable, dict[int, StepTimes]]:
     table, times = StepTable(highest), {}
     kinds: dict[tuple[str, str | None], StepKind] = {}
-    rows = connection.execute(_STEPS, {"plan_id": plan_id}, execution_options={"yield_per": _ROWS_AT_ONCE})
+    rows = _in_portions(_STEPS.run(connection, (plan_id,)))
     for step_id, state, attempts, action_id, action_class, queue, started_at, execution_time in rows:
         kind = kinds.get((action_class, queue))
         if kind is None:
@@ -143,6 +165,12 @@ def _read_steps(connection: Connection, plan_id: str, highest: int) -> tuple[Ste
         if attempts or started_at is not None:
             times[step_id] = StepTimes(started_at, execution_time)
     return table, times
+
+
+def _in_portions(cursor: Any) -> Iterator[tuple[Any, ...]]:
+    """Rows as they are needed: a plan of a million steps is never a million rows in memory."""
+    while portion := cursor.fetchmany(_ROWS_AT_ONCE):
+        yield from portion
 
 
 def _check_flows(plan_id: str, table: StepTable, flows: tuple[Flow, ...]) -> None:

@@ -67,6 +67,13 @@ class Store:
         with self.database.read() as connection:
             return skeleton.read_skeleton(connection, plan_id)
 
+    def take_up(self, plan_id: str, payloads_up_to: int) -> tuple[PlanSkeleton, list[Payload]]:
+        """A plan's skeleton and, of a plan of up to so many steps that nobody runs, all its payloads."""
+        with self.database.read() as connection:
+            found = skeleton.read_skeleton(connection, plan_id)
+            small = found.owner_id is None and len(found.steps) <= payloads_up_to
+            return found, skeleton.read_all_payloads(connection, plan_id) if small else []
+
     def load_payloads(self, plan_id: str, action_ids: Sequence[int]) -> list[Payload]:
         """Inputs, references and outputs of these actions, any number, by action id."""
         with self.database.read() as connection:
@@ -101,6 +108,17 @@ class Store:
         """One plan's row. Raises PlanNotFound, or InvalidPlan when steps of it are missing."""
         with self.database.read() as connection:
             return queries.read_plan(connection, plan_id)
+
+    def load_whole_plan(
+        self, plan_id: str, up_to_steps: int
+    ) -> tuple[PlanRow, list[StepRow], list[ActionRow]]:
+        """One plan's row and, of a plan of up to so many steps, all its steps and actions, read together."""
+        with self.database.read() as connection:
+            plan = queries.read_plan(connection, plan_id)
+            if plan.step_count > up_to_steps:
+                return plan, [], []
+            own_steps = queries.read_steps(connection, plan_id, None)
+            return plan, own_steps, queries.read_actions(connection, plan_id, None)
 
     def load_steps(self, plan_id: str, step_ids: Sequence[int] | None = None) -> list[StepRow]:
         """A plan's steps, all or these, by id."""

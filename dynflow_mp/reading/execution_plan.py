@@ -28,7 +28,9 @@ _NOT_YET = (PlanState.PENDING, PlanState.SCHEDULED, PlanState.PLANNING)
 class PlanSource(Protocol):
     """Where plans are read from."""
 
-    def load_plan(self, plan_id: str) -> PlanRow: ...
+    def load_whole_plan(
+        self, plan_id: str, up_to_steps: int
+    ) -> tuple[PlanRow, list[StepRow], list[ActionRow]]: ...
 
     def load_steps(self, plan_id: str, step_ids: Sequence[int] | None = None) -> list[StepRow]: ...
 
@@ -68,10 +70,11 @@ class ExecutionPlan:
     @classmethod
     def load(cls, plan_id: str, source: PlanSource) -> ExecutionPlan:
         """Read one plan. Raises :class:`PlanNotFound`, or :class:`InvalidPlan` if it cannot be read."""
-        plan = cls(source.load_plan(plan_id), source)
-        if plan._row.step_count <= EAGER_STEPS:
-            plan._take_actions(source.load_actions(plan_id))
-            _ = plan.steps
+        row, steps, actions = source.load_whole_plan(plan_id, EAGER_STEPS)
+        plan = cls(row, source)
+        if steps:
+            plan._take_actions(actions)
+            plan.steps = {step.id: Step(step) for step in steps}
         return plan
 
     # -- the plan itself -------------------------------------------------------------------------

@@ -52,11 +52,16 @@ class PlanShelf:
     def change_action(self, action_id: int, **fields: Any) -> None:
         self.actions[action_id] = self.actions[action_id]._replace(**fields)
 
-    def load_plan(self, plan_id: str) -> PlanRow:
+    def load_whole_plan(
+        self, plan_id: str, up_to_steps: int
+    ) -> tuple[PlanRow, list[StepRow], list[ActionRow]]:
         self.reads.append("plan")
         if plan_id not in self.plans:
             raise PlanNotFound(f"no plan {plan_id}", plan_id)
-        return self.plans[plan_id]
+        row = self.plans[plan_id]
+        if row.step_count > up_to_steps:
+            return row, [], []
+        return row, self.load_steps(plan_id), self.load_actions(plan_id)
 
     def load_steps(self, plan_id: str, step_ids: Sequence[int] | None = None) -> list[StepRow]:
         self.reads.append("steps" if step_ids is None else f"steps {list(step_ids)}")

@@ -91,7 +91,7 @@ def test_a_small_plan_is_read_at_once_and_not_again() -> None:
 
     assert plan.progress == 0
     assert [action.id for action in plan.actions] == list(range(1, 10))
-    assert shelf.reads == reads == ["plan", "actions", "steps"]
+    assert shelf.reads == reads == ["plan", "steps", "actions"]
 
 
 def test_of_a_large_plan_only_what_is_asked_for_is_read() -> None:
