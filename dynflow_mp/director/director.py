@@ -117,6 +117,8 @@ class Director:
         asker = self._arriving.pop(skeleton.id, None)
         if asker is None:
             return []
+        if skeleton.owner_id == self._world_id:
+            return [_refusal(asker, _given_up(skeleton.id, self._world_id))]
         if skeleton.owner_id is not None and news.holder_request_id == asker.request_id:
             return [_acceptance(asker, skeleton.id)]
         error = self._objection(skeleton)
@@ -228,6 +230,14 @@ class Director:
 
 def _already_running(plan_id: str) -> AlreadyRunning:
     return AlreadyRunning(f"plan {plan_id} is already running", plan_id)
+
+
+def _given_up(plan_id: str, world_id: str) -> RequestError:
+    return RequestError(
+        f"world {world_id} gave plan {plan_id} up, because its rows could not be written; "
+        "it can be executed again when that world has ended",
+        plan_id,
+    )
 
 
 def _acceptance(asker: Asker, plan_id: str) -> Answer:

@@ -57,6 +57,8 @@ def test_b078_a_suspended_step_s_execution_time_is_shorter_than_its_real_time(wo
 
     assert run_step(plan).execution_time < run_step(plan).real_time
     assert plan.execution_time < plan.real_time
+    together = sum(step.execution_time for step in plan.steps.values())
+    assert plan.execution_time == pytest.approx(together, abs=1e-6)
 
 
 def test_worlds_32_an_event_to_a_finished_plan_fails(world):

@@ -141,6 +141,16 @@ def test_b081_a_plan_lost_with_its_last_outcome_is_looked_at_again_for_whoever_w
     assert driver.answers()[-1].error_class == "PlanNotFound"
 
 
+def test_a_plan_this_world_holds_but_had_to_give_up_is_not_said_to_run(driver):
+    """Its rows could not be written: nobody runs it, and whoever waits must hear that."""
+    driver.start(a_skeleton(2))
+    driver.tell(PlanLost(PLAN))
+
+    driver.tell(PlanArrived(a_skeleton(2, owner_id=WORLD), holder_request_id="r1"))
+
+    assert "could not be written" in driver.answers()[-1].message
+
+
 def test_a_plan_whose_end_is_stored_is_not_lost_any_more(driver):
     driver.start(a_skeleton(2))
     driver.run(success(2))
