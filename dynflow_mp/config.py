@@ -65,7 +65,7 @@ class Config:
     lease_ttl_s: float = 60.0
     max_payload: int = _MAX_PAYLOAD
     """Largest input or output of one action (bytes, encoded)."""
-    max_credit: int = 128
+    max_credit: int = 512
     """Most steps a worker may hold, sent and not answered."""
 
     def __post_init__(self) -> None:

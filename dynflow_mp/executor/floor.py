@@ -37,7 +37,7 @@ from dynflow_mp.executor.processes import (
     WorkReturned,
 )
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
-from dynflow_mp.executor.shelf import Page, PageWanted, Shelf
+from dynflow_mp.executor.shelf import WINDOW, Page, PageWanted, Shelf
 from dynflow_mp.executor.timers import Timers
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import FinalizeJob, StepOutcome
@@ -54,7 +54,8 @@ class Floor:
     ) -> None:
         self._processes = processes
         self._pool = Pool(pools, max_credit)
-        self._shelf = Shelf()
+        # Enough that one plan can fill every worker's credit while the next page is on its way.
+        self._shelf = Shelf(max(WINDOW, 2 * max_credit * sum(pools.values())))
         self._crew = Crew(pools)
         self._refills: Timers[str] = Timers()
         self._assigned: list[Assignment] = []

@@ -20,7 +20,7 @@ from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, StepJob
 
 WINDOW = 1024
-"""Most jobs of one plan in the pool and with workers at a time."""
+"""Jobs of one plan in the pool and with workers at a time, at least."""
 PAGE = 512
 KEPT_BYTES = 64 * 1024 * 1024
 
@@ -77,9 +77,13 @@ class _Plan:
 
 
 class Shelf:
-    """Ready steps on their way to the pool. Owned by the core's thread."""
+    """Ready steps on their way to the pool. Owned by the core's thread.
 
-    def __init__(self) -> None:
+    ``window``: how many jobs of one plan may be in the pool and with workers at a time.
+    """
+
+    def __init__(self, window: int = WINDOW) -> None:
+        self._window = window
         self._plans: dict[str, _Plan] = {}
         self._hungry: dict[str, None] = {}
         self._jobs: list[QueuedJob] = []
@@ -210,11 +214,11 @@ class Shelf:
     def _serve(self, plan: _Plan) -> None:
         """Turn waiting steps into jobs as far as the window and what is at hand allow."""
         waiting = plan.waiting
-        while waiting and plan.given < WINDOW and not plan.reading:
+        while waiting and plan.given < self._window and not plan.reading:
             step_id = waiting[0]
             payload = self._at_hand(plan, step_id)
             if payload is None:
-                if plan.given <= WINDOW - PAGE:
+                if plan.given <= self._window - PAGE:
                     self._ask(plan)
                 return
             waiting.popleft()
