@@ -23,6 +23,9 @@ class _Text(str, Enum):
     """A ``str`` enum that prints as its value, so that f-strings and messages read well."""
 
     __str__ = str.__str__
+    # Equal to its text, so it must hash like its text (Enum hashes the member's name); and, in C,
+    # it is the difference of a microsecond per step where tables are looked up.
+    __hash__ = str.__hash__
 
     def __format__(self, format_spec: str) -> str:
         return str.__format__(self, format_spec)

@@ -77,3 +77,5 @@ def test_states_are_texts():
     assert PlanState.PAUSED == "paused"
     assert f"{StepState.ERROR} {Result.WARNING}" == "error warning"
     assert str(Phase.RUN) == "run"
+    assert {"running": 1}[StepState.RUNNING] == 1
+    assert {PlanState.PAUSED} == {"paused"}
