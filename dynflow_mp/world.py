@@ -253,7 +253,7 @@ class World:
         if not envelope.is_request:
             self._client.receive(envelope)
         elif self._core is not None:
-            self._core.post(envelope)
+            self._core.ask(envelope)
 
     def undeliverable(self, envelope: Envelope, error: DynflowError) -> None:
         """An envelope of ours went nowhere."""

@@ -48,7 +48,7 @@ from dynflow_mp.executor.processes import Processes, WorkerSettings
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.shelf import Page, PageWanted
 from dynflow_mp.executor.timers import Timers
-from dynflow_mp.model.messages import Envelope, Failed
+from dynflow_mp.model.messages import Envelope, Execution, Failed
 from dynflow_mp.model.writes import (
     ClaimPlan,
     ForgetEvents,
@@ -111,13 +111,19 @@ class Border(Protocol):
         """The envelope that asks another executor to go on."""
 
 
+class _ReadAhead(NamedTuple):
+    """A request for a plan that the reader has been asked for already."""
+
+    envelope: Envelope
+
+
 class _Stop(NamedTuple):
     """Drain, then end; running steps have until ``deadline`` (steady clock)."""
 
     deadline: float
 
 
-_Note = Envelope | PlanLoaded | PlanUnavailable | Page | PageFailed | _Stop
+_Note = Envelope | _ReadAhead | PlanLoaded | PlanUnavailable | Page | PageFailed | _Stop
 _Emission = Answer | HandOver | SendEvent | LoadPlan | PageWanted | Envelope | PingAsked | StatusAsked
 
 
@@ -197,6 +203,14 @@ class Core:
         """Leave a note for the core; it is heard in the next turn."""
         self._notes.append(note)
         self._bell.ring()
+
+    def ask(self, envelope: Envelope) -> None:
+        """A request has come. A plan that is asked for is read ahead, while the core wakes up."""
+        if isinstance(envelope.message, Execution):
+            self.post(_ReadAhead(envelope))
+            self._reader.ask(envelope.message.plan_id)
+        else:
+            self.post(envelope)
 
     def hurry(self, grace_s: float) -> None:
         """While stopping: give running steps only ``grace_s`` seconds more."""
@@ -297,6 +311,7 @@ class Core:
         """What to do with each kind of note."""
         return {
             Envelope: self._envelope,
+            _ReadAhead: self._read_ahead,
             PlanLoaded: self._plan_loaded,
             PlanUnavailable: self._plan_unavailable,
             Page: lambda page, now: self._decide_all(self._the_floor.page(page), now),
@@ -336,11 +351,21 @@ class Core:
             else:
                 self._decide(asked, now)
 
+    def _read_ahead(self, note: _ReadAhead, now: int) -> None:
+        """What the request makes the director want to read is on its way."""
+        first = len(self._emissions)
+        self._envelope(note.envelope, now)
+        wanted = [order for order in self._emissions[first:] if not isinstance(order, LoadPlan)]
+        self._emissions[first:] = wanted
+
     def _plan_loaded(self, news: PlanLoaded, now: int) -> None:
+        plan_id = news.skeleton.id
+        if self._director.runs(plan_id):
+            return  # read ahead for a request that came twice
         self._the_floor.open_plan(news)
         self._decide(PlanArrived(news.skeleton, news.holder_request_id), now)
-        if not self._director.runs(news.skeleton.id):
-            self._the_floor.close_plan(news.skeleton.id)
+        if not self._director.runs(plan_id):
+            self._the_floor.close_plan(plan_id)
 
     def _plan_unavailable(self, news: PlanUnavailable, now: int) -> None:
         if isinstance(news.response, Failed) and news.response.error_class == PlanNotFound.__name__:
