@@ -36,12 +36,13 @@ from dynflow_mp.errors import (
     ForkedWorld,
     LockTaken,
     PlanNotFound,
+    RequestTimeout,
     WorldFenced,
     WorldTerminated,
 )
 from dynflow_mp.maintenance.directory import WorldDirectory
 from dynflow_mp.maintenance.liveness import Liveness
-from dynflow_mp.maintenance.processes_alive import own_traces
+from dynflow_mp.maintenance.processes_alive import own_traces, proved_dead
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.model.plans import PlannedPlan
@@ -342,8 +343,16 @@ class World:
         return self._client.event(plan_id, step_id, data, optional, delay_s)
 
     def ping(self, world_id: str, timeout: float = 5.0) -> Future[bool]:
-        """True when that executor's core answers within ``timeout`` seconds."""
+        """True when that executor's core answers within ``timeout`` seconds.
+
+        A client world has no core to answer: for it, true while its record stands and its process
+        is not known to be gone. The future fails with :class:`RequestTimeout` or
+        :class:`UnknownReceiver` otherwise.
+        """
         self._check_alive()
+        for record in self.coordinator.find_worlds(id=world_id):
+            if not record.executor:
+                return _answered(record)
         return self._client.ping(world_id, timeout)
 
     def execution_status(
@@ -517,6 +526,15 @@ def _queue_of(planned: PlannedPlan) -> str:
         if step.phase == "run":
             return step.queue or DEFAULT_QUEUE
     return DEFAULT_QUEUE
+
+
+def _answered(client: WorldRecord) -> Future[bool]:
+    """What a ping of a client world comes to: its record says it (decisions.md 29)."""
+    if proved_dead(client.meta.get("process", {})):
+        return _failed(RequestTimeout(f"the process of client world {client.id} is gone"))
+    future: Future[bool] = Future()
+    future.set_result(True)
+    return future
 
 
 def _failed(error: DynflowError) -> Future[Any]:

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -9,7 +11,7 @@ from conftest import lines_of, run, wait_until
 from engine_actions import Evented, NeedsFile, Noop, Ordered
 
 from dynflow_mp import World
-from dynflow_mp.errors import WorldTerminated
+from dynflow_mp.errors import RequestError, WorldTerminated
 
 
 @pytest.fixture
@@ -195,3 +197,29 @@ def test_b358_auto_execute_takes_up_what_was_planned_or_left_and_no_plan_with_an
         ("finish execution", second.id),
     ]
     assert client.persistence.load_execution_plan(failed.id).state == "paused"
+
+
+def test_a_ping_of_a_client_world_says_whether_its_record_stands(a_client, database_url):
+    asking, asked = a_client(), a_client()
+
+    assert asking.ping(asked.id, 0.5).result(5) is True
+
+    asked.terminate().result(20)
+    with pytest.raises(RequestError):
+        asking.ping(asked.id, 0.5).result(10)
+
+
+def test_a_ping_of_a_client_whose_process_was_killed_fails(a_client, database_url):
+    asking = a_client()
+    program = f"from dynflow_mp import World; w = World(database_url={database_url!r}); print(w.id, flush=True); input()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    world_id = other.stdout.readline().strip()
+    assert asking.ping(world_id, 0.5).result(5) is True
+
+    other.kill()
+    other.communicate(timeout=10)
+
+    with pytest.raises(RequestError):
+        asking.ping(world_id, 0.5).result(10)
