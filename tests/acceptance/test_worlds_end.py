@@ -11,7 +11,7 @@ from conftest import lines_of, run, wait_until
 from engine_actions import Evented, NeedsFile, Noop, Ordered
 
 from dynflow_mp import World
-from dynflow_mp.errors import RequestError, WorldTerminated
+from dynflow_mp.errors import RequestTimeout, UnknownReceiver, WorldTerminated
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_ping_of_a_client_world_says_whether_its_record_stands(a_client, datab
     assert asking.ping(asked.id, 0.5).result(5) is True
 
     asked.terminate().result(20)
-    with pytest.raises(RequestError):
+    with pytest.raises(UnknownReceiver):
         asking.ping(asked.id, 0.5).result(10)
 
 
@@ -221,5 +221,5 @@ def test_a_ping_of_a_client_whose_process_was_killed_fails(a_client, database_ur
     other.kill()
     other.communicate(timeout=10)
 
-    with pytest.raises(RequestError):
+    with pytest.raises(RequestTimeout):
         asking.ping(world_id, 0.5).result(10)
