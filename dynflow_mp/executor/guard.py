@@ -25,10 +25,11 @@ class Guard:
     """Keeps a guardian process running and its list of process groups right.
 
     Owned by the thread that owns the workers. ``on_start``/``on_end`` are told the descriptor that
-    becomes readable when the guardian is over.
+    becomes readable when the guardian is over. ``socket`` is what a killed supervisor leaves behind.
     """
 
-    def __init__(self, on_start: Callable[[int], None], on_end: Callable[[int], None]) -> None:
+    def __init__(self, socket: Path, on_start: Callable[[int], None], on_end: Callable[[int], None]) -> None:
+        self._socket = socket
         self._on_start = on_start
         self._on_end = on_end
         self._groups: set[int] = set()
@@ -53,7 +54,7 @@ class Guard:
             told, self._pipe = pipe(reader=theirs, writer=ours)
             alive, their_alive = pipe(reader=ours, writer=theirs)
             os.set_blocking(self._pipe, False)
-            command = [sys.executable, "-I", "-S", str(_PROGRAM), str(told)]
+            command = [sys.executable, "-I", "-S", str(_PROGRAM), str(told), str(self._socket)]
             self._child = Child(command, inherited=[told, their_alive], alive_pipe=alive)
             self._descriptors = ours.pop_all()
         self._started = monotonic()

@@ -1,11 +1,12 @@
 """A small process beside the supervisor that outlives it just long enough to kill its workers.
 
-    python -I -S guardian.py FD          lines on FD:  add PGID | drop PGID | renew SECONDS | bye
+    python -I -S guardian.py FD SOCKET   lines on FD:  add PGID | drop PGID | renew SECONDS | bye
 
 End of file means that the supervisor is dead; a deadline that passes means that it hangs. Either
 way every process group still on the list is killed, with the workers' own children in it. Workers
 do have the kernel's parent-death signal, but it is not inherited by what they start, and it does
-not fire for a supervisor that stands still.
+not fire for a supervisor that stands still. Of one that is dead the workers' socket and its
+directory are removed, too: nobody else will.
 
 Run as a file of its own, without site-packages: standard library only, nothing of this package.
 """
@@ -57,12 +58,21 @@ class Guardian:
                 continue  # gone already; or all that is left of it changed its user
 
 
+def tidy_up(socket: str) -> None:
+    """Remove the socket, and the directory that was made for it if nothing else is in it."""
+    try:
+        os.unlink(socket)
+        os.rmdir(os.path.dirname(socket))
+    except OSError:
+        return  # gone already, or something else lives there
+
+
 def steady() -> float:
     """Seconds that also pass while the machine sleeps, where the system counts them."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def watch(fd: int) -> None:
+def watch(fd: int, socket: str) -> None:
     """Listen until dismissed, or until it is time to kill."""
     guardian = Guardian()
     poll = select.poll()
@@ -74,7 +84,8 @@ def watch(fd: int) -> None:
         if poll.poll(min(left_s, _LONGEST_WAIT_S) * 1000 + 1):
             data = os.read(fd, _READ)
             if not data:
-                return guardian.kill()
+                guardian.kill()
+                return tidy_up(socket)
             guardian.hear(data, steady())
     return None
 
@@ -83,7 +94,7 @@ def main() -> None:
     """Ignore what ends a supervisor politely: the guardian's end is the supervisor's, or its word."""
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
-    watch(int(sys.argv[1]))
+    watch(int(sys.argv[1]), sys.argv[2])
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ _LAST_FRAMES_PATIENCE_S = 0.5
 _TERM_PATIENCE_S = 1.0
 _KILL_PATIENCE_S = 1.0
 _HIGH_WATER = 4096
+_SOCKET = "workers"
 _LONGEST_IPC_PATH = 107
 _TAILS_KEPT = 32
 _READS_AT_THE_END = 64
@@ -151,7 +152,7 @@ class Processes:
         self._own_news: list[News] = []
         self._tails: deque[tuple[str, str]] = deque(maxlen=_TAILS_KEPT)
         self._oom_kills = OomKills()
-        self._guard = Guard(self._watch_fd, self._forget_fd)
+        self._guard = Guard(directory / _SOCKET, self._watch_fd, self._forget_fd)
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -162,7 +163,7 @@ class Processes:
         """
         if self._router is not None:
             return
-        path = _prepared(self._directory) / "workers"
+        path = _prepared(self._directory) / _SOCKET
         if len(os.fsencode(path)) > _LONGEST_IPC_PATH:
             raise ConfigError(
                 f"{path}: a socket's path may have {_LONGEST_IPC_PATH} bytes; choose a shorter directory"
@@ -206,7 +207,7 @@ class Processes:
             self._context.term()
             self._context = None
         with suppress(FileNotFoundError):
-            (self._directory / "workers").unlink()
+            (self._directory / _SOCKET).unlink()
         with suppress(OSError):  # something else lives there
             self._directory.rmdir()
 

@@ -680,6 +680,7 @@ def test_nothing_survives_the_supervisors_kill(tmp_path: Path, action: str) -> N
 
     assert len(family) == (3 if action == "StartSleeper" else 2)
     wait_until(lambda: all(map(is_gone, family)), 2.0)
+    wait_until(lambda: not (tmp_path / "w").exists(), 2.0)
 
 
 def test_a_supervisor_that_stands_still_loses_its_workers(tmp_path: Path) -> None:
