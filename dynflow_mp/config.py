@@ -63,6 +63,9 @@ class Config:
     """How often a client looks after requests it has no answer to."""
     lease_renewal_s: float = 5.0
     lease_ttl_s: float = 60.0
+    """How long an executor of another host must be silent until others take its plans over."""
+    reconcile_interval_s: float = 5.0
+    """How often an executor looks for dead worlds and for requested plans nobody takes."""
     max_payload: int = _MAX_PAYLOAD
     """Largest input or output of one action (bytes, encoded)."""
     max_credit: int = 512
@@ -153,6 +156,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("reask_interval_s", _A_SPAN, _seconds),
     ("lease_renewal_s", _A_SPAN, _seconds),
     ("lease_ttl_s", _A_SPAN, _seconds),
+    ("reconcile_interval_s", _A_SPAN, _seconds),
     ("max_payload", "must be a whole number of bytes from 1024", _whole(1024)),
     ("max_credit", "must be a whole number from 1", _whole(1)),
 )

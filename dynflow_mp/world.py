@@ -36,13 +36,17 @@ from dynflow_mp.errors import (
     ForkedWorld,
     LockTaken,
     PlanNotFound,
+    RequestError,
     RequestTimeout,
     WorldFenced,
     WorldTerminated,
 )
 from dynflow_mp.maintenance.directory import WorldDirectory
 from dynflow_mp.maintenance.liveness import Liveness
-from dynflow_mp.maintenance.processes_alive import own_traces, proved_dead
+from dynflow_mp.maintenance.processes_alive import own_traces
+from dynflow_mp.maintenance.reconciler import Reconciler
+from dynflow_mp.maintenance.recovery import Recovery, gone
+from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.model.plans import PlannedPlan
@@ -174,6 +178,9 @@ class World:
         )
         self._liveness.start()
         self._on_close("liveness", self._liveness.stop)
+        self._recovery = Recovery(self._store, self.coordinator, self.connector.send, self._go_on)
+        if config.pools:
+            self._open_reconciler()
         if config.auto_terminate:
             atexit.register(_terminate_at_exit, weakref.ref(self))
         if config.auto_execute and config.pools:
@@ -195,7 +202,7 @@ class World:
         self._client = ClientDispatcher(
             self.id,
             self.connector,
-            self._store,
+            WatchedPlans(self._store, self.coordinator),
             self.persistence.load_execution_plan,
             self._executor_of,
             no_executor_timeout_s=self.config.no_executor_timeout_s,
@@ -230,9 +237,23 @@ class World:
             ExecutorBorder(self.id),
             self.connector.send,
             self._send_event,
+            self._on_fenced,
         )
         self._on_close("core", lambda: self._core.stop(0.0))
         self._core.start()
+
+    def _open_reconciler(self) -> None:
+        reconciler = Reconciler(
+            self._store,
+            self.coordinator,
+            self._recovery,
+            self._ask_any,
+            self._on_fenced,
+            interval_s=self.config.reconcile_interval_s,
+            lease_ttl_s=self.config.lease_ttl_s,
+        )
+        reconciler.start()
+        self._on_close("reconciler", reconciler.stop)
 
     def _on_close(self, what: str, close: Callable[[], object]) -> None:
         self._closers.append((what, close))
@@ -383,6 +404,43 @@ class World:
         event = order.event
         self._client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
 
+    def invalidate(self, world: WorldRecord | str) -> int:
+        """Declare another world (its record or id) dead and take its plans over; how many it had.
+
+        If it lives it writes nothing any more and ends itself. Steps it was running are errors; plans
+        without any go on in another executor, and whoever waits for them still does. Raises
+        :class:`LockTaken` while another world invalidates the same one.
+        """
+        self._check_alive()
+        world_id = world.id if isinstance(world, WorldRecord) else world
+        if world_id == self.id:
+            raise RequestError(f"world {self.id} does not invalidate itself; terminate() ends it")
+        return self._recovery.invalidate(world_id)
+
+    def validity_check(self) -> dict[str, str]:
+        """Every other world by id: ``valid``, or ``invalidated`` since its process is known to be gone.
+
+        Of a process on another host nothing can be known at once: executors watch its lease.
+        """
+        self._check_alive()
+        return self._recovery.validity_check()
+
+    def _go_on(self, request: Envelope) -> None:
+        """A plan was taken over: run it here; a client world, and an embedded one, leaves it to executors."""
+        if self._core is None:
+            self.connector.send(request)
+        elif not self._leaves_it_to_others():
+            self.receive(request)
+
+    def _ask_any(self, request: Envelope) -> None:
+        if not self._leaves_it_to_others():
+            self.connector.send(request)
+
+    def _leaves_it_to_others(self) -> bool:
+        """An embedded world may lack the actions of others' plans: it takes them only if nobody else is there."""
+        embedded = isinstance(self.connector, DirectConnector)
+        return embedded and bool(WorldDirectory(self.coordinator).executors())
+
     def _executor_of(self, plan_id: str) -> str | None:
         lock = self.coordinator.execution_lock(plan_id)
         return None if lock is None else lock.world_id
@@ -411,8 +469,11 @@ class World:
         return monotonic() - last_turn < max(3 * self.config.lease_renewal_s, 10.0)
 
     def _on_fenced(self, error: WorldFenced) -> None:
+        with self._lock:
+            first, self.fenced = self.fenced is None, self.fenced or error
+        if not first:
+            return
         log.critical("this world was declared dead; it ends itself", extra={"action": "fenced"})
-        self.fenced = error
         self.terminate(timeout=0.0)
 
     # -- the end -----------------------------------------------------------------------------------
@@ -530,7 +591,7 @@ def _queue_of(planned: PlannedPlan) -> str:
 
 def _answered(client: WorldRecord) -> Future[bool]:
     """What a ping of a client world comes to: its record says it (decisions.md 29)."""
-    if proved_dead(client.meta.get("process", {})):
+    if gone(client):
         return _failed(RequestTimeout(f"the process of client world {client.id} is gone"))
     future: Future[bool] = Future()
     future.set_result(True)

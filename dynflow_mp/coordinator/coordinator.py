@@ -40,6 +40,7 @@ from dynflow_mp.coordinator.records import (
     owner_of_world,
     plan_lock_id,
     stored_lock,
+    world_of_owner,
 )
 from dynflow_mp.errors import (
     DuplicateRecord,
@@ -245,12 +246,16 @@ class Coordinator:
 
     def release(self, lock: Lock) -> None:
         """Give a lock up. Raises :class:`LockLost` when this owner does not hold it (any more)."""
+        with self._database.write() as connection:
+            if not self.release_within(connection, lock):
+                raise LockLost(f"{lock} is not held any more")
+
+    def release_within(self, connection: Connection, lock: Lock) -> bool:
+        """Give up a lock, also another world's, in the caller's transaction; whether it was held."""
         giving_up = _deleting(lock.class_name, lock.id).where(_column.owner_id == lock.owner_id)
         if lock.epoch is not None:
             giving_up = giving_up.where(_column.epoch == lock.epoch)
-        with self._database.write() as connection:
-            if connection.execute(giving_up).rowcount != 1:
-                raise LockLost(f"{lock} is not held any more")
+        return connection.execute(giving_up).rowcount == 1
 
     def release_by_owner(self, owner_id: str) -> int:
         """Give up every lock of an owner; how many there were."""
@@ -271,6 +276,13 @@ class Coordinator:
         """Locks by ``class_name``, ``id``, ``owner_id`` (a value or several each), ``exclude_owner_id``."""
         query = _matching(_ordered(), filters).where(_column.owner_id.is_not(None))
         return [_lock(stored) for stored in self._read(query)]
+
+    def lock_holders(self) -> set[str]:
+        """Ids of all worlds that hold locks, registered or not."""
+        owners = select(_column.owner_id).where(_column.owner_id.is_not(None)).distinct()
+        with self._database.read() as connection:
+            named = [world_of_owner(owner) for owner in connection.execute(owners).scalars()]
+        return {world_id for world_id in named if world_id is not None}
 
     def execution_lock(self, plan_id: str) -> ExecutionLock | None:
         """Who runs a plan; None if nobody."""

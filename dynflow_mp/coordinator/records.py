@@ -161,9 +161,17 @@ LOCK_CLASSES: Mapping[str, type[Lock]] = {
 AnyRecord = Record | Lock | WorldRecord
 
 
+_WORLD = "world:"
+
+
 def owner_of_world(world_id: str) -> str:
     """How locks name a world as their owner."""
-    return f"world:{world_id}"
+    return _WORLD + world_id
+
+
+def world_of_owner(owner_id: str) -> str | None:
+    """The id of the world that locks name so; None for an owner that is no world."""
+    return owner_id.removeprefix(_WORLD) if owner_id.startswith(_WORLD) else None
 
 
 def plan_lock_id(plan_id: str) -> str:

@@ -28,6 +28,7 @@ from dynflow_mp.director.protocol import (
     StepsReturned,
     StepsSent,
     Stimulus,
+    attended,
 )
 from dynflow_mp.director.running_plan import Asker, RunningPlan
 from dynflow_mp.errors import (
@@ -110,7 +111,18 @@ class Director:
         if asker == known:
             # Accepted is said when the plan is claimed; for a running one, say it again.
             return [_acceptance(asker, plan_id)] if plan_id in self._plans else []
+        if not known.waits:
+            return self._now_attended(plan_id, asker)
         return [_refusal(asker, _already_running(plan_id))]
+
+    def _now_attended(self, plan_id: str, asker: Asker) -> list[Instruction]:
+        """Nobody waited for the plan so far: from now on ``asker`` does."""
+        plan = self._plans.get(plan_id)
+        if plan is None:
+            self._arriving[plan_id] = asker
+            return []
+        plan.asker = asker
+        return [_acceptance(asker, plan_id)]
 
     def _plan_arrived(self, news: PlanArrived, now: int) -> list[Instruction]:
         skeleton = news.skeleton
@@ -119,7 +131,8 @@ class Director:
             return []
         if skeleton.owner_id == self._world_id:
             return [_refusal(asker, _given_up(skeleton.id, self._world_id))]
-        if skeleton.owner_id is not None and news.holder_request_id == asker.request_id:
+        holder = news.holder_request_id
+        if skeleton.owner_id is not None and (holder == asker.request_id or not attended(holder)):
             return [_acceptance(asker, skeleton.id)]
         error = self._objection(skeleton)
         if error is not None:

@@ -18,6 +18,16 @@ from dynflow_mp.model.writes import Write
 FINALIZE = 0
 """Stands for the finalize phase where a step id is expected: it is one job, not one step."""
 
+UNATTENDED = "unattended-"
+"""Begins the ids of requests whose answer nobody waits for: who asks for the same plan and does wait is
+not refused because of them."""
+
+
+def attended(request_id: str | None) -> bool:
+    """Whether someone waits for the answer to this request."""
+    return request_id is None or not request_id.startswith(UNATTENDED)
+
+
 # -- stimuli -------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ from dynflow_mp.director.protocol import (
     SendEvent,
     StepLost,
     WakeAt,
+    attended,
 )
 from dynflow_mp.errors import AbnormalTermination, WorkerLost
 from dynflow_mp.model.flows import step_ids
@@ -65,12 +66,16 @@ class Asker(NamedTuple):
     client_id: str
     request_id: str
 
+    @property
+    def waits(self) -> bool:
+        """Whether the answer is for anyone."""
+        return attended(self.request_id)
+
 
 class RunningPlan:
     """The director's memory of one plan. Owned by the director."""
 
     __slots__ = (
-        "_asker",
         "_before",
         "_cursor",
         "_epoch",
@@ -84,6 +89,7 @@ class RunningPlan:
         "_started",
         "_steps",
         "_world_id",
+        "asker",
         "ended",
         "id",
     )
@@ -92,7 +98,8 @@ class RunningPlan:
         self.id = skeleton.id
         self.ended = False
         self._skeleton = skeleton
-        self._asker = asker
+        self.asker = asker
+        """Who is told how this attempt ends."""
         self._world_id = world_id
         self._epoch = skeleton.lock_epoch + 1
         self._history = skeleton.history
@@ -117,9 +124,12 @@ class RunningPlan:
         self._before: dict[int, StepState] = {}
         self._execution_time = skeleton.planning_time + sum(self._spent.values())
 
-    @property
-    def asker(self) -> Asker:
-        return self._asker
+    @classmethod
+    def left_by_the_dead(cls, skeleton: PlanSkeleton, asker: Asker) -> RunningPlan:
+        """The plan as its owner left it, at the epoch the owner had; nothing but :meth:`abandoned` fits."""
+        plan = cls(skeleton, asker, skeleton.owner_id or "")
+        plan._epoch = skeleton.lock_epoch
+        return plan
 
     # -- beginning ---------------------------------------------------------------------------------
 
@@ -134,15 +144,15 @@ class RunningPlan:
             skeleton.lock_epoch,
             self._history,
             skeleton.started_at or now,
-            self._asker.client_id,
-            self._asker.request_id,
+            self.asker.client_id,
+            self.asker.request_id,
         )
         interrupted = self._interrupted(now)
         if interrupted:
             return [claim, *interrupted, *self._end(PlanState.PAUSED, now)]
         return [claim, *self._wake_ups(), *self._ready(self._cursor.start(), now)]
 
-    def _interrupted(self, now: int) -> list[Instruction]:
+    def _interrupted(self, now: int) -> list[SaveOutcome]:
         """Steps that are stored as running although nobody runs them: their executor died."""
         cut_off = [*self._run_steps, *self._skeleton.finalize_step_ids]
         return [
@@ -391,17 +401,24 @@ class RunningPlan:
     def handed_over(self, now: int, successor_may_run: bool = True) -> list[Instruction]:
         """This executor ends: leave the plan paused and still requested, for the next one."""
         self._note("terminate execution", now)
-        failed = StepState.ERROR in self._steps.states_of(self._run_steps)
+        failed = StepState.ERROR in self._states()
         ending = self._close(PlanState.PAUSED, now, keep_requested=not failed)
         if failed or not successor_may_run:
-            return [*ending, Answer(*self._asker, Done(), self.id), DropPlan(self.id)]
-        return [*ending, HandOver(self.id, *self._asker), DropPlan(self.id)]
+            return [*ending, Answer(*self.asker, Done(), self.id), DropPlan(self.id)]
+        return [*ending, HandOver(self.id, *self.asker), DropPlan(self.id)]
+
+    def abandoned(self, now: int) -> list[Instruction]:
+        """Its executor died: steps that were running are errors, the rest is handed over."""
+        instructions: list[Instruction] = []
+        for cut_off in self._interrupted(now):
+            instructions += [cut_off, *self._drop_events(cut_off.step_id)]
+        return [*instructions, *self.handed_over(now)]
 
     def _end(self, state: PlanState, now: int) -> list[Instruction]:
         self._note("pause execution" if state is PlanState.PAUSED else "finish execution", now)
         return [
             *self._close(state, now, keep_requested=False),
-            Answer(*self._asker, Done(), self.id),
+            Answer(*self.asker, Done(), self.id),
             DropPlan(self.id),
         ]
 
@@ -425,8 +442,10 @@ class RunningPlan:
         ]
 
     def _result(self) -> Result:
-        everything = self._steps.states_of([*self._run_steps, *self._skeleton.finalize_step_ids])
-        return result_of(everything)
+        return result_of(self._states())
+
+    def _states(self) -> set[StepState]:
+        return self._steps.states_of([*self._run_steps, *self._skeleton.finalize_step_ids])
 
     def _note(self, name: str, now: int) -> None:
         self._history = (*self._history, HistoryEntry(now, name, self._world_id))

@@ -287,7 +287,7 @@ class ClientDecisions:
             return []
         if status.state == PlanState.PAUSED and status.requested_at is None:
             return self._done(tracked)
-        if status.state in (PlanState.PLANNED, PlanState.PAUSED) and tracked.accepted:
+        if status.state in _UNOWNED and tracked.accepted:
             tracked.accepted = False
             return [self._ask(tracked, now)]
         return []
@@ -376,5 +376,7 @@ class ClientDecisions:
         return self._timings.reask_interval_s * (0.8 + 0.4 * self._chance())
 
 
+_UNOWNED = (PlanState.PLANNED, PlanState.PAUSED, PlanState.RUNNING)
+"""States in which a plan without an owner needs an executor; ``running`` is left by one that died."""
 _NOBODY = (NoExecutor, UnknownReceiver, WorldTerminated)
 _ASK_ANOTHER = (*_NOBODY, PeerBusy)

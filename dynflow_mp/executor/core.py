@@ -40,7 +40,7 @@ from dynflow_mp.director.protocol import (
     Stimulus,
     WakeAt,
 )
-from dynflow_mp.errors import PlanNotFound, WorkerStartFailed
+from dynflow_mp.errors import PlanNotFound, WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.bell import Bell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
@@ -142,7 +142,8 @@ class Core:
 
     :meth:`start`, :meth:`post`, :meth:`hurry` and :meth:`stop` may be called from any thread; all
     else belongs to the core's own thread, which lives as long as the workers do (their parent-death
-    signal follows the thread that started them).
+    signal follows the thread that started them). ``fenced`` is called on it when another world has
+    declared this one dead.
     """
 
     def __init__(
@@ -153,11 +154,13 @@ class Core:
         border: Border,
         send: Callable[[Envelope], None],
         send_event: Callable[[SendEvent], None],
+        fenced: Callable[[WorldFenced], None] = lambda error: None,
     ) -> None:
         self._settings = settings
         self._border = border
         self._send = send
         self._send_event = send_event
+        self._fenced = fenced
         self._director = Director(settings.world_id)
         self._floor: Floor | None = None
         self._timers: Timers[EventDue] = Timers()
@@ -247,6 +250,8 @@ class Core:
             self.failure = error
             if self._begun.is_set():
                 log.critical("the core ended", extra={"action": "core_failed"}, exc_info=error)
+                if isinstance(error, WorldFenced):
+                    self._end_at_once(error)
         finally:
             self._close()
 
@@ -257,6 +262,11 @@ class Core:
         self._floor = Floor(processes, settings.pools, settings.max_credit, self._begun)
         self._floor.start()
         return self._floor
+
+    def _end_at_once(self, error: WorldFenced) -> None:
+        """Others run our plans already: not a step more here, and the world ends too."""
+        self._the_floor.kill_busy()
+        self._fenced(error)
 
     def _close(self) -> None:
         try:

@@ -1,4 +1,9 @@
-"""Whether the process behind a world record is still there, as far as this host can tell."""
+"""Whether the process behind a world record is still there, as far as this host can tell.
+
+A process leaves its traces in its world's record: host, boot, pid namespace, pid, and when it began. A
+lock file per world would tell the same, no sooner, and would need a directory that all users of the host
+share.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +11,33 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
+_STARTED_FIELD = 19
+"""Where /proc/<pid>/stat says when the process began, counted from behind its name."""
+
+
+class _Seen(NamedTuple):
+    """A process that has this pid now."""
+
+    began: float
+    ended: bool
+    """Whether only its exit status is left of it."""
 
 
 def own_traces() -> dict[str, Any]:
     """What lets another process on this host tell whether this one still lives."""
+    seen = _look_at(os.getpid())
     return {
         "hostname": socket.gethostname(),
         "boot_id": _boot_id(),
+        "pid_namespace": _pid_namespace(),
         "pid": os.getpid(),
-        "pid_started": _started(os.getpid()),
+        "began": None if seen is None else seen.began,
     }
 
 
@@ -28,26 +46,57 @@ def proved_dead(traces: Mapping[str, Any]) -> bool:
 
     False says nothing: the process lives, or lived elsewhere.
     """
-    if traces.get("hostname") != socket.gethostname() or traces.get("boot_id") != _boot_id():
+    here = (socket.gethostname(), _boot_id(), _pid_namespace())
+    if (traces.get("hostname"), traces.get("boot_id"), traces.get("pid_namespace")) != here:
         return False
-    pid, started = traces.get("pid"), traces.get("pid_started")
-    if not isinstance(pid, int) or not isinstance(started, (int, float)):
+    pid, began = traces.get("pid"), traces.get("began")
+    if not isinstance(pid, int) or pid <= 0 or not isinstance(began, (int, float)):
         return False
-    now_started = _started(pid)
-    return now_started is None or abs(now_started - started) > 1.0
+    return _is_free(pid) or _is_anothers(pid, began)
 
 
-def _started(pid: int) -> float | None:
+def _is_free(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        # Someone else's process: there, though not ours to signal.
+        return False
+    return False
+
+
+def _is_anothers(pid: int, began: float) -> bool:
+    seen = _look_at(pid)
+    return seen is not None and (seen.ended or abs(seen.began - began) > 1.0)
+
+
+def _look_at(pid: int) -> _Seen | None:
+    """None where it cannot be seen: that is no proof of anything."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        # Ticks since boot. As a time of day it would shift whenever the clock is set.
+        return _Seen(float(fields[_STARTED_FIELD]), fields[0] in "ZX")
+    except OSError:
+        return _ask_psutil(pid)
+
+
+def _ask_psutil(pid: int) -> _Seen | None:
+    if _PID_NAMESPACE.exists():
+        return None  # Linux: what /proc does not show, psutil cannot see
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return process.create_time()
-    except psutil.NoSuchProcess:
+        return _Seen(process.create_time(), process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
         return None
-    except psutil.AccessDenied:
-        # Someone else's process: alive, and not ours to look into.
-        return 0.0
+
+
+def _pid_namespace() -> str | None:
+    """Containers may share a host's name and boot, and each count pids from 1."""
+    try:
+        return os.readlink(_PID_NAMESPACE)
+    except OSError:
+        return None
 
 
 def _boot_id() -> str:

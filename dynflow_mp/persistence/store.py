@@ -9,12 +9,12 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, case, null, select, update
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import AlreadyRunning, PlanNotFound
 from dynflow_mp.model.plans import Payload, PlannedPlan, PlanSkeleton
-from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.model.writes import Write
 from dynflow_mp.persistence import deletion, planned, queries, skeleton, turn
 from dynflow_mp.persistence.database import Database, Fence
@@ -91,6 +91,25 @@ class Store:
         without the plans it names.
         """
         return turn.write_turn(connection, writes, self._steps_before)
+
+    def disown(self, connection: Connection, plan_id: str, owner_id: str) -> None:
+        """Take a plan from an owner that is no more, in the caller's transaction, without looking into it.
+
+        A running one is left paused, with an error, for people to look at.
+        """
+        running = execution_plans.c.state == PlanState.RUNNING.value
+        columns = execution_plans.c
+        connection.execute(
+            update(execution_plans)
+            .where(columns.id == plan_id, columns.owner_id == owner_id)
+            # In this order: MariaDB compares with what the statement itself has set before.
+            .ordered_values(
+                (columns.owner_id, None),
+                (columns.requested_at, case((running, null()), else_=columns.requested_at)),
+                (columns.result, case((running, Result.ERROR.value), else_=columns.result)),
+                (columns.state, case((running, PlanState.PAUSED.value), else_=columns.state)),
+            )
+        )
 
     def plan_statuses(self, plan_ids: Sequence[str]) -> dict[str, PlanStatus]:
         """Where these plans stand; those that are not stored are left out."""

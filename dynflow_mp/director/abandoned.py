@@ -1,0 +1,16 @@
+"""What becomes of a running plan whose executor has died."""
+
+from __future__ import annotations
+
+from dynflow_mp.director.protocol import Instruction
+from dynflow_mp.director.running_plan import Asker, RunningPlan
+from dynflow_mp.model.plans import PlanSkeleton
+
+
+def settle(skeleton: PlanSkeleton, asker: Asker, now: int) -> list[Instruction]:
+    """Writes for the plan as its dead owner left it, then whom to tell or to ask; ``now`` microseconds UTC.
+
+    Whether a step that was running took effect nobody knows: it becomes an error, and the plan waits
+    for someone to decide. Without such a step, and without an older error, the plan goes on.
+    """
+    return RunningPlan.left_by_the_dead(skeleton, asker).abandoned(now)

@@ -1,0 +1,117 @@
+"""Every few seconds: take over what dead worlds left, and ask for requested plans that nobody takes.
+
+who holds locks ─▶ who is registered ─▶ judge ─▶ recover the dead, forget those who left nothing
+requested plans without an owner, also in the round before ─▶ Execution to any executor
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from random import Random
+from threading import Event, Thread
+from time import monotonic
+
+from dynflow_mp.coordinator.coordinator import Coordinator
+from dynflow_mp.director.protocol import UNATTENDED
+from dynflow_mp.errors import InactiveWorld, LockLost, LockTaken, WorldFenced
+from dynflow_mp.maintenance.recovery import Recovery, gone
+from dynflow_mp.maintenance.silences import Silences, judge
+from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution
+from dynflow_mp.persistence.store import Store
+from dynflow_mp.telemetry import logger
+
+log = logger("maintenance.reconciler")
+
+_AT_ONCE = 500
+"""Most plans asked for in one round."""
+_LONGEST_GAP = 3
+"""How many intervals between two looks count as silence of others."""
+
+
+class Reconciler:
+    """Owns a thread that does a round at once and then about every ``interval_s`` seconds.
+
+    Every executor world has one. ``ask`` has any executor run a plan; ``fenced`` is called once when
+    another world has declared this one dead.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        coordinator: Coordinator,
+        recovery: Recovery,
+        ask: Callable[[Envelope], None],
+        fenced: Callable[[WorldFenced], None],
+        *,
+        interval_s: float,
+        lease_ttl_s: float,
+        chance: Random | None = None,
+    ) -> None:
+        self._store, self._coordinator, self._recovery = store, coordinator, recovery
+        self._ask, self._fenced = ask, fenced
+        self._interval_s, self._lease_ttl_s = interval_s, lease_ttl_s
+        self._draw = (chance or Random()).random
+        self._silences = Silences(_LONGEST_GAP * interval_s)
+        self._waiting: set[str] = set()
+        self._numbers = count(1)
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name="dynflow reconciler", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Twice is fine, before start too."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        wait_s = 0.0
+        while not self._stopping.wait(wait_s):
+            try:
+                self._round(monotonic())
+            except WorldFenced as error:
+                self._fenced(error)
+                return
+            except InactiveWorld:
+                return  # this world is ending: whoever stays looks after the plans
+            except Exception:
+                # Whatever it was, the next round may go better; without any, plans would be stranded.
+                log.exception("a round was given up", extra={"action": "reconcile_failed"})
+            # Executors started together shall not look all at once.
+            wait_s = self._interval_s * (0.8 + 0.4 * self._draw())
+
+    def _round(self, now: float) -> None:
+        # In this order: a world that registers in between has no locks among those read before.
+        holders = self._coordinator.lock_holders()
+        worlds = self._coordinator.find_worlds()
+        self._silences.look(worlds, now)
+        own_id = self._coordinator.world_id
+        verdict = judge(worlds, holders, self._silences.of, self._lease_ttl_s, gone)
+        for world_id in verdict.recover:
+            if world_id != own_id:
+                self._recover(world_id)
+        for world_id in verdict.forget:
+            self._coordinator.delete_world(world_id)
+        self._ask_again()
+
+    def _recover(self, world_id: str) -> None:
+        if self._stopping.is_set():
+            return
+        try:
+            self._recovery.invalidate(world_id)
+        except LockTaken:
+            log.debug("world %s is recovered elsewhere", world_id, extra={"action": "recovery_elsewhere"})
+        except LockLost as error:
+            log.warning("recovery overtaken: %s", error, extra={"action": "recovery_overtaken"})
+
+    def _ask_again(self) -> None:
+        """Requested plans that have waited a whole round: who asked for them may be gone."""
+        waiting = {plan.id for plan in self._store.requested_plans(_AT_ONCE)}
+        stranded, self._waiting = sorted(waiting & self._waiting), waiting
+        own_id = self._coordinator.world_id
+        for plan_id in stranded:
+            request_id = f"{UNATTENDED}{own_id}-{next(self._numbers)}"
+            self._ask(Envelope(own_id, ANY_EXECUTOR, request_id, Execution(plan_id)))

@@ -1,0 +1,192 @@
+"""What a dead world leaves is taken over: its plans end or go on, whoever waits for them hears of it.
+
+lock world-invalidation:X ─▶ X is dead (from now on it writes nothing) ─▶ each plan X holds,
+                                                                          one transaction each:
+  a step was running ─▶ that step: error "abnormal termination"; plan paused ─▶ Done to the asker
+  none was           ─▶ plan paused, still requested ─▶ Execution under the asker's own request
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from dynflow_mp.clock import now_us
+from dynflow_mp.coordinator.coordinator import Coordinator
+from dynflow_mp.coordinator.records import (
+    ExecutionLock,
+    WorldInvalidationLock,
+    WorldRecord,
+    owner_of_world,
+)
+from dynflow_mp.director.abandoned import settle
+from dynflow_mp.director.protocol import Answer, DropPlan, HandOver, Instruction
+from dynflow_mp.director.running_plan import Asker
+from dynflow_mp.errors import InvalidPlan, LockLost, LockTaken, PlanNotFound, RecordNotFound, WorldFenced
+from dynflow_mp.maintenance.processes_alive import proved_dead
+from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution
+from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.writes import Write
+from dynflow_mp.persistence.store import Store
+from dynflow_mp.telemetry import logger
+
+log = logger("maintenance.recovery")
+
+_ORDERS = (Answer, HandOver, DropPlan)
+
+
+class Recovery:
+    """Takes over what dead worlds held. Any thread may call it; two worlds never recover the same one at once.
+
+    ``answer`` sends an envelope to whom it names, ``ask`` has an executor run what it asks for.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        coordinator: Coordinator,
+        answer: Callable[[Envelope], None],
+        ask: Callable[[Envelope], None],
+    ) -> None:
+        self._store, self._coordinator = store, coordinator
+        self._answer, self._ask = answer, ask
+
+    def validity_check(self) -> dict[str, str]:
+        """Each registered world: ``valid``, or ``invalidated`` where its process is known to be gone."""
+        return {
+            world.id: self._checked(world)
+            for world in self._coordinator.find_worlds()
+            if self._is_other(world)
+        }
+
+    def _is_other(self, world: WorldRecord) -> bool:
+        return world.id != self._coordinator.world_id
+
+    def _checked(self, world: WorldRecord) -> str:
+        if not gone(world) and world.state != "dead":
+            return "valid"
+        try:
+            self.invalidate(world.id)
+        except LockTaken:
+            log.info("world %s is recovered elsewhere", world.id, extra={"action": "recovery_elsewhere"})
+        return "invalidated"
+
+    def invalidate(self, world_id: str) -> int:
+        """Declare a world dead and take over what it held; how many plans that was.
+
+        From then on it can write nothing, be it dead or not. Raises :class:`LockTaken` while another
+        world does the same.
+        """
+        with self._coordinator.holding(WorldInvalidationLock(self._coordinator.world_id, world_id)):
+            self._shut_out(world_id)
+            plans = self._plans_of(world_id)
+            left = [plan_id for plan_id, lock in plans.items() if not self._try(plan_id, lock, world_id)]
+            self._release_other_locks(world_id)
+            if not left:
+                self._forget_if_gone(world_id)
+        if plans:
+            log.warning(
+                "%d plans of world %s were taken over",
+                len(plans) - len(left),
+                world_id,
+                extra={"action": "world_recovered", "world": world_id},
+            )
+        return len(plans) - len(left)
+
+    def _shut_out(self, world_id: str) -> None:
+        """First of all, for good: only then is what is read about its plans the last word."""
+        try:
+            self._coordinator.set_world_state(world_id, "dead")
+        except RecordNotFound:
+            return  # dead already, or not registered: it cannot write either
+        log.warning("world %s is dead", world_id, extra={"action": "world_dead", "world": world_id})
+
+    def _plans_of(self, world_id: str) -> dict[str, ExecutionLock | None]:
+        """The plans it holds, by its locks, and by their rows should a lock be missing."""
+        locks = self._coordinator.find_locks(
+            class_name=ExecutionLock.__name__, owner_id=owner_of_world(world_id)
+        )
+        rows = self._store.find_statuses({"state": PlanState.RUNNING, "owner_id": world_id})
+        plans: dict[str, ExecutionLock | None] = dict.fromkeys(rows)
+        plans.update((lock.plan_id, lock) for lock in locks if isinstance(lock, ExecutionLock))
+        return plans
+
+    def _try(self, plan_id: str, lock: ExecutionLock | None, world_id: str) -> bool:
+        """Whether a plan could be settled; one that cannot be must not keep the others waiting."""
+        try:
+            self._settle(plan_id, lock, world_id)
+        except WorldFenced:
+            raise
+        except Exception:
+            log.exception(
+                "plan %s of dead world %s could not be taken over; it is tried again",
+                plan_id,
+                world_id,
+                extra={"action": "recovery_failed", "plan_id": plan_id},
+            )
+            return False
+        return True
+
+    def _settle(self, plan_id: str, lock: ExecutionLock | None, world_id: str) -> None:
+        instructions = self._decide(plan_id, lock, world_id)
+        writes = [order for order in instructions if not isinstance(order, _ORDERS)]
+        with self._store.database.write(self._coordinator.fence) as connection:
+            if writes:
+                lost = self._store.write_turn(connection, cast("Sequence[Write]", writes))
+            else:
+                lost = frozenset()
+                self._store.disown(connection, plan_id, world_id)
+            if lock is not None:
+                self._coordinator.release_within(connection, lock)
+        if not lost:  # deleted meanwhile: who waits for it finds that out
+            for order in instructions:
+                self._emit(order)
+
+    def _decide(self, plan_id: str, lock: ExecutionLock | None, world_id: str) -> list[Instruction]:
+        """What becomes of the plan; nothing for one that only has to be let go."""
+        try:
+            skeleton = self._store.load_skeleton(plan_id)
+        except (PlanNotFound, InvalidPlan) as error:
+            log.error(
+                "a plan of dead world %s cannot be read: %s",
+                world_id,
+                error,
+                extra={"action": "recovery_unreadable", "plan_id": plan_id},
+            )
+            return []
+        if skeleton.owner_id != world_id or skeleton.state is not PlanState.RUNNING:
+            return []
+        return settle(skeleton, _asker(lock), now_us())
+
+    def _emit(self, order: Any) -> None:
+        if isinstance(order, HandOver) and order.request_id:
+            execution = Execution(order.plan_id)
+            self._ask(Envelope(order.client_id, ANY_EXECUTOR, order.request_id, execution))
+        elif isinstance(order, Answer) and order.client_id:
+            own_id = self._coordinator.world_id
+            self._answer(Envelope(own_id, order.client_id, order.request_id, order.response))
+
+    def _release_other_locks(self, world_id: str) -> None:
+        for lock in self._coordinator.find_locks(owner_id=owner_of_world(world_id)):
+            if not isinstance(lock, ExecutionLock):
+                try:
+                    self._coordinator.release(lock)
+                except LockLost:
+                    log.debug("%s went by itself", lock, extra={"action": "lock_gone"})
+
+    def _forget_if_gone(self, world_id: str) -> None:
+        """While its process may still be there, the record stays for some time: people look at it."""
+        if any(gone(world) for world in self._coordinator.find_worlds(id=world_id)):
+            self._coordinator.delete_world(world_id)
+
+
+def gone(world: WorldRecord) -> bool:
+    """Whether this host knows that the world's process has ended."""
+    return proved_dead(world.meta.get("process", {}))
+
+
+def _asker(lock: ExecutionLock | None) -> Asker:
+    """Who asked for the plan; nobody, where that is not known."""
+    if lock is None or lock.client_id is None or lock.request_id is None:
+        return Asker("", "")
+    return Asker(lock.client_id, lock.request_id)
