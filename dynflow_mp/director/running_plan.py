@@ -30,7 +30,7 @@ from dynflow_mp.director.protocol import (
     WakeAt,
     attended,
 )
-from dynflow_mp.errors import AbnormalTermination, WorkerLost
+from dynflow_mp.errors import AbnormalTermination, DynflowError, WorkerLost
 from dynflow_mp.model.flows import step_ids
 from dynflow_mp.model.messages import Done
 from dynflow_mp.model.plans import HistoryEntry, PlanSkeleton
@@ -159,7 +159,7 @@ class RunningPlan:
             self._fail(
                 step_id,
                 ErrorRecord(
-                    AbnormalTermination.__name__,
+                    _name_of(AbnormalTermination),
                     "abnormal termination (previous state: running)",
                     cause="supervisor_lost",
                 ),
@@ -223,7 +223,7 @@ class RunningPlan:
 
     def lost(self, news: StepLost, now: int) -> list[Instruction]:
         """The worker running a step died: an error that says how."""
-        error = ErrorRecord(WorkerLost.__name__, news.message, cause=news.cause)
+        error = ErrorRecord(_name_of(WorkerLost), news.message, cause=news.cause)
         if news.step_id == FINALIZE:
             return self._finalize_lost(news.part, error, now)
         if self._steps.state(news.step_id) is not _RUNNING:
@@ -502,3 +502,8 @@ class RunningPlan:
 
     def _passed(self, step_id: int) -> bool:
         return self._steps.state(step_id) in _PASSED
+
+
+def _name_of(kind: type[DynflowError]) -> str:
+    """As errors of steps are recorded: readers find the class again by it."""
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -182,7 +182,7 @@ class ExecutionPlan:
 
     @property
     def errors(self) -> list[RecordedError]:
-        """The errors of all steps, also of those that succeeded at a later attempt."""
+        """Why each step that failed did; a step that succeeded at a later attempt has none."""
         return [error for step in self.steps.values() if (error := step.error) is not None]
 
     @property

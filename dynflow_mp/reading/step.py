@@ -68,7 +68,7 @@ class Step:
 
     @property
     def error(self) -> RecordedError | None:
-        """Why it failed last; it stays when a later attempt succeeds."""
+        """Why it failed last; None again once a later attempt succeeded."""
         data = self._row.error
         return None if data is None else RecordedError.from_bytes(data)
 
