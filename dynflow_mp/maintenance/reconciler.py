@@ -71,7 +71,7 @@ class Reconciler:
         wait_s = 0.0
         while not self._stopping.wait(wait_s):
             try:
-                self._round(monotonic())
+                self.round(monotonic())
             except WorldFenced as error:
                 self._fenced(error)
                 return
@@ -83,7 +83,8 @@ class Reconciler:
             # Executors started together shall not look all at once.
             wait_s = self._interval_s * (0.8 + 0.4 * self._draw())
 
-    def _round(self, now: float) -> None:
+    def round(self, now: float) -> None:
+        """Look once; ``now`` is the steady clock's time. Done by the thread, and by tests without one."""
         # In this order: a world that registers in between has no locks among those read before.
         holders = self._coordinator.lock_holders()
         worlds = self._coordinator.find_worlds()

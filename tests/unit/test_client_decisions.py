@@ -269,7 +269,10 @@ def test_a_plan_that_ended_resolves_though_done_was_lost(asked: ClientDecisions,
     assert looked_up(asked, stored) == [LoadPlan(REQUEST, PLAN)]
 
 
-@pytest.mark.parametrize("stored", [Stored("planned", None, 5), Stored("paused", None, 5), Stored("planned")])
+@pytest.mark.parametrize(
+    "stored",
+    [Stored("planned", None, 5), Stored("paused", None, 5), Stored("planned"), Stored("running", None, 5)],
+)
 def test_a_plan_that_lost_its_executor_is_asked_for_again(asked: ClientDecisions, stored: Stored) -> None:
     assert looked_up(asked, stored) == [Send(EXECUTION)]
 
@@ -277,6 +280,16 @@ def test_a_plan_that_lost_its_executor_is_asked_for_again(asked: ClientDecisions
 @pytest.mark.parametrize("stored", [Stored("running", "executor"), Stored("paused", "executor", 5)])
 def test_a_plan_that_has_an_executor_is_left_alone(asked: ClientDecisions, stored: Stored) -> None:
     assert looked_up(asked, stored) == []
+
+
+def test_a_plan_whose_executor_was_killed_fails_when_nobody_else_is_there(asked: ClientDecisions) -> None:
+    looked_up(asked, Stored("running"))
+
+    said: list[Decision] = []
+    for now in (10.1, 12.0, 15.2):
+        said = asked.undeliverable(EXECUTION, NoExecutor("nobody"), now)
+
+    assert isinstance(failure(said), NoExecutor)
 
 
 def test_a_plan_still_being_asked_for_is_not_asked_for_twice(asked: ClientDecisions) -> None:

@@ -17,6 +17,7 @@ from plans_for_tests import (
 
 from dynflow_mp.director.protocol import (
     FINALIZE,
+    UNATTENDED,
     Answer,
     DrainBegun,
     DrainEnded,
@@ -585,3 +586,48 @@ def test_every_plan_ends_answered_whatever_happens_to_its_steps(flow, data):
     assert (saved.state is PlanState.STOPPED) == (states == {StepState.SUCCESS})
     assert (saved.result is Result.ERROR) == (StepState.ERROR in states)
     assert isinstance(only(ClaimPlan, driver.said)[0], ClaimPlan)
+
+
+# -- requests nobody waits for ---------------------------------------------------------------------
+
+
+def unattended(number):
+    return f"{UNATTENDED}other-{number}"
+
+
+def test_who_waits_for_a_plan_that_runs_unattended_is_accepted_and_told_its_end(driver):
+    driver.start(a_skeleton(Sequence([1])), unattended(1))
+
+    driver.tell(PlanRequested(PLAN, CLIENT, "r2"))
+    driver.run(success(1))
+
+    assert driver.answers("r2") == [Accepted(), Done()]
+    assert driver.answers(unattended(1)) == [Accepted()]
+
+
+def test_who_waits_for_a_plan_that_is_being_loaded_unattended_gets_it(driver):
+    driver.tell(PlanRequested(PLAN, "other", unattended(1)))
+    driver.tell(PlanRequested(PLAN, CLIENT, "r2"))
+
+    told = driver.tell(PlanArrived(a_skeleton(Sequence([1]))))
+
+    assert only(ClaimPlan, told)[0].request_id == "r2"
+    assert driver.answers("r2") == [Accepted()]
+
+
+def test_who_waits_for_a_plan_that_runs_unattended_elsewhere_is_not_refused(driver):
+    driver.tell(PlanRequested(PLAN, CLIENT, "r2"))
+
+    driver.tell(PlanArrived(a_skeleton(Sequence([1]), owner_id="other"), unattended(1)))
+
+    assert driver.answers("r2") == [Accepted()]
+
+
+def test_a_second_request_nobody_waits_for_is_refused(driver):
+    driver.start(a_skeleton(Sequence([1])), "r1")
+
+    driver.tell(PlanRequested(PLAN, "other", unattended(1)))
+    driver.run(success(1))
+
+    assert [answer.error_class for answer in driver.answers(unattended(1))] == ["AlreadyRunning"]
+    assert driver.answers("r1") == [Accepted(), Done()]
