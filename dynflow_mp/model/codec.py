@@ -7,7 +7,7 @@ its path. References are taken out on the way (:func:`encode_input`) and stored 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from math import isfinite
@@ -22,6 +22,7 @@ from dynflow_mp.model.references import Key, OutputReference, StoredReference
 MAX_PAYLOAD = 4 * 1024 * 1024
 MAX_DEPTH = 200
 """Deeper data is refused: every reader of it, ours and others', recurses."""
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 EMPTY = msgpack.packb({})
 
@@ -58,14 +59,19 @@ def decode(data: bytes) -> Any:
         raise DamagedData(f"stored data cannot be read: {error}") from error
 
 
-def references_in(value: Any) -> list[OutputReference]:
-    """Every reference inside ``value``, with repetitions, in traversal order."""
+def references_in(value: Any, depth: int = 0) -> list[OutputReference]:
+    """Every reference inside an input, with repetitions, in traversal order.
+
+    Raises :class:`DataError` for what nests too deeply to be stored, as data that contains itself does.
+    """
     if isinstance(value, OutputReference):
         return [value]
+    if depth > MAX_DEPTH:
+        raise DataError("input", _TOO_DEEP)
     if isinstance(value, dict):
-        return [found for item in value.values() for found in references_in(item)]
+        return [found for item in value.values() for found in references_in(item, depth + 1)]
     if isinstance(value, (list, tuple)):
-        return [found for item in value for found in references_in(item)]
+        return [found for item in value for found in references_in(item, depth + 1)]
     return []
 
 
@@ -90,7 +96,7 @@ class _Walk:
         if kind in _PLAIN:
             return value
         if depth > MAX_DEPTH:
-            raise self.error(path, f"nested deeper than {MAX_DEPTH} levels")
+            raise self.error(path, _TOO_DEEP)
         handler = _HANDLERS.get(kind)
         if handler is not None:
             return handler(self, value, path, depth)
@@ -159,7 +165,7 @@ class _Walk:
     def key(self, key: Any, path: tuple[Key, ...]) -> str:
         if isinstance(key, str):
             return str.__str__(key)
-        raise self.error(path, f"the key {key!r} is a {type(key).__name__}; keys must be text")
+        raise self.error(path, f"the key {key!r} is of type {type(key).__name__}; keys must be text")
 
     def error(self, path: tuple[Key, ...], reason: str) -> DataError:
         return DataError(path_text(self.name, path), reason)
@@ -194,12 +200,29 @@ def _pack(value: Any, name: str, limit: int) -> bytes:
     try:
         data: bytes = msgpack.packb(value)
     except UnicodeEncodeError as error:
-        raise DataError(name, f"text that is no valid Unicode: {error.reason}") from error
+        path = path_text(name, _path_of_broken_text(value, ()) or ())
+        raise DataError(path, f"text that is no valid Unicode: {error.reason}") from error
     except (ValueError, OverflowError, TypeError) as error:
         raise DataError(name, str(error)) from error
     if len(data) > limit:
         raise PayloadTooLarge(name, len(data), limit)
     return data
+
+
+def _path_of_broken_text(value: Any, path: tuple[Key, ...]) -> tuple[Key, ...] | None:
+    """Where the first text stands that cannot be encoded; looked for only once there is one."""
+    if isinstance(value, str):
+        return path if any("\ud800" <= letter <= "\udfff" for letter in value) else None
+    if isinstance(value, dict):
+        items: Iterable[tuple[Key, Any]] = value.items()
+        if any(_path_of_broken_text(key, ()) is not None for key in value):
+            return path  # a key itself: named by what holds it
+    elif isinstance(value, list):
+        items = enumerate(value)
+    else:
+        return None
+    found = (_path_of_broken_text(item, (*path, key)) for key, item in items)
+    return next((place for place in found if place is not None), None)
 
 
 def _from_extension(code: int, data: bytes) -> Any:

@@ -139,7 +139,12 @@ class _Planner:
     def _prepare(
         self, kind: type[Action], facts: _ClassPlan, parent: Action | None, from_subscription: bool
     ) -> tuple[Action, _PlanContext]:
-        context = _PlanContext(self, facts, len(self.contexts) + 1, parent, from_subscription)
+        before = self.last_step_id
+        try:
+            context = _PlanContext(self, facts, len(self.contexts) + 1, parent, from_subscription)
+        except RecursionError:  # it may strike anywhere: no number may go to a step that is not there
+            self.last_step_id = before
+            raise
         self.contexts.append(context)
         return action_in(kind, context), context
 
@@ -312,9 +317,9 @@ class _PlanContext(Context):
         self._stored_input: bytes | None = None
         self._stored_references: bytes | None = None
         self._children: list[int] | None = None
+        self.started_at = self.ended_at = planner.now()
         if triggering is not None:
             _context_of(triggering).note_child(self._plan_step_id)
-        self.started_at = self.ended_at = planner.now()
 
     # -- what the action asks --------------------------------------------------------------------
 

@@ -63,14 +63,15 @@ def test_subclasses_of_plain_types_are_stored_as_those():
     [
         ({"users": [{}, {"at": datetime(2026, 1, 1)}]}, "input['users'][1]['at']", "time zone"),
         ({"x": object()}, "input['x']", "builtins.object"),
-        ({"x": {1: "a"}}, "input['x']", "keys must be text"),
+        ({"x": {1: "a"}}, "input['x']", "of type int; keys must be text"),
         ({"x": [1.0, float("nan")]}, "input['x'][1]", "not finite"),
         ({"x": float("inf")}, "input['x']", "not finite"),
         ({"x": [1, 2**64]}, "input['x'][1]", "64 bits"),
         ({"x": -(2**63) - 1}, "input['x']", "64 bits"),
         ({"x": {"y": {1, 2}}}, "input['x']['y']", "builtins.set"),
         ({"x": 1j}, "input['x']", "complex"),
-        ({"x": "\ud800"}, "input", "Unicode"),
+        ({"x": [1, {"y": "a\ud800"}]}, "input['x'][1]['y']", "Unicode"),
+        ({"x": {"\udfff": 1}}, "input['x']", "Unicode"),
     ],
 )
 def test_what_cannot_be_stored_is_named_with_its_path(value, path, reason):

@@ -466,6 +466,44 @@ def test_endless_planning_ends_as_a_planning_error() -> None:
     assert {step.state for step in result.plan.steps} == {"error"}
 
 
+@pytest.mark.parametrize("frames_above", range(10))
+def test_wherever_planning_runs_out_of_stack_the_plan_is_whole(frames_above: int) -> None:
+    class Endless(Action):
+        def plan(self) -> None:
+            self.plan_action(Endless)
+
+    def tick() -> int:
+        return 1_000_000
+
+    def planned_further_down(frames: int) -> Planned:
+        if frames:
+            return planned_further_down(frames - 1)
+        return plan(Endless, (), {}, now=lambda: tick(), new_id=lambda: PLAN_ID)
+
+    result = planned_further_down(frames_above)
+
+    steps = result.plan.steps
+    assert isinstance(result.error, RecursionError)
+    assert [step.id for step in steps] == list(range(1, len(steps) + 1))
+    assert {child for step in steps for child in step.children} == set(range(2, len(steps) + 1))
+
+
+def test_an_input_that_contains_itself_is_a_planning_error() -> None:
+    class Circular(Action):
+        def plan(self) -> None:
+            value: list[Any] = []
+            value += [value, value]
+            self.plan_self(value=value)
+
+        def run(self) -> None:
+            pass
+
+    result = planned(Circular)
+
+    assert isinstance(result.error, DataError)
+    assert "nested deeper" in str(result.error)
+
+
 def test_an_interrupt_while_planning_is_not_swallowed() -> None:
     class Interrupted(Action):
         def plan(self) -> None:
