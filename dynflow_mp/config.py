@@ -21,6 +21,8 @@ from dynflow_mp.errors import ConfigError
 _PREFIX = "DYNFLOW_"
 _DEFAULT_QUEUE = "default"
 _MAX_PAYLOAD = 4 * 1024 * 1024
+MAX_WORKERS = 512
+"""More processes than that in one queue are a slip of the keyboard, and would take the machine down."""
 
 
 def _default_meta() -> dict[str, Any]:
@@ -76,6 +78,8 @@ class Config:
             value = getattr(self, name)
             if not good(value):
                 raise ConfigError(f"{name}={value!r}: {what}")
+        if self.workers and _DEFAULT_QUEUE in self.queues:
+            raise ConfigError(f"queues={self.queues!r}: {_DEFAULT_QUEUE!r} has its number by workers already")
         object.__setattr__(self, "apps", tuple(self.apps))
         object.__setattr__(self, "queues", dict(self.queues))
 
@@ -111,6 +115,10 @@ def _whole(low: int) -> Callable[[Any], bool]:
     return lambda value: type(value) is int and value >= low
 
 
+def _workers(low: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and low <= value <= MAX_WORKERS
+
+
 def _seconds(value: Any) -> bool:
     return isinstance(value, _NUMBER) and not isinstance(value, bool) and value > 0
 
@@ -121,7 +129,7 @@ def _is_bool(value: Any) -> bool:
 
 def _is_queues(value: Any) -> bool:
     return isinstance(value, Mapping) and all(
-        isinstance(name, str) and name and type(count) is int and count >= 1 for name, count in value.items()
+        isinstance(name, str) and name and _workers(1)(count) for name, count in value.items()
     )
 
 
@@ -136,8 +144,8 @@ def _is_connector(value: Any) -> bool:
 _A_SPAN = "must be a number of seconds above 0"
 _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("database_url", "must be an SQLAlchemy URL", lambda value: isinstance(value, str) and "://" in value),
-    ("workers", "must be a whole number from 0", _whole(0)),
-    ("queues", "must map queue names to numbers of workers from 1", _is_queues),
+    ("workers", f"must be a whole number from 0 to {MAX_WORKERS}", _workers(0)),
+    ("queues", f"must map queue names to numbers of workers from 1 to {MAX_WORKERS}", _is_queues),
     ("apps", "must be a list of module names", _is_names),
     ("connector", "must be auto, direct, zeromq or a connector", _is_connector),
     (

@@ -54,8 +54,10 @@ def _queues(context: click.Context, parameter: click.Parameter, values: Sequence
     queues: dict[str, int] = {}
     for value in values:
         name, separator, count = value.partition("=")
-        if not separator or not name or not count.isdigit() or int(count) < 1:
+        if not separator or not name or not count.isdecimal() or int(count) < 1:
             raise click.BadParameter(f"{value!r} is not NAME=N with N from 1")
+        if name in queues:
+            raise click.BadParameter(f"{name!r} is given twice")
         queues[name] = int(count)
     return queues
 
@@ -93,12 +95,21 @@ def _queues(context: click.Context, parameter: click.Parameter, values: Sequence
     show_default=True,
     type=click.Choice(["debug", "info", "warning", "error"]),
 )
-def main(log_level: str, **options: Any) -> None:
+def supervise(log_level: str, **options: Any) -> None:
     """Run plans on a pool of worker processes until told to stop."""
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     sys.exit(run({name: value for name, value in options.items() if value not in (None, (), {})}))
+
+
+def main() -> None:
+    """The program: what is wrong with the options is one line, like all else that keeps it from starting."""
+    try:
+        supervise(prog_name="python -m dynflow_mp.supervisor", standalone_mode=False)
+    except click.ClickException as error:
+        print(f"dynflow_mp: {error.format_message()} (-h shows all options)", file=sys.stderr)
+        sys.exit(USAGE)
 
 
 def run(settings: dict[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from dynflow_mp.actions.registry import registry
 from dynflow_mp.config import Config
 from dynflow_mp.executor.core import CoreSettings
 from dynflow_mp.executor.processes import WorkerSettings
+
+_PREFIX = "dynflow-"
+_LONGEST_BASE = 80
+"""A socket's path may have 107 bytes, and on some systems less; our names below take 25."""
 
 
 def core_settings(world_id: str, config: Config) -> CoreSettings:
@@ -23,6 +28,14 @@ def core_settings(world_id: str, config: Config) -> CoreSettings:
         world_id,
         config.pools,
         config.max_credit,
-        Path(tempfile.mkdtemp(prefix="dynflow-")),
+        _private_directory(),
         WorkerSettings(apps, script, config.max_payload),
+    )
+
+
+def _private_directory() -> Path:
+    """Where the workers' socket goes: a long TMPDIR is no reason not to start."""
+    base = tempfile.gettempdir()
+    return Path(
+        tempfile.mkdtemp(prefix=_PREFIX, dir=base if len(os.fsencode(base)) <= _LONGEST_BASE else "/tmp")
     )

@@ -88,6 +88,18 @@ def test_g18_no_process_outlives_a_supervisor_killed_with_9(start_supervisor, a_
     wait_until(lambda: not any(alive(pid) for pid in family), 5, "the end of all processes")
 
 
+def test_a_long_temporary_directory_is_no_reason_not_to_start(
+    start_supervisor, a_client, tmp_path, monkeypatch
+):
+    directory = tmp_path / ("x" * 100)
+    directory.mkdir()
+    monkeypatch.setenv("TMPDIR", str(directory))
+
+    start_supervisor(workers=1)
+
+    assert run(a_client(), Noop).result == "success"
+
+
 def test_named_queues_have_workers_of_their_own(start_supervisor, a_client, tmp_path):
     start_supervisor("--queue", "slow=1", workers=1)
     client = a_client()
@@ -110,6 +122,8 @@ def test_named_queues_have_workers_of_their_own(start_supervisor, a_client, tmp_
         ((), {"workers": None}, "at least one worker"),
         (("--wrokers", "2"), {}, "--wrokers"),
         (("--queue", "slow"), {}, "NAME=N"),
+        (("--queue", "slow=1", "--queue", "slow=2"), {}, "given twice"),
+        ((), {"workers": 1_000_000}, "512"),
         (("--listen", "carrier:pigeon"), {}, "listen"),
         ((), {"database_url": "nosuch://x/y"}, "nosuch"),
         ((), {"database_url": "sqlite:////nonexistent/dir/x.db"}, "/nonexistent/dir/x.db"),
@@ -127,4 +141,4 @@ def test_what_cannot_work_is_one_clear_line_and_exit_2(database_url, tmp_path, o
     assert status == 2, err
     assert out == ""
     assert words in err
-    assert "Traceback" not in err
+    assert len(err.splitlines()) == 1, err

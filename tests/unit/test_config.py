@@ -84,10 +84,12 @@ def test_a_file_that_is_no_toml_is_named(tmp_path):
     ("name", "value"),
     [
         ("workers", -1),
+        ("workers", 513),
         ("workers", "2"),
         ("workers", True),
         ("queues", {"slow": 0}),
         ("queues", ["slow"]),
+        ("queues", {"slow": 10_000}),
         ("apps", "module"),
         ("apps", [""]),
         ("database_url", "shop.db"),
@@ -118,6 +120,12 @@ def test_a_value_that_cannot_work_is_refused_and_named(tmp_path, name, value):
 def test_an_environment_value_that_cannot_be_read_is_refused_and_named(tmp_path, variable, text):
     with pytest.raises(ConfigError, match=variable):
         load(tmp_path, environment={variable: text})
+
+
+def test_the_default_queue_has_one_number_of_workers(tmp_path):
+    assert load(tmp_path, {"queues": {"default": 3}}).pools == {"default": 3}
+    with pytest.raises(ConfigError, match="'default' has its number by workers"):
+        load(tmp_path, {"workers": 1, "queues": {"default": 3}})
 
 
 def test_a_config_cannot_be_changed(tmp_path):
