@@ -51,12 +51,8 @@ if TYPE_CHECKING:
         StepState,
     )
     from dynflow_mp.reading.execution_plan import ExecutionPlan
-    from dynflow_mp.world import (
-        PlanningFailed,
-        Scheduled,
-        Triggered,
-        World,
-    )
+    from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
+    from dynflow_mp.world import World
 
 __version__ = "0.1.0"
 
@@ -120,7 +116,8 @@ _HOMES = {
     "Result": "dynflow_mp.model.states",
     "StepState": "dynflow_mp.model.states",
     "ExecutionPlan": "dynflow_mp.reading.execution_plan",
-    **dict.fromkeys(("PlanningFailed", "Scheduled", "Triggered", "World"), _WORLD),
+    **dict.fromkeys(("PlanningFailed", "Scheduled", "Triggered"), "dynflow_mp.reading.trigger_result"),
+    "World": _WORLD,
 }
 
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from threading import Event, Lock, Thread
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 from dynflow_mp.actions.action import Action
@@ -59,65 +60,10 @@ from dynflow_mp.planning.ids import new_plan_id
 from dynflow_mp.planning.planner import Planned, plan
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.library import Library
+from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
 from dynflow_mp.telemetry import logger
 
 log = logger("world")
-
-
-class Triggered(NamedTuple):
-    """The plan is stored and asked for; ``finished`` ends with the plan when the attempt at it ended."""
-
-    id: str
-    finished: Future[ExecutionPlan]
-
-    @property
-    def planned(self) -> bool:
-        return True
-
-    @property
-    def triggered(self) -> bool:
-        return True
-
-    @property
-    def scheduled(self) -> bool:
-        return False
-
-
-class PlanningFailed(NamedTuple):
-    """The plan could not be planned; it is stored, stopped, with the error on its steps."""
-
-    id: str
-    error: BaseException
-
-    @property
-    def planned(self) -> bool:
-        return False
-
-    @property
-    def triggered(self) -> bool:
-        return False
-
-    @property
-    def scheduled(self) -> bool:
-        return False
-
-
-class Scheduled(NamedTuple):
-    """The plan is stored and waits for its time."""
-
-    id: str
-
-    @property
-    def planned(self) -> bool:
-        return False
-
-    @property
-    def triggered(self) -> bool:
-        return False
-
-    @property
-    def scheduled(self) -> bool:
-        return True
 
 
 class World:
@@ -529,7 +475,7 @@ class World:
             self.terminated.set()
             self._termination.set_result(True)
         if self.config.exit_on_terminate:
-            os._exit(0)
+            _exit_process()
 
     def _mark_draining(self) -> None:
         if self.fenced is None:
@@ -610,6 +556,14 @@ def _logged(what: str) -> Iterator[None]:
         yield
     except Exception as error:
         log.error("%s failed", what, extra={"action": "termination_step_failed"}, exc_info=error)
+
+
+def _exit_process() -> None:
+    """End this process from a thread that is not its main one: what was printed is not lost."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(0)
 
 
 def _terminate_at_exit(reference: weakref.ref[World]) -> None:

@@ -1,8 +1,8 @@
 """Suspended steps and the events that wake them."""
 
 import pytest
-from conftest import run, wait_until
 from engine_actions import Evented, Noop, WakesItself
+from watching import run, wait_until
 
 from dynflow_mp.errors import DataError, EventDropped, UnprocessableEvent
 

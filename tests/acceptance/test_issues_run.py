@@ -2,9 +2,9 @@
 
 import pytest
 from actions_for_tests import ISSUES, DummyWithFinalize, IncomingIssues
-from conftest import lines_of, run, wait_until
 from engine_actions import Held, Noop
 from sqlalchemy import bindparam, text
+from watching import lines_of, run, wait_until
 
 from dynflow_mp import World
 from dynflow_mp.errors import PlanNotFound

@@ -3,7 +3,6 @@
 import os
 
 import pytest
-from conftest import lines_of, run, wait_until
 from engine_actions import (
     Chain,
     Echo,
@@ -22,6 +21,7 @@ from engine_actions import (
     UsesMissingKey,
     WhereAmI,
 )
+from watching import lines_of, run, wait_until
 
 from dynflow_mp.errors import (
     AlreadyRunning,

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import psutil
-from conftest import alive, wait_until
+from watching import alive, wait_until
 
 HERE = Path(__file__).parent
 

@@ -5,8 +5,8 @@ import signal
 import time
 
 import pytest
-from conftest import Supervisor, alive, lines_of, run, wait_until
 from engine_actions import Chain, Held, InQueue, Noop, SpawnsChild
+from watching import Supervisor, alive, lines_of, run, wait_until
 
 
 def test_a_client_process_has_its_plans_run_by_a_supervisor(start_supervisor, a_client):

@@ -9,11 +9,11 @@ from collections import Counter
 from concurrent.futures import wait
 
 import pytest
-from conftest import HERE, alive, lines_of, run, wait_until
 from recovery_actions import Evented, HeldThenNoop, Noop, SeveralCounted
+from watching import HERE, alive, lines_of, run, wait_until
 
 from dynflow_mp import World
-from dynflow_mp.errors import NoExecutor
+from dynflow_mp.errors import AbnormalTermination, NoExecutor
 
 ABNORMAL = "abnormal termination (previous state: running)"
 
@@ -79,7 +79,8 @@ def test_g13_a_step_that_ran_when_its_supervisor_was_killed_is_an_error_and_can_
 
     assert (plan.state, plan.result) == ("paused", "error")
     (failed,) = plan.failed_steps
-    assert (failed.error.exception_class, failed.error.message) == ("AbnormalTermination", ABNORMAL)
+    assert isinstance(failed.error.exception, AbnormalTermination)
+    assert failed.error.message == ABNORMAL
     assert history(plan) == [("start execution", first.world_id), ("terminate execution", first.world_id)]
     assert client.coordinator.find_locks(owner_id=f"world:{first.world_id}") == []
     assert client.coordinator.find_worlds(id=first.world_id) == []

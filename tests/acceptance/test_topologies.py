@@ -9,8 +9,8 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from conftest import Supervisor, run, wait_until
 from engine_actions import Evented, Noop
+from watching import Supervisor, run, wait_until
 
 from dynflow_mp import World
 from dynflow_mp.connectors.direct import DirectConnector

@@ -6,8 +6,8 @@ import time
 
 import psutil
 import pytest
-from conftest import alive, lines_of, run, wait_until
 from engine_actions import FanOut, Held, KillsItself, KillsItselfInFinalize, Noop, SideBySide
+from watching import alive, lines_of, run, wait_until
 
 from dynflow_mp import WorkerLost, World
 

@@ -7,8 +7,8 @@ import sys
 import threading
 
 import pytest
-from conftest import lines_of, run, wait_until
 from engine_actions import Evented, NeedsFile, Noop, Ordered
+from watching import lines_of, run, wait_until
 
 from dynflow_mp import World
 from dynflow_mp.errors import RequestTimeout, UnknownReceiver, WorldTerminated
