@@ -39,7 +39,7 @@ from dynflow_mp.errors import (
     UnprocessableEvent,
     WorldTerminated,
 )
-from dynflow_mp.model.messages import Accepted, Failed
+from dynflow_mp.model.messages import Accepted, Done, Failed
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.states import PlanState
 
@@ -134,6 +134,10 @@ class Director:
         holder = news.holder_request_id
         if skeleton.owner_id is not None and (holder == asker.request_id or not attended(holder)):
             return [_acceptance(asker, skeleton.id)]
+        if skeleton.owner_id is None and skeleton.state is PlanState.PAUSED and skeleton.requested_at is None:
+            # A repeat of a request whose attempt has ended. To run the plan again would be to resume it,
+            # which nobody has asked for.
+            return [Answer(asker.client_id, asker.request_id, Done())]
         error = self._objection(skeleton)
         if error is not None:
             return [_refusal(asker, error)]

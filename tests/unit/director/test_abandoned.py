@@ -46,7 +46,7 @@ def test_b362_a_step_that_was_running_is_an_abnormal_termination():
     assert (save.from_state, save.attempt, save.state) == (StepState.RUNNING, 2, StepState.ERROR)
     assert (save.ended_at, save.execution_time, save.real_time) == (NOW, 0.5, 8.0)
     error = ErrorRecord.from_bytes(save.error)
-    assert error.exception_class == "AbnormalTermination"
+    assert error.exception_class == "dynflow_mp.errors.AbnormalTermination"
     assert error.message == "abnormal termination (previous state: running)"
     assert error.cause == "supervisor_lost"
 

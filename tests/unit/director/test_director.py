@@ -588,6 +588,14 @@ def test_every_plan_ends_answered_whatever_happens_to_its_steps(flow, data):
     assert isinstance(only(ClaimPlan, driver.said)[0], ClaimPlan)
 
 
+def test_a_late_repeat_of_a_request_does_not_resume_what_has_failed_since(driver):
+    """The asker asked again because its executor was dead; another has settled the plan meanwhile."""
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+    failed = a_skeleton(Sequence([1]), states={1: StepState.ERROR}, state=PlanState.PAUSED, requested_at=None)
+
+    assert driver.tell(PlanArrived(failed)) == [Answer(CLIENT, "r1", Done())]
+
+
 # -- requests nobody waits for ---------------------------------------------------------------------
 
 
