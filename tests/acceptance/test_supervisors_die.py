@@ -68,7 +68,7 @@ def suspended_plan(client):
 def test_g13_a_step_that_ran_when_its_supervisor_was_killed_is_an_error_and_can_be_resumed(
     supervisor, a_client, tmp_path
 ):
-    """Core B362: the next supervisor looks at once; the first one's future ends with the paused plan."""
+    """The next supervisor looks at once; the future of before ends with the paused plan."""
     first = supervisor()
     client = a_client()
     triggered, go = held_plan(client, tmp_path)
@@ -95,7 +95,7 @@ def test_g13_a_step_that_ran_when_its_supervisor_was_killed_is_an_error_and_can_
 
 
 def test_worlds_41_a_suspended_plan_goes_on_in_another_executor_under_its_own_request(supervisor, a_client):
-    """As worlds 43, with another executor there: history start, terminate, start, finish."""
+    """Core B354; worlds 43 tells what happens without the other executor."""
     one, other = supervisor(workers=1), supervisor(workers=1)
     client = a_client()
     triggered = suspended_plan(client)
@@ -296,8 +296,7 @@ def test_the_plans_of_an_embedded_world_that_was_killed_go_on_in_the_next_one(da
             )
 
 
-def test_a_client_that_was_killed_leaves_no_record(supervisor, database_url, a_client):
-    """Worlds 55."""
+def test_worlds_55_a_client_that_was_killed_leaves_no_record(supervisor, database_url, a_client):
     watcher = a_client()
     script = "import sys, time; from dynflow_mp import World; w = World(database_url=sys.argv[1]); "
     script += "print(w.id, flush=True); time.sleep(60)"

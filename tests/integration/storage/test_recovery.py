@@ -174,7 +174,7 @@ def change(database: Database, number: int, **values: object) -> None:
 # -- several ---------------------------------------------------------------------------------------
 
 
-def test_worlds_46_a_plan_that_is_gone_and_one_that_is_damaged_keep_no_other_waiting(
+def test_a_plan_that_is_gone_and_one_that_is_damaged_keep_no_other_waiting(
     store: Store, database: Database, hold: Callable[..., None], recovery: Recovery, other: Coordinator
 ) -> None:
     hold(1, 2, 3, begun=1)

@@ -34,7 +34,7 @@ def left(states, finalize=(), **changes):
     return a_skeleton(flow, finalize, states=states, attempts=attempts, **changes)
 
 
-def test_b362_a_step_that_was_running_is_an_abnormal_termination():
+def test_a_step_that_was_running_is_an_abnormal_termination():
     skeleton = left(
         {1: StepState.SUCCESS, 2: StepState.RUNNING, 3: StepState.PENDING},
         step_times={2: StepTimes(1_000_000, 0.5)},
@@ -71,7 +71,7 @@ def test_a_plan_with_such_a_step_is_paused_and_its_asker_told():
         {1: StepState.SKIPPED, 2: StepState.SUSPENDED},
     ],
 )
-def test_worlds_13_a_plan_without_one_stays_requested_and_is_handed_over(states):
+def test_a_plan_without_one_stays_requested_and_is_handed_over(states):
     told = settle(left(states), ASKER, NOW)
 
     (save,) = only(SavePlan, told)
