@@ -53,10 +53,14 @@ class UnknownAction(DynflowError):
     """No registered action class has this name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"no action class {name!r} is known here; is its module among those given with --app?"
-        )
+        super().__init__(f"no action class {name!r} is known here; {_where_to_look(name)}")
         self.name = name
+
+
+def _where_to_look(name: str) -> str:
+    if "<locals>" in name:
+        return "it was defined inside a function: only at the top of a module do workers find it"
+    return "is its module among those given with --app?"
 
 
 class MissingOutput(DynflowError):

@@ -14,7 +14,7 @@ import atexit
 import os
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from threading import Event, Lock, Thread
@@ -23,6 +23,7 @@ from typing import Any
 from uuid import uuid4
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.registry import is_out_of_reach, short_name
 from dynflow_mp.clock import Clock, now_us
 from dynflow_mp.config import Config
 from dynflow_mp.connectors.connector import Connector
@@ -36,6 +37,7 @@ from dynflow_mp.errors import (
     DynflowError,
     ForkedWorld,
     LockTaken,
+    PlanningError,
     PlanNotFound,
     RequestError,
     RequestTimeout,
@@ -273,7 +275,7 @@ class World:
         plan_id: str | None = None,
     ) -> Planned:
         self._check_alive()
-        return plan(
+        planned = plan(
             action_class,
             args,
             kwargs,
@@ -282,6 +284,8 @@ class World:
             new_id=lambda: new_plan_id(now_us(), os.urandom),
             max_payload=self.config.max_payload,
         )
+        _check_workers_can_load(planned.plan.policies)
+        return planned
 
     def execute(self, plan_id: str) -> Future[ExecutionPlan]:
         """Run a planned plan, or resume a paused one; the future ends with the plan when the attempt ended."""
@@ -506,7 +510,16 @@ class World:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.terminate().result(self.config.termination_timeout_s + self.config.drain_grace_s)
+        self._end()
+
+    def _end(self) -> None:
+        """Terminate and wait for it. Ctrl-C while running steps get their time: they get no more."""
+        patience_s = self.config.termination_timeout_s + self.config.drain_grace_s
+        try:
+            self.terminate().result(patience_s)
+        except KeyboardInterrupt:
+            self.terminate(timeout=0.0).result(patience_s)
+            raise
 
     def __repr__(self) -> str:
         kind = "executor" if self.config.pools else "client"
@@ -525,6 +538,15 @@ def _config(config: Config | None, settings: Mapping[str, Any]) -> Config:
 
 def _error_of(planned: Planned) -> BaseException:
     return planned.error or DynflowError(f"plan {planned.plan.id} could not be planned")
+
+
+def _check_workers_can_load(classes: Iterable[str]) -> None:
+    """Refuse a plan of classes that live only in this process: no worker could run any of it."""
+    for name in filter(is_out_of_reach, classes):
+        raise PlanningError(
+            f"{short_name(name)} was defined interactively, where worker processes cannot find it; "
+            "put it into a module"
+        )
 
 
 def _queue_of(planned: PlannedPlan) -> str:
@@ -569,4 +591,4 @@ def _exit_process() -> None:
 def _terminate_at_exit(reference: weakref.ref[World]) -> None:
     world = reference()
     if world is not None and os.getpid() == world._pid:
-        world.terminate().result(world.config.termination_timeout_s + world.config.drain_grace_s)
+        world._end()

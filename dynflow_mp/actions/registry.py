@@ -55,8 +55,8 @@ class Registry:
         """``(module name, path)`` under which a worker loads the script being run, if actions live in it."""
         if not any(kind.__module__ == _MAIN for kind in self._classes.values()):
             return None
-        path = getattr(sys.modules.get(_MAIN), "__file__", None)
-        return (main_name(), str(path)) if path else None
+        path = _main_file()
+        return (main_name(), path) if path else None
 
 
 registry = Registry()
@@ -79,5 +79,19 @@ def main_name() -> str:
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name:
         return str(spec.name)
-    path = getattr(main, "__file__", None)
+    path = _main_file()
     return PurePath(path).stem if path else _MAIN
+
+
+def is_out_of_reach(name: str) -> bool:
+    """Whether a class stored under this name has no file that a worker could load it from.
+
+    So it is with what was typed into an interactive session, a notebook, or ``python -c``.
+    """
+    return name.startswith(f"{_MAIN}.")
+
+
+def _main_file() -> str | None:
+    """The file of the script being run; None in an interactive session or where it came through a pipe."""
+    path = getattr(sys.modules.get(_MAIN), "__file__", None)
+    return None if path is None or PurePath(path).name.startswith("<") else str(path)

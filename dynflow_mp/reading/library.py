@@ -51,7 +51,11 @@ class Library:
         return self._store.step_counts(plan_id)
 
     def delete_execution_plans(
-        self, filters: Mapping[str, Any] | None, batch_size: int = 1000, backup_dir: Path | str | None = None
+        self,
+        filters: Mapping[str, Any] | None,
+        backup_dir: Path | str | None = None,
+        *,
+        batch_size: int = 1000,
     ) -> int:
         """Delete plans, whatever their state, after writing them to ``backup_dir`` if given; how many."""
         directory = None if backup_dir is None else Path(backup_dir)

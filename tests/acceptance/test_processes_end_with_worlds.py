@@ -98,3 +98,33 @@ def test_ctrl_c_in_a_program_with_an_embedded_world_leaves_no_process(tmp_path):
 
     assert "KeyboardInterrupt" in err
     wait_until(lambda: not any(alive(child.pid) for child in family), 5, "the end of all processes")
+
+
+def test_a_second_ctrl_c_does_not_wait_for_running_steps(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        textwrap.dedent(
+            f"""
+            import sys
+            sys.path.insert(0, {str(HERE)!r})
+            import engine_actions
+            from dynflow_mp import World
+            with World(database_url="sqlite:///{tmp_path}/plans.db", workers=1) as world:
+                world.before_termination(lambda: print("ending", flush=True))
+                triggered = world.trigger(engine_actions.Held, log="{tmp_path}/log", until="never")
+                triggered.finished.result(60)
+            """
+        )
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(program)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_until((tmp_path / "log").exists, 20, "the step's beginning")
+
+    process.send_signal(2)
+    assert process.stdout.readline() == "ending\n"
+    process.send_signal(2)
+    _, err = process.communicate(timeout=15)  # running steps would have 30 s
+
+    assert err.count("Traceback") == 2
+    assert err.rstrip().endswith("KeyboardInterrupt")
