@@ -84,7 +84,7 @@ class DirectConnector(Connector):
             self._balance.answered(envelope)
         mailbox = self._mailboxes.get(addressed.receiver_id)
         if mailbox is None:
-            raise UnknownReceiver(f"no world {addressed.receiver_id} listens in this process")
+            raise UnknownReceiver(f"no world {addressed.receiver_id} shares this connector")
         mailbox.put(data)
 
     def _choose(self, envelope: Envelope) -> Executor:

@@ -32,7 +32,7 @@ class _Composed(tuple[Flow, ...]):
         return hash((self.word, tuple.__hash__(self)))
 
     def __str__(self) -> str:
-        return f"{self.word}({', '.join(str(flow) for flow in self)})"
+        return _text_of(self)  # type: ignore[arg-type]  # only its two kinds are ever made
 
     __repr__ = __str__
 
@@ -76,6 +76,24 @@ def step_ids(flow: Flow) -> Iterator[int]:
                 break
         else:
             stack.pop()
+
+
+def _text_of(flow: Flow) -> str:
+    """``sequence(concurrence(3, 5, 7), 9)``, however deep it nests."""
+    parts: list[str] = []
+    todo: list[Flow | str] = [flow]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, (Sequence, Concurrence)):
+            parts.append(f"{item.word}(")
+            todo.append(")")
+            for position in range(len(item) - 1, -1, -1):
+                todo.append(item[position])
+                if position:
+                    todo.append(", ")
+        else:
+            parts.append(str(item))
+    return "".join(parts)
 
 
 def flow_tokens(flow: Flow) -> list[int | str | None]:

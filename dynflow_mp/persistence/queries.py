@@ -230,6 +230,8 @@ def _step_row(row: Sequence[Any]) -> StepRow:
 def _filtered(query: Select[Any], filters: Filters | None) -> Select[Any]:
     if not filters:
         return query
+    if not isinstance(filters, Mapping):
+        raise QueryError(f"filters must be a mapping of columns to values, not {filters!r}")
     allowed = {**{name: execution_plans.c[name] for name in METADATA}, **_PSEUDO}
     given = {str(name): value for name, value in filters.items()}
     unknown = sorted(set(given) - set(allowed))

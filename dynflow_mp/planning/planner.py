@@ -421,10 +421,11 @@ class _PlanContext(Context):
             self._keep_references(references)
 
     def _keep_references(self, references: tuple[StoredReference, ...]) -> None:
+        needed = frozenset(self._needs)  # there may be a hundred thousand
         for reference in references_in(self._input):
             if reference.plan_id != self.plan_id:
                 raise PlanningError(f"{reference} belongs to another plan ({reference.plan_id})")
-            if self._run_step_id is not None and reference.step_id not in self._needs:
+            if self._run_step_id is not None and reference.step_id not in needed:
                 raise PlanningError(f"{reference} came into the input of {self.facts.name} after plan_self")
         self.producers = tuple(dict.fromkeys(reference.action_id for reference in references))
         self._stored_references = encode(

@@ -85,6 +85,7 @@ def test_per_page_alone_is_ignored(three: Store):
         ({"page": 0, "per_page": 0}, "per_page=0 must be"),
         ({"page": "1", "per_page": 5}, "page='1' must be"),
         ({"order_by": "id; DROP TABLE x"}, "cannot be ordered by 'id; DROP TABLE x'; by label, state"),
+        ({"filters": ["state"]}, "filters must be a mapping"),
         ({"filters": {"colour": 1}}, "cannot be filtered by colour; by label, state"),
         ({"filters": {"caller_action_id": 1}}, "only together with caller_execution_plan_id"),
         ({"filters": {"state": object()}}, "state: a object cannot be compared"),

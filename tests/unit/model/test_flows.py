@@ -18,6 +18,7 @@ def test_a_flow_prints_as_people_read_it():
     assert str(Sequence([Concurrence([3, 5, 7]), 9])) == "sequence(concurrence(3, 5, 7), 9)"
     assert str(Concurrence()) == "concurrence()"
     assert str(Sequence()) == "sequence()"
+    assert str(Concurrence([Sequence([1, Concurrence()]), 2])) == "concurrence(sequence(1, concurrence()), 2)"
 
 
 def test_a_sequence_is_not_a_concurrence_of_the_same_steps():
@@ -39,6 +40,7 @@ def test_a_very_deep_flow_survives_being_stored():
     tokens = flow_tokens(flow)
 
     assert list(step_ids(flow)) == [1]
+    assert str(flow).count("sequence(") == 100_000
     assert list(step_ids(flow_from_tokens(tokens))) == [1]
     while isinstance(flow, Sequence):  # taken apart by hand: its own destructor would recurse
         (flow,) = flow
