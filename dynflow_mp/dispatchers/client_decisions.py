@@ -235,7 +235,7 @@ class ClientDecisions:
         waited = f"{self._timings.no_executor_timeout_s:g} s"
         if isinstance(message, Event):
             return UnprocessableEvent(
-                f"no executor runs plan {plan_id}; none was found within {waited}", plan_id
+                f"no executor that can be reached runs plan {plan_id}; tried for {waited}", plan_id
             )
         return NoExecutor(
             f"no executor took plan {plan_id} within {waited}; it stays requested and runs when one comes",

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
-from dynflow_mp.errors import WorldTerminated
 from dynflow_mp.model.messages import (
     Accepted,
     Done,
@@ -76,11 +75,6 @@ class ExecutorDispatcher:
         self._world_id, self._remembered = world_id, remembered
         self._answers: OrderedDict[str, Envelope] = OrderedDict()
         self._open_events: OrderedDict[str, None] = OrderedDict()
-        self._stopping = False
-
-    def refuse_new_work(self) -> None:
-        """From now on new executions are answered that this world is ending."""
-        self._stopping = True
 
     def stimulus(self, envelope: Envelope) -> Asked | None:
         """What the core should hear of this request; None if it has heard it already."""
@@ -93,16 +87,10 @@ class ExecutorDispatcher:
         if known is not None:
             return Repeat(known)
         if isinstance(message, Execution):
-            return self._execution(envelope, message)
+            return ExecutionAsked(message.plan_id, client_id, request_id)
         if isinstance(message, Event):
             return self._event(envelope, message)
         return None
-
-    def _execution(self, envelope: Envelope, message: Execution) -> Asked:
-        if self._stopping:
-            error = WorldTerminated(f"world {self._world_id} is ending", message.plan_id)
-            return Repeat(envelope.answer(self._world_id, Failed.of(error)))
-        return ExecutionAsked(message.plan_id, envelope.sender_id, envelope.request_id)
 
     def _event(self, envelope: Envelope, message: Event) -> Asked | None:
         request_id = envelope.request_id

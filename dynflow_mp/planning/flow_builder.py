@@ -72,10 +72,6 @@ class Container:
         self.unresolved: dict[int, list[int]] = {}
         """What steps below still need and was not found yet, by step id."""
 
-    @property
-    def is_unsettled(self) -> bool:
-        return bool(self.to_look_at or self.unsettled)
-
 
 class FlowBuilder:
     """Builds one plan's run flow and finalize flow, in time that grows with the number of steps."""

@@ -304,7 +304,7 @@ def test_a_plan_whose_executor_was_lost_goes_to_another(house: House) -> None:
 
 def test_an_executor_that_is_ending_is_not_the_last_word(house: House) -> None:
     ending, staying = house.executor("x"), house.executor("y")
-    ending.dispatcher.refuse_new_work()
+    ending.refuse = WorldTerminated("x is draining and takes no new plans")
     client = house.client()
 
     plans = [result(client.execute(f"plan-{number}")) for number in range(4)]

@@ -12,7 +12,7 @@ from dynflow_mp.dispatchers.executor_dispatcher import (
     Repeat,
     StatusAsked,
 )
-from dynflow_mp.errors import EventDropped, WorldTerminated
+from dynflow_mp.errors import EventDropped
 from dynflow_mp.model.messages import (
     Accepted,
     Done,
@@ -107,19 +107,3 @@ def test_only_so_many_answers_are_remembered() -> None:
 
     assert isinstance(dispatcher.stimulus(asking(Execution("plan"), "client-1")), ExecutionAsked)
     assert isinstance(dispatcher.stimulus(asking(Execution("plan"), "client-3")), Repeat)
-
-
-def test_while_stopping_new_executions_are_refused_and_known_ones_answered(
-    dispatcher: ExecutorDispatcher,
-) -> None:
-    known = dispatcher.answer("client", "client-1", Done())
-
-    dispatcher.refuse_new_work()
-    refused = dispatcher.stimulus(asking(Execution("plan"), "client-2"))
-
-    assert isinstance(refused, Repeat)
-    assert isinstance(refused.envelope.message, Failed)
-    assert isinstance(refused.envelope.message.to_error(), WorldTerminated)
-    assert refused.envelope.receiver_id == "client"
-    assert dispatcher.stimulus(asking(Execution("plan"), "client-1")) == Repeat(known)
-    assert isinstance(dispatcher.stimulus(asking(Event("plan", 1, b""), "client-3")), EventAsked)
