@@ -497,7 +497,7 @@ class RunningPlan:
         if phase is None:
             finalize = step_id in self._skeleton.finalize_step_ids
             phase = Phase.FINALIZE if finalize else Phase.RUN
-        outcome = StepOutcome(step_id, StepState.ERROR, now, 0.0, 0.0, 1.0, error=error.to_bytes())
+        outcome = StepOutcome(step_id, StepState.ERROR, now, 0.0, 0.0, None, error=error.to_bytes())
         return self._save(step_id, outcome, _RUNNING, phase)
 
     def _passed(self, step_id: int) -> bool:

@@ -22,17 +22,23 @@ from dynflow_mp.model.work import FinalizeJob, FinalizePart, StepJob
 WINDOW = 1024
 """Jobs of one plan in the pool and with workers at a time, at least."""
 PAGE = 512
+AHEAD = 256
+"""How many steps behind a short page are read with it, so that a long sequence is not read step by step."""
 KEPT_BYTES = 64 * 1024 * 1024
 
 
 class PageWanted(NamedTuple):
-    """Ask the reader for these actions' payloads and these producers' outputs."""
+    """Ask the reader for these actions' payloads and these producers' outputs.
+
+    ``action_ids`` may hold more than the steps need: those of ``ahead``, steps not ready yet.
+    """
 
     plan_id: str
     step_ids: tuple[int, ...]
     action_ids: tuple[int, ...]
     producer_ids: tuple[int, ...]
     finalize: bool = False
+    ahead: tuple[int, ...] = ()
 
 
 class Page(NamedTuple):
@@ -145,6 +151,8 @@ class Shelf:
             return self._finalize_job(plan, page, by_action)
         plan.reading = False
         self._hungry[plan.id] = None
+        for step_id in page.wanted.ahead:
+            self._put_by(plan, step_id, by_action)
         missing: list[int] = []
         for step_id in page.wanted.step_ids:
             payload = by_action.get(plan.steps.action_id(step_id))
@@ -154,6 +162,12 @@ class Shelf:
                 self._job(plan, step_id, payload, page.outputs)
         plan.given -= len(missing)
         return missing
+
+    def _put_by(self, plan: _Plan, step_id: int, by_action: dict[int, Payload]) -> None:
+        """Keep what was read ahead for a step that has never been sent: nobody else changes it."""
+        payload = by_action.get(plan.steps.action_id(step_id))
+        if payload is not None and _untouched(plan.steps, step_id):
+            plan.payloads[payload.action_id] = payload
 
     def unavailable(self, wanted: PageWanted) -> None:
         """The reader could not bring a page; its steps are the caller's to fail."""
@@ -247,9 +261,19 @@ class Shelf:
             if action_id in plan.dependencies
             for producer in self._lacking(plan, action_id)
         }
+        ahead = self._ahead(plan, step_ids[-1]) if count < AHEAD else ()
+        action_ids += tuple(plan.steps.action_id(step_id) for step_id in ahead)
         plan.given += count
         plan.reading = True
-        self._wanted.append(PageWanted(plan.id, step_ids, action_ids, tuple(sorted(lacking))))
+        self._wanted.append(PageWanted(plan.id, step_ids, action_ids, tuple(sorted(lacking)), ahead=ahead))
+
+    def _ahead(self, plan: _Plan, step_id: int) -> tuple[int, ...]:
+        """The untouched steps planned next after this one: in a sequence they come next as well."""
+        if len(plan.payloads) > AHEAD:
+            return ()
+        steps = plan.steps
+        nearby = range(step_id + 1, min(step_id + 2 * AHEAD, len(steps) + 1))
+        return tuple(number for number in nearby if number in steps and _untouched(steps, number))
 
     def _job(self, plan: _Plan, step_id: int, payload: Payload, outputs: dict[int, bytes]) -> None:
         steps = plan.steps
@@ -297,3 +321,8 @@ class Shelf:
         queue = steps.kind(page.wanted.step_ids[0]).queue
         self._jobs.append(queued(job, queue))
         return []
+
+
+def _untouched(steps: StepTable, step_id: int) -> bool:
+    """Whether a step was never sent: then its stored action is as it was planned."""
+    return steps.state(step_id) is StepState.PENDING and steps.attempts(step_id) == 0

@@ -69,7 +69,7 @@ class StepOutcome(NamedTuple):
 
     ``state`` is ``success``, ``error`` or ``suspended`` (finalize parts: the first two). ``output``
     is None when it did not change, ``input`` None unless references were resolved into it; ``error``
-    the bytes of :class:`ErrorRecord`. ``ended_at`` microseconds UTC, ``execution_time`` seconds.
+    the bytes of :class:`ErrorRecord`. ``progress_weight`` None: as it was planned. ``ended_at`` microseconds UTC, ``execution_time`` seconds.
     """
 
     step_id: int
@@ -77,7 +77,7 @@ class StepOutcome(NamedTuple):
     ended_at: int
     execution_time: float
     progress_done: float
-    progress_weight: float
+    progress_weight: float | None
     output: bytes | None = None
     input: bytes | None = None
     error: bytes | None = None

@@ -75,7 +75,7 @@ class ResetStep(NamedTuple):
 class SaveOutcome(NamedTuple):
     """What came of one attempt: the step's row, guarded by (``from_state``, attempt), and its action's.
 
-    ``output``/``input``/``error`` None: unchanged, unchanged, none.
+    ``output``/``input``/``error`` None: unchanged, unchanged, none; ``progress_weight`` None: as planned.
     """
 
     plan_id: str
@@ -89,7 +89,7 @@ class SaveOutcome(NamedTuple):
     execution_time: float
     real_time: float
     progress_done: float
-    progress_weight: float
+    progress_weight: float | None
     output: bytes | None
     input: bytes | None
     error: bytes | None

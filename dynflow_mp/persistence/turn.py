@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import (
     Connection,
+    Float,
     Integer,
     bindparam,
     case,
@@ -175,7 +176,7 @@ _OUTCOME = Statement(
         execution_time=bindparam("new_execution_time"),
         real_time=bindparam("new_real_time"),
         progress_done=bindparam("new_progress_done"),
-        progress_weight=bindparam("new_progress_weight"),
+        progress_weight=func.coalesce(bindparam("new_progress_weight", type_=Float), _step.progress_weight),
     ),
     (
         "new_state",

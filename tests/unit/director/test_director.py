@@ -280,6 +280,7 @@ def test_a_step_whose_worker_died_is_an_error_that_says_how(driver):
     assert (saved.state, error.cause) == (StepState.ERROR, "signal(9)")
     assert error.exception_class == "dynflow_mp.errors.WorkerLost"
     assert error.message == "worker 17 was killed by SIGKILL"
+    assert saved.progress_weight is None  # what was planned stays
     assert only(SavePlan, said)[0].state is PlanState.PAUSED
 
 

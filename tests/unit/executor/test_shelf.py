@@ -144,6 +144,41 @@ def test_a_step_that_is_called_again_is_read_again():
     assert (item.job.event, item.job.output) == (b"event", b"so far")
 
 
+def test_a_long_sequence_is_not_read_step_by_step():
+    shelf = Shelf()
+    shelf.open(a_skeleton([1, 2, 3, 4]), [])
+
+    shelf.ready("p", [1])
+    _, (wanted,) = shelf.take()
+    assert (wanted.step_ids, wanted.ahead) == ((1,), (2, 3, 4))
+    assert wanted.action_ids == (10, 20, 30, 40)
+    shelf.arrived(Page(wanted, payloads(wanted.action_ids), {}))
+    shelf.take()
+    shelf.ready("p", [2])
+    (item,), wanted = shelf.take()
+
+    assert (item.job.step_id, item.job.input) == (2, b"in20")
+    assert wanted == []
+
+
+def test_what_was_read_ahead_of_a_step_that_has_begun_meanwhile_is_not_kept():
+    skeleton = a_skeleton([1, 2])
+    shelf = Shelf()
+    shelf.open(skeleton, [])
+    shelf.ready("p", [1])
+    _, (wanted,) = shelf.take()
+
+    skeleton.steps.set_state(2, StepState.SUSPENDED)
+    skeleton.steps.set_attempts(2, 1)
+    shelf.arrived(Page(wanted, payloads(wanted.action_ids), {}))
+    shelf.take()
+    shelf.ready_event("p", 2, b"event")
+
+    jobs, (again,) = shelf.take()
+    assert jobs == []
+    assert again.step_ids == (2,)
+
+
 def test_finalize_is_one_job_with_all_its_parts():
     shelf = Shelf()
     shelf.open(a_skeleton([1], {30: (10,)}, finalize=[3, 4]), payloads([10]))
