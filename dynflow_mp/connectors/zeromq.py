@@ -194,7 +194,7 @@ class _Wire:
         self._strikes: dict[bytes, int] = {}
         self._stop_by: float | None = None
         self._not_through: set[bytes] = set()
-        self._said_farewell = False
+        self._untold: list[Route] | None = None
 
     # -- called by other threads ---------------------------------------------------------------
 
@@ -259,7 +259,7 @@ class _Wire:
             self._bell.ring()
 
     def _wait_ms(self) -> int:
-        if self._full_routes:
+        if self._full_routes or self._untold:
             return int(_RETRY_S * 1000)
         if self._stop_by is not None or any(peer.outbox for peer in self._peers.values()):
             return 50
@@ -584,19 +584,25 @@ class _Wire:
         if self._notes or self._full_routes or any(peer.outbox for peer in self._peers.values()):
             return False
         self._say_farewell()
-        return not self._not_through
+        return not self._untold and not self._not_through
 
     def _say_farewell(self) -> None:
         """Wait for every asker to have read its answers: those it has not read when the connection
         ends, its socket throws away (a price of IMMEDIATE)."""
-        if self._said_farewell:
-            return
-        self._said_farewell = True
-        for route in self._routes.values():
-            # Whom we cannot tell, we do not wait for.
-            with suppress(zmq.ZMQError):
-                route.push(_FAREWELL)
-                self._not_through.add(route.identity)
+        if self._untold is None:
+            self._untold = list(self._routes.values())
+        self._untold = [route for route in self._untold if not self._told(route)]
+
+    def _told(self, route: Route) -> bool:
+        """Whether this asker was told, or need not be."""
+        try:
+            route.push(_FAREWELL)
+        except zmq.Again:
+            return False  # full of answers it has not read: it is told when there is room
+        except zmq.ZMQError:
+            return True  # gone: we do not wait for whom we cannot tell
+        self._not_through.add(route.identity)
+        return True
 
     def _close(self, place: Place | None) -> None:
         left = max(0.0, (self._stop_by or 0.0) - time.monotonic())
