@@ -22,6 +22,8 @@ from dynflow_mp.director.protocol import (
     DrainBegun,
     DrainEnded,
     DropPlan,
+    EventArrived,
+    FinalizeFinished,
     HandOver,
     LoadPlan,
     PlanArrived,
@@ -255,8 +257,6 @@ def test_time_spent_in_earlier_calls_counts_and_real_time_spans_them(driver):
     driver.send(2)
     driver.finish(suspended(2, execution_time=0.5, ended_at=1_500_001))
 
-    from dynflow_mp.director.protocol import EventArrived
-
     driver.tell(EventArrived(PLAN, 2, CLIENT, "e1", b"e"))
     driver.send(2)
     (saved,) = only(SaveOutcome, driver.finish(success(2, execution_time=0.25, ended_at=9_000_001)))
@@ -369,9 +369,6 @@ def test_b073_a_resumed_finalize_phase_starts_over(driver):
     driver.start(skeleton)
 
     said = driver.send(FINALIZE)
-    driver.send  # noqa: B018 - the job below answers for what was sent here
-    from dynflow_mp.director.protocol import FinalizeFinished
-
     ended = driver.tell(FinalizeFinished(PLAN, (success(2), success(4), success(6))))
 
     assert [reset.step_id for reset in only(ResetStep, said)] == [2, 4]
