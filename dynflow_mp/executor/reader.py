@@ -18,6 +18,7 @@ log = logger("executor.reader")
 
 SMALL_PLAN = 2048
 """Plans of up to so many steps come with all their payloads."""
+_LOOKS = 5
 _RETRY_S = 0.2
 _PATIENCE_S = 30.0
 
@@ -115,11 +116,24 @@ class Reader:
 
     def _plan(self, plan_id: str) -> ReaderNews:
         try:
-            skeleton, payloads = self._store.take_up(plan_id, SMALL_PLAN)
+            return self._loaded(plan_id)
         except (PlanNotFound, InvalidPlan) as error:
             return PlanUnavailable(plan_id, Failed.of(error))
-        holder = self._holder_request_id(plan_id) if skeleton.owner_id is not None else None
-        return PlanLoaded(skeleton, payloads, holder)
+
+    def _loaded(self, plan_id: str) -> PlanLoaded:
+        """The plan, and under which request its owner runs it, as of one moment.
+
+        Row and lock are two reads. An owner without a lock means that it has let go of the plan (or
+        lost it) in between: then the row is old, and to say "running elsewhere" would be wrong.
+        """
+        for _ in range(_LOOKS):
+            skeleton, payloads = self._store.take_up(plan_id, SMALL_PLAN)
+            if skeleton.owner_id is None:
+                return PlanLoaded(skeleton, payloads, None)
+            holder = self._holder_request_id(plan_id)
+            if holder is not None:
+                return PlanLoaded(skeleton, payloads, holder)
+        return PlanLoaded(skeleton, payloads, None)
 
     def _page(self, wanted: PageWanted) -> Page:
         payloads = self._store.load_payloads(wanted.plan_id, wanted.action_ids)
