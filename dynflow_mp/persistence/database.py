@@ -10,30 +10,19 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
-from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Connection, Engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
-from dynflow_mp.errors import ConfigError, ForkedWorld, PersistenceError
+from dynflow_mp.errors import ForkedWorld, PersistenceError
 from dynflow_mp.persistence.driver_errors import persistence_error
+from dynflow_mp.persistence.opening import WRITING, absolute, new_engine, parsed_url
 from dynflow_mp.persistence.turnstile import Turnstile
 
 Fence = Callable[[Connection], None]
 
-BUSY_TIMEOUT_S = 30.0
-_READERS = 5
-_LOG_PAGES = 4_000
-"""How long the write-ahead log grows (16 MiB) before a commit moves it into the file: the default, 1,000,
-has every 25th busy turn wait 8 ms for it."""
 _WRITER_CACHE_KIB = 8_000
 """Four times the default: a step of a plan of 100,000 is written a tenth faster."""
-_WRITING = "dynflow_writing"
-
-_DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
-_EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 
 
 class Database:
@@ -44,7 +33,7 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = _parsed(url)
+        parsed = parsed_url(url)
         self.url_text = make_url(url).render_as_string(hide_password=True)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._pid = os.getpid()
@@ -53,9 +42,9 @@ class Database:
         self._idle: deque[Connection] = deque()
         self._turnstile: Turnstile | None = None
         if self.is_sqlite:
-            parsed = _absolute(parsed, self.url_text)
+            parsed = absolute(parsed, self.url_text)
             self._turnstile = Turnstile(os.path.realpath(str(parsed.database)))
-        self.engine: Engine = _engine(parsed, self.url_text)
+        self.engine: Engine = new_engine(parsed, self.url_text)
         self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         self._open()
 
@@ -137,7 +126,7 @@ class Database:
             raise
 
     def _open_writer(self) -> Connection:
-        connection = self.engine.connect().execution_options(**{_WRITING: True})
+        connection = self.engine.connect().execution_options(**{WRITING: True})
         connection.connection.cursor().execute(f"PRAGMA cache_size={-_WRITER_CACHE_KIB}")
         return connection
 
@@ -168,82 +157,3 @@ class Database:
             raise ForkedWorld(
                 "a database connection lives only in the process that made it, not in its forks"
             )
-
-
-# -- opening ---------------------------------------------------------------------------------------
-
-
-def _parsed(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-    except ArgumentError as error:
-        raise ConfigError("database_url is not an SQLAlchemy URL such as sqlite:///dynflow.db") from error
-    if backend not in _DRIVERS:
-        raise ConfigError(
-            f"database_url: {backend!r} is not supported; sqlite, postgresql, mysql and mariadb are"
-        )
-    if "+" not in parsed.drivername:
-        parsed = parsed.set(drivername=f"{backend}+{_DRIVERS[backend]}")
-    return parsed
-
-
-def _absolute(parsed: URL, url_text: str) -> URL:
-    """The same file whatever directory the process goes to later."""
-    name = parsed.database
-    if not name or name == ":memory:" or name.startswith("file:"):
-        raise ConfigError(
-            f"{url_text}: a database in memory belongs to one connection, "
-            "but several threads and processes must see it; name a file"
-        )
-    path = Path(name).absolute()
-    if not path.parent.is_dir():
-        raise PersistenceError(f"cannot open {url_text}: there is no directory {path.parent}")
-    if path.is_dir():
-        raise PersistenceError(f"cannot open {url_text}: {path} is a directory")
-    return parsed.set(database=str(path))
-
-
-def _engine(parsed: URL, url_text: str) -> Engine:
-    backend = parsed.get_backend_name()
-    try:
-        if backend == "sqlite":
-            return _sqlite_engine(parsed)
-        return create_engine(parsed, isolation_level="READ COMMITTED", pool_pre_ping=True)
-    except NoSuchModuleError as error:
-        raise ConfigError(f"{url_text}: no driver of this name is known") from error
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(backend)
-        remedy = f"; pip install 'dynflow_mp[{extra}]'" if extra else ""
-        raise ConfigError(f"{url_text}: the driver {error.name} is not installed{remedy}") from error
-
-
-def _sqlite_engine(parsed: URL) -> Engine:
-    # No overflow: a connection that closes in passing could be the last one, which moves the log.
-    engine = create_engine(
-        parsed,
-        poolclass=QueuePool,
-        pool_size=_READERS + 1,
-        max_overflow=0,
-        pool_timeout=BUSY_TIMEOUT_S,
-        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
-    )
-    event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the module's own BEGINs come at the wrong moments
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        f"wal_autocheckpoint={_LOG_PAGES}",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writing = connection.get_execution_options().get(_WRITING)
-    connection.connection.cursor().execute("BEGIN IMMEDIATE" if writing else "BEGIN")

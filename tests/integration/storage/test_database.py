@@ -135,7 +135,7 @@ def test_a_full_disk_is_named_and_passes(database: Database):
 def test_a_writer_that_bypasses_the_turnstile_is_waited_for_and_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("dynflow_mp.persistence.database.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("dynflow_mp.persistence.opening.BUSY_TIMEOUT_S", 0.05)
     database = Database(f"sqlite:///{tmp_path}/plans.db")
     holder = subprocess.Popen(
         [sys.executable, "-c", _HOLD, f"{tmp_path}/plans.db"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
