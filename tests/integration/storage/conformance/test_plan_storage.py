@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Delete, Update, delete, update
 from stored_plans import NOW, PLAN, WORLD, a_plan, claim, end, mark, outcome, plan_id, run_step
 
 from dynflow_mp.coordinator.coordinator import Coordinator
@@ -17,6 +17,7 @@ from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 from dynflow_mp.model.writes import RecordEvent
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.store import StepCount, Store
+from dynflow_mp.persistence.tables import execution_plans, steps
 from dynflow_mp.reading.library import Library
 
 
@@ -172,7 +173,7 @@ def test_a_whole_plan_reloads_as_valid(store: Store):
 def test_a_plan_whose_steps_are_missing_is_invalid_and_says_so(store: Store, database: Database):
     """B042."""
     store.save_plan(a_plan(run_steps=3))
-    _change(database, "DELETE FROM dynflow_steps WHERE id > 5")
+    _change(database, delete(steps).where(steps.c.id > 5))
 
     for load in (store.load_plan, store.load_skeleton):
         with pytest.raises(InvalidPlan, match="7 steps were planned, 5 are stored"):
@@ -184,7 +185,7 @@ def test_b043_a_plan_whose_steps_are_missing_still_shows_its_own_facts(store: St
     history = (HistoryEntry(NOW, "start execution", WORLD), HistoryEntry(NOW + 3_000_000, "finish execution"))
     facts = {"started_at": NOW, "ended_at": NOW + 3_000_000, "execution_time": 1.5, "real_time": 3.0}
     store.save_plan(a_plan(state=PlanState.STOPPED, history=history, **facts))
-    _change(database, "DELETE FROM dynflow_steps")
+    _change(database, delete(steps))
     library = Library(store)
 
     (plan,) = library.find_execution_plans()
@@ -200,19 +201,21 @@ def test_b043_a_plan_whose_steps_are_missing_still_shows_its_own_facts(store: St
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        ("UPDATE dynflow_execution_plans SET run_flow = x'c1'", "cannot be read"),
-        ("UPDATE dynflow_execution_plans SET run_flow = x''", "cannot be read"),
-        ("UPDATE dynflow_execution_plans SET run_flow = x'91a153'", "cut short"),
-        ("UPDATE dynflow_execution_plans SET run_flow = x'93a14363c0'", "names step 99, which is not stored"),
-        ("UPDATE dynflow_execution_plans SET run_flow = x'2a'", "TypeError"),
-        ("UPDATE dynflow_execution_plans SET policies = x'93010203'", "AttributeError"),
-        ("UPDATE dynflow_execution_plans SET history = x'9101'", "TypeError"),
-        ("UPDATE dynflow_execution_plans SET state = 'confused'", "its state is 'confused'"),
-        ("UPDATE dynflow_steps SET state = 'tired' WHERE id = 3", "the state of step 3 is 'tired'"),
-        ("UPDATE dynflow_steps SET attempts = -1 WHERE id = 3", "OverflowError"),
+        (update(execution_plans).values(run_flow=b"\xc1"), "cannot be read"),
+        (update(execution_plans).values(run_flow=b""), "cannot be read"),
+        (update(execution_plans).values(run_flow=b"\x91\xa1S"), "cut short"),
+        (update(execution_plans).values(run_flow=b"\x93\xa1Cc\xc0"), "names step 99, which is not stored"),
+        (update(execution_plans).values(run_flow=b"*"), "TypeError"),
+        (update(execution_plans).values(policies=b"\x93\x01\x02\x03"), "AttributeError"),
+        (update(execution_plans).values(history=b"\x91\x01"), "TypeError"),
+        (update(execution_plans).values(state="confused"), "its state is 'confused'"),
+        (update(steps).where(steps.c.id == 3).values(state="tired"), "the state of step 3 is 'tired'"),
+        (update(steps).where(steps.c.id == 3).values(attempts=-1), "OverflowError"),
     ],
 )
-def test_a_damaged_plan_is_invalid_and_says_why(store: Store, database: Database, damage: str, reason: str):
+def test_a_damaged_plan_is_invalid_and_says_why(
+    store: Store, database: Database, damage: Update, reason: str
+):
     store.save_plan(a_plan())
     _change(database, damage)
 
@@ -224,7 +227,7 @@ def test_a_damaged_plan_is_invalid_and_says_why(store: Store, database: Database
 
 def test_a_damaged_plan_does_not_hide_the_others_from_a_list(store: Store, database: Database):
     store.save_plan(a_plan())
-    _change(database, "UPDATE dynflow_execution_plans SET state = 'confused'")
+    _change(database, update(execution_plans).values(state="confused"))
     store.save_plan(a_plan(plan_id(2)))
 
     found = store.find_execution_plans(order_by="created_at")
@@ -358,6 +361,6 @@ def test_run_steps_have_the_ids_the_tests_say(store: Store):
     ]
 
 
-def _change(database: Database, statement: str) -> None:
+def _change(database: Database, statement: Update | Delete) -> None:
     with database.write() as connection:
-        connection.execute(text(statement))
+        connection.execute(statement)
