@@ -11,6 +11,7 @@ A DEALER's routing id is its world's id and chance; libzmq sends an empty probe 
 from __future__ import annotations
 
 import secrets
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -28,6 +29,12 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 
 _PEER_PATIENCE_S = 0.5
 """How long a request may wait for a connection: less than its sender waits for an answer."""
+
+MESSAGES_A_TURN = 256
+"""Messages taken from one socket before the others have their turn."""
+
+FAREWELL = b""
+"""An executor's last message on a connection, sent back by the asker once it has read all before it."""
 
 _MARK = b"~"
 
@@ -141,6 +148,18 @@ class Peer:
     def push(self, data: bytes) -> None:
         """Send at once. Raises zmq.Again when there is no connection or no room."""
         self.socket.send(data, zmq.DONTWAIT)
+
+
+def push_all(way: Peer | Route) -> bool:
+    """Send what waits while there is room; True when nothing waits any more."""
+    now = time.monotonic()
+    while way.outbox:
+        try:
+            way.push(way.outbox.first())
+        except zmq.Again:
+            return False
+        way.outbox.sent(now)
+    return True
 
 
 def identity_of(world_id: str) -> bytes:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 
 import zmq
 
+from dynflow_mp.bell import Bell
 from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.director import Director
@@ -41,7 +42,6 @@ from dynflow_mp.director.protocol import (
     WakeAt,
 )
 from dynflow_mp.errors import PlanNotFound, WorkerStartFailed, WorldFenced
-from dynflow_mp.executor.bell import Bell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.processes import Processes, WorkerSettings

@@ -6,18 +6,20 @@ import os
 
 
 class Bell:
-    """A pipe with at most a few bytes in it; ``fd`` is what the owner polls."""
+    """A pipe whose end ``fd`` the owner polls; rung many times before it is heard, it rings once."""
 
     def __init__(self) -> None:
         self.fd, self._write_fd = os.pipe()
         for fd in (self.fd, self._write_fd):
             os.set_blocking(fd, False)
+        self._rung = False
         self._closed = False
 
     def ring(self) -> None:
         """Wake the owner. Ringing a closed bell does nothing."""
-        if self._closed:
+        if self._rung or self._closed:
             return
+        self._rung = True
         try:
             os.write(self._write_fd, b"!")
         except BlockingIOError:
@@ -27,12 +29,13 @@ class Bell:
                 raise
 
     def silence(self) -> None:
-        """Take out what was rung; only the owner does."""
+        """Only the owner, before it looks at what the bell was rung for: then nothing can be missed."""
         try:
             while len(os.read(self.fd, 4096)) == 4096:
                 pass
         except BlockingIOError:
-            return
+            pass
+        self._rung = False
 
     def close(self) -> None:
         """Twice is fine."""

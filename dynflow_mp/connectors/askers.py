@@ -1,0 +1,187 @@
+"""The worlds that ask us: heard and answered over the one ROUTER that this world listens with.
+
+asker ══ probe, requests ══▶ ROUTER ──▶ delivery
+      ◀══ answers, farewell ═══ Route, with what waits while it is full
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+
+import zmq
+
+from dynflow_mp.connectors.delivery import Delivery
+from dynflow_mp.connectors.endpoints import Place
+from dynflow_mp.connectors.peers import (
+    FAREWELL,
+    MESSAGES_A_TURN,
+    Outbox,
+    Route,
+    Waiting,
+    push_all,
+    tune,
+    world_of,
+)
+from dynflow_mp.errors import ConnectorError, PeerBusy, ProtocolError, UnknownReceiver
+from dynflow_mp.model.messages import Envelope
+from dynflow_mp.telemetry import logger
+
+log = logger("connectors.askers")
+
+_MAX_ROUTES = 10_000
+
+
+class Askers:
+    """Owned by the connector's thread. Without a ``Place`` to listen at there are none."""
+
+    def __init__(self, poller: zmq.Poller, delivery: Delivery, linger_s: float) -> None:
+        self.socket: zmq.Socket[bytes] | None = None
+        self._poller, self._delivery, self._linger_s = poller, delivery, linger_s
+        self._routes: dict[str, Route] = {}
+        self._full: dict[str, Route] = {}
+        self._untold: list[Route] | None = None
+        self._not_through: set[bytes] = set()
+
+    def listen(self, context: zmq.Context[zmq.Socket[bytes]], place: Place) -> str:
+        """Open the ROUTER; returns the endpoint it got. Raises :class:`ConnectorError`."""
+        router: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+        self.socket = router
+        tune(router, place.endpoint)
+        router.set(zmq.ROUTER_MANDATORY, 1)
+        # An asker that reconnects before its old connection is known to be dead must win.
+        router.set(zmq.ROUTER_HANDOVER, 1)
+        try:
+            router.bind(place.endpoint)
+            place.secure()
+        except (zmq.ZMQError, OSError) as error:
+            raise ConnectorError(f"{place.endpoint} cannot be listened on: {error}") from error
+        self._poller.register(router, zmq.POLLIN)
+        return str(router.get_string(zmq.LAST_ENDPOINT))
+
+    # -- hearing -------------------------------------------------------------------------------
+
+    def hear(self) -> None:
+        """Take what came, a bounded amount."""
+        assert self.socket is not None
+        for _ in range(MESSAGES_A_TURN):
+            try:
+                frames = self.socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            if self._delivery.listens_to(frames[0]):
+                self._hear_one(frames)
+
+    def _hear_one(self, frames: list[bytes]) -> None:
+        identity = frames[0]
+        try:
+            world_id = world_of(identity)
+            route = self._routes.get(world_id)
+            if route is None or route.identity != identity:
+                self._learn_route(world_id, identity)
+            if len(frames) != 2:
+                raise ProtocolError(f"a message of {len(frames) - 1} frames")
+            if frames[1]:
+                self._delivery.deliver(Envelope.from_bytes(frames[1]))
+            else:  # the probe of a new connection, or the answer to our farewell
+                self._not_through.discard(identity)
+        except ProtocolError as error:
+            self._delivery.refuse(identity, error)
+
+    def _learn_route(self, world_id: str, identity: bytes) -> None:
+        assert self.socket is not None
+        before = self._routes.pop(world_id, None)
+        route = Route(self.socket, identity, Outbox(self._linger_s) if before is None else before.outbox)
+        self._routes[world_id] = route
+        if route.outbox:
+            self._full[world_id] = route
+        if len(self._routes) > _MAX_ROUTES:
+            del self._routes[next(iter(self._routes))]
+
+    # -- answering -----------------------------------------------------------------------------
+
+    def answer(self, envelope: Envelope) -> None:
+        """Send an answer, now or when there is room.
+
+        Raises :class:`UnknownReceiver` for a world that is not connected, :class:`PeerBusy` when too
+        much waits for it.
+        """
+        world_id = envelope.receiver_id
+        route = self._routes.get(world_id)
+        if route is None:
+            raise UnknownReceiver(f"world {world_id} is not connected and cannot be answered")
+        data = envelope.to_bytes()
+        try:
+            if not route.outbox:
+                route.push(data)
+                return
+        except zmq.Again:
+            self._full[world_id] = route
+        except zmq.ZMQError as error:
+            self._forget(world_id, error)
+            raise UnknownReceiver(f"world {world_id} has gone and cannot be answered") from error
+        if not route.outbox.put(Waiting(envelope, data, time.monotonic())):
+            raise PeerBusy(f"too much waits for world {world_id}")
+
+    def _forget(self, world_id: str, error: zmq.ZMQError) -> None:
+        if error.errno != errno.EHOSTUNREACH:
+            log.warning("an answer could not be sent: %s", error, extra={"action": "answer_failed"})
+        self._full.pop(world_id, None)
+        self._routes.pop(world_id, None)
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether answers wait for room: a ROUTER cannot be polled for one, so try again soon."""
+        return bool(self._full)
+
+    def retry(self) -> None:
+        """Send what waits, as far as there is room now."""
+        for world_id, route in list(self._full.items()):
+            try:
+                if push_all(route):
+                    del self._full[world_id]
+            except zmq.ZMQError as error:
+                self._forget(world_id, error)
+                self._delivery.give_back_all(route.outbox.everything(), f"world {world_id} has gone")
+
+    def give_up(self, now: float) -> None:
+        """Give back what has waited too long."""
+        for world_id, route in self._full.items():
+            self._delivery.give_back_all(
+                route.outbox.overdue(now), f"world {world_id} does not take messages"
+            )
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def say_farewell(self) -> None:
+        """Have every asker read its answers: those it has not read when the connection ends, its socket
+        throws away (a price of IMMEDIATE)."""
+        if self._untold is None:
+            self._untold = list(self._routes.values())
+        self._untold = [route for route in self._untold if not self._told(route)]
+
+    @property
+    def untold(self) -> bool:
+        """Whether an asker that should hear our farewell has no room for it yet."""
+        return bool(self._untold)
+
+    @property
+    def all_through(self) -> bool:
+        """Whether all that heard our farewell have read what came before it."""
+        return not self._untold and not self._not_through
+
+    def _told(self, route: Route) -> bool:
+        """Whether this asker was told, or need not be."""
+        try:
+            route.push(FAREWELL)
+        except zmq.Again:
+            return False  # full of answers it has not read: it is told when there is room
+        except zmq.ZMQError:
+            return True  # gone: we do not wait for whom we cannot tell
+        self._not_through.add(route.identity)
+        return True
+
+    def close(self, linger_ms: int) -> None:
+        """What libzmq has taken may still leave for so long."""
+        if self.socket is not None:
+            self.socket.close(linger_ms)

@@ -1,0 +1,189 @@
+"""The thread of a ZeroMQ connector: what goes out, what comes in, and how it ends.
+
+post, call ──▶ notes, bell ──▶ run ─┬─ Executors: requests out, answers in
+                                    ├─ Askers: requests in, answers out
+                                    └─ Delivery: to our own world, and back to it
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+
+import zmq
+
+from dynflow_mp.bell import Bell
+from dynflow_mp.connectors.askers import Askers
+from dynflow_mp.connectors.connector import Directory, Receiver
+from dynflow_mp.connectors.delivery import Delivery
+from dynflow_mp.connectors.endpoints import Place
+from dynflow_mp.connectors.executors import Executors
+from dynflow_mp.errors import ConnectorError, DynflowError, NoExecutor
+from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution
+from dynflow_mp.telemetry import logger
+
+log = logger("connectors.exchange")
+
+_RETRY_S = 0.01
+"""How soon to try again to answer an asker whose connection was full."""
+
+_Note = Envelope | Callable[[], object]
+
+
+class Exchange:
+    """Everything the connector's thread owns. Others only call ``post``, ``call`` and read ``endpoint``."""
+
+    def __init__(self, receiver: Receiver, directory: Directory, refresh_s: float, linger_s: float) -> None:
+        self.endpoint: str | None = None
+        self.delivery = Delivery(receiver)
+        self._takes_work = receiver.takes_work
+        self._refresh_s, self._linger_s = refresh_s, linger_s
+        self._notes: deque[_Note] = deque()
+        self._bell = Bell()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._poller = zmq.Poller()
+        self._askers = Askers(self._poller, self.delivery, linger_s)
+        self._executors = Executors(self._context, self._poller, self.delivery, directory, refresh_s)
+        self._stop_by: float | None = None
+
+    # -- called by other threads ---------------------------------------------------------------
+
+    def post(self, envelope: Envelope) -> None:
+        self._notes.append(envelope)
+        self._bell.ring()
+
+    def call(self, what: Callable[..., object], *args: object) -> None:
+        """Have ``what(*args)`` done on the connector's thread."""
+        self._notes.append((lambda: what(*args)) if args else what)
+        self._bell.ring()
+
+    # -- the thread ----------------------------------------------------------------------------
+
+    def run(self, place: Place | None, started: Future[None]) -> None:
+        """Serve until told to stop; ``started`` says when, or why not."""
+        try:
+            self._poller.register(self._bell.fd, zmq.POLLIN)
+            if place is not None:
+                self.endpoint = self._askers.listen(self._context, place)
+        except Exception as error:
+            self._close(place)
+            started.set_exception(error)
+            return
+        if not self._takes_work:
+            # Connected before the first request, a client need not wait with it.
+            self.call(self._executors.refresh)
+        started.set_result(None)
+        try:
+            while not self._finished():
+                self._turn()
+        finally:
+            self._close(place)
+
+    def _turn(self) -> None:
+        try:
+            for source, events in self._poller.poll(self._wait_ms()):
+                self._hear(source, events)
+            self._askers.retry()
+            now = time.monotonic()
+            self._executors.give_up(now)
+            self._askers.give_up(now)
+            if self.delivery.balance.outstanding:
+                self._executors.refresh_if_old()
+        except Exception:
+            # Whatever it was, all other worlds still want their messages, and other notes may wait.
+            log.exception("the connector stumbled", extra={"action": "connector_stumbled"})
+            self._bell.ring()
+
+    def _wait_ms(self) -> int:
+        if self._askers.waited_for or self._askers.untold:
+            return int(_RETRY_S * 1000)
+        if self._stop_by is not None or self._executors.waited_for:
+            return 50
+        return int(self._refresh_s * 1000) if self.delivery.balance.outstanding else 5_000
+
+    def _hear(self, source: object, events: int) -> None:
+        if source == self._bell.fd:
+            self._bell.silence()
+            for note in self._waiting_notes():
+                if isinstance(note, Envelope):
+                    self._send(note)
+                else:
+                    note()
+        elif source is self._askers.socket:
+            self._askers.hear()
+        else:
+            self._executors.hear(source, events)
+
+    def _waiting_notes(self) -> Iterator[_Note]:
+        for _ in range(len(self._notes)):
+            yield self._notes.popleft()
+
+    # -- sending -------------------------------------------------------------------------------
+
+    def _send(self, envelope: Envelope) -> None:
+        try:
+            if envelope.receiver_id == ANY_EXECUTOR:
+                self._send_to_any(envelope)
+            elif envelope.receiver_id == self.delivery.world_id:
+                self._deliver_here(envelope.to_bytes())
+            elif envelope.is_request:
+                self._executors.ask(envelope.receiver_id, envelope, envelope.to_bytes())
+            else:
+                self._askers.answer(envelope)
+        except DynflowError as error:
+            self.delivery.give_back(envelope, error)
+
+    def _send_to_any(self, envelope: Envelope) -> None:
+        message, ours = envelope.message, envelope.sender_id == self.delivery.world_id
+        queue = message.queue if isinstance(message, Execution) else "default"
+        executor = self._executors.choose(queue, self._takes_work and ours)
+        if executor is None:
+            raise NoExecutor("no executor is there", getattr(message, "plan_id", None))
+        data = envelope._replace(receiver_id=executor.world_id).to_bytes()
+        if ours:  # another world hears the answers of what we hand over
+            self.delivery.balance.sent(envelope, executor)
+        if executor.world_id == self.delivery.world_id:
+            self._deliver_here(data)
+        else:
+            self._executors.ask(executor.world_id, envelope, data)
+
+    def _deliver_here(self, data: bytes) -> None:
+        """To ourselves, the same way as to others: as bytes."""
+        self.delivery.deliver(Envelope.from_bytes(data))
+
+    def refuse_new_work(self) -> None:
+        """From now on this world's own requests go to other executors."""
+        self._takes_work = False
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def begin_to_stop(self) -> None:
+        """Send what is still to be sent, let it be read, then end."""
+        if self._stop_by is None:
+            self._stop_by = time.monotonic() + self._linger_s
+
+    def _finished(self) -> bool:
+        if self._stop_by is None:
+            return False
+        if time.monotonic() >= self._stop_by:
+            return True
+        if self._notes or self._askers.waited_for or self._executors.waited_for:
+            return False
+        self._askers.say_farewell()
+        return self._askers.all_through
+
+    def _close(self, place: Place | None) -> None:
+        left = max(0.0, (self._stop_by or 0.0) - time.monotonic())
+        linger_ms = int(left * 1000)
+        self._executors.close(linger_ms)
+        self._askers.close(linger_ms)
+        # Returns when all that was sent has left, or the sockets have lingered long enough.
+        self._context.term()
+        for note in self._waiting_notes():
+            if isinstance(note, Envelope):
+                self.delivery.give_back(note, ConnectorError("the connector has stopped"))
+        self._bell.close()
+        if place is not None:
+            place.release()
