@@ -44,10 +44,11 @@ from dynflow_mp.director.protocol import (
 from dynflow_mp.errors import PlanNotFound, WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
-from dynflow_mp.executor.processes import Processes, WorkerSettings
+from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.shelf import Page, PageWanted
 from dynflow_mp.executor.timers import Timers
+from dynflow_mp.executor.worker_process import WorkerSettings
 from dynflow_mp.model.messages import Envelope, Execution, Failed
 from dynflow_mp.model.writes import (
     ClaimPlan,

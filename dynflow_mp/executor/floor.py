@@ -27,15 +27,9 @@ from dynflow_mp.director.protocol import (
 )
 from dynflow_mp.errors import WorkerStartFailed
 from dynflow_mp.executor.crew import Crew, Post
+from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady, WorkFinished, WorkReturned
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
-from dynflow_mp.executor.processes import (
-    Processes,
-    StartFailed,
-    WorkerDied,
-    WorkerReady,
-    WorkFinished,
-    WorkReturned,
-)
+from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
 from dynflow_mp.executor.shelf import WINDOW, Page, PageWanted, Shelf
 from dynflow_mp.executor.timers import Timers

@@ -9,7 +9,7 @@ from pathlib import Path
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.config import Config
 from dynflow_mp.executor.core import CoreSettings
-from dynflow_mp.executor.processes import WorkerSettings
+from dynflow_mp.executor.worker_process import WorkerSettings
 
 _PREFIX = "dynflow-"
 _LONGEST_BASE = 80

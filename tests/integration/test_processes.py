@@ -19,16 +19,16 @@ import zmq
 
 from dynflow_mp.errors import ConfigError
 from dynflow_mp.executor import wire
-from dynflow_mp.executor.processes import (
+from dynflow_mp.executor.news import (
     News,
-    Processes,
     StartFailed,
     WorkerDied,
     WorkerReady,
-    WorkerSettings,
     WorkFinished,
     WorkReturned,
 )
+from dynflow_mp.executor.processes import Processes
+from dynflow_mp.executor.worker_process import WorkerSettings
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.work import ErrorRecord, FinalizeJob, FinalizePart, StepJob
 
@@ -371,7 +371,7 @@ def test_a_worker_that_does_not_say_hello_in_time_is_given_up(
 ) -> None:
     (tmp_path / "slow_app.py").write_text("import time; time.sleep(1000)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("dynflow_mp.executor.processes.HELLO_PATIENCE_S", 0.3)
+    monkeypatch.setattr("dynflow_mp.executor.reception.HELLO_PATIENCE_S", 0.3)
     host.processes._settings = SETTINGS._replace(apps=("slow_app",))
 
     host.processes.spawn("default")
@@ -420,9 +420,9 @@ def test_garbage_on_the_socket_is_counted_and_answered_by_nobody(host: Host, tmp
 
 def test_a_worker_that_sends_garbage_is_replaced_not_believed(host: Host) -> None:
     worker = host.worker()
-    process = host.processes._workers[worker]
+    process = host.processes._roster.by_id[worker]
 
-    host.processes._take(process.routes["work"], b"\x01\x03garbage", host.news)
+    host.processes._reception.take(process.routes["work"], b"\x01\x03garbage")
 
     died = host.first(WorkerDied)
     assert died.cause == "protocol_error"
@@ -619,7 +619,9 @@ import sys
 from pathlib import Path
 import zmq
 from dynflow_mp.executor import guard
-from dynflow_mp.executor.processes import Processes, WorkerReady, WorkerSettings
+from dynflow_mp.executor.news import WorkerReady
+from dynflow_mp.executor.processes import Processes
+from dynflow_mp.executor.worker_process import WorkerSettings
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.work import StepJob
 directory, action, begun, deadline_s = sys.argv[1:]
