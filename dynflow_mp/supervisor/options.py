@@ -1,0 +1,94 @@
+"""The program's options, and what is said about wrong ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from dynflow_mp.config import MAX_WORKERS
+from dynflow_mp.supervisor.program import USAGE, run
+from dynflow_mp.supervisor.streams import fill_standard_descriptors, set_up_log
+
+_LAST_WORDS_S = 1.0
+"""How long a reader of standard error has to take the last lines."""
+
+
+def _workers(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit()) or not 1 <= int(value[:10]) <= MAX_WORKERS:
+        raise click.BadParameter(f"a whole number from 1 to {MAX_WORKERS} is wanted, not {value!r}")
+    return int(value)
+
+
+def _queues(context: click.Context, parameter: click.Parameter, values: Sequence[str]) -> dict[str, int]:
+    queues: dict[str, int] = {}
+    for value in values:
+        name, separator, count = value.partition("=")
+        if not separator or not name or not count.isdecimal() or int(count[:10]) < 1:
+            raise click.BadParameter(f"{value!r} is not NAME=N with N from 1")
+        if name in queues:
+            raise click.BadParameter(f"{name!r} is given twice")
+        queues[name] = int(count[:10])
+    return queues
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--workers",
+    metavar="N",
+    callback=_workers,
+    help=f"Worker processes of the queue 'default', 1 to {MAX_WORKERS}.",
+)
+@click.option(
+    "--database", "database_url", help="SQLAlchemy URL of the database, sqlite:///dynflow.db by default."
+)
+@click.option(
+    "--app", "apps", multiple=True, help="A module with actions; workers import it. May be repeated."
+)
+@click.option(
+    "--listen", help="Endpoint for other worlds, such as tcp://127.0.0.1:5555; an ipc socket by default."
+)
+@click.option(
+    "--queue",
+    "queues",
+    multiple=True,
+    callback=_queues,
+    help="A further queue, NAME=N workers. May be repeated.",
+)
+@click.option(
+    "--grace",
+    "drain_grace_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds running steps get when draining.",
+)
+@click.option(
+    "--auto-execute", is_flag=True, default=None, help="Also take up planned plans nobody asked for."
+)
+@click.option(
+    "--log-level",
+    default="warning",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+)
+def supervise(log_level: str, **options: Any) -> None:
+    """Run plans on a pool of worker processes until told to stop."""
+    stream = set_up_log(log_level)
+    try:
+        status = run({name: value for name, value in options.items() if value not in (None, (), {})})
+    finally:
+        stream.drain(_LAST_WORDS_S)
+    sys.exit(status)
+
+
+def main() -> None:
+    """The program: what is wrong with the options is one line, like all else that keeps it from starting."""
+    fill_standard_descriptors()
+    try:
+        supervise(prog_name="python -m dynflow_mp.supervisor", standalone_mode=False)
+    except click.ClickException as error:
+        print(f"dynflow_mp: {error.format_message()} (-h shows all options)", file=sys.stderr)
+        sys.exit(USAGE)

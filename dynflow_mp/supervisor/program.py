@@ -1,0 +1,95 @@
+"""Be an executor world: from settings to an exit status."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import warnings
+from typing import Any
+
+from dynflow_mp.config import Config
+from dynflow_mp.errors import (
+    ConfigError,
+    ConnectorError,
+    DynflowError,
+    PersistenceError,
+    WorkerStartFailed,
+)
+from dynflow_mp.supervisor.signals import Signals, StopAsked
+from dynflow_mp.supervisor.streams import say_ready
+from dynflow_mp.telemetry import logger
+
+log = logger("supervisor")
+
+USAGE, BROKEN, FENCED = 2, 1, 75
+_LOOK_S = 0.5
+"""How often to look whether the world ended by itself."""
+_PASSING = ("connection", "locked", "disk_full")
+"""Kinds of database errors that are nobody's wrong setting."""
+
+
+def run(settings: dict[str, Any]) -> int:
+    """Be a supervisor with these settings until a signal comes; returns the exit status."""
+    signals = Signals()
+    try:
+        with signals.raised():
+            world = _start(settings)
+    except StopAsked:
+        _say("told to stop before it was ready")
+        return 0
+    except Exception as error:
+        log.debug("it could not start", extra={"action": "start_failed"}, exc_info=error)
+        _say(_in_words(error))
+        return _status_of(error)
+    workers = sum(world.config.pools.values())
+    say_ready(f"ready world={world.id} workers={workers} listen={world.connector.endpoint}")
+    return _serve(world, signals)
+
+
+def _start(settings: dict[str, Any]) -> Any:
+    from dynflow_mp.world import World
+
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always")
+        config = Config.load({**settings, "eligible": True})
+    for doubt in doubts:
+        _say(str(doubt.message))
+    if not config.pools:
+        raise ConfigError("--workers: a supervisor needs at least one worker")
+    return World(config)
+
+
+def _serve(world: Any, signals: Signals) -> int:
+    asked = 0
+    while not world.terminated.is_set():
+        came = signals.wait(_LOOK_S)
+        if came and asked == 0:
+            world.terminate()
+        if came and asked + came > 1:
+            world.terminate(timeout=0.0)
+        asked += came
+        if world.failure is not None and not world.terminating:
+            _say(f"the executor failed: {_in_words(world.failure)}")
+            world.terminate(timeout=0.0)
+    if world.fenced is not None:
+        return FENCED
+    return BROKEN if world.failure is not None else 0
+
+
+def _status_of(error: Exception) -> int:
+    """Whether it is for whoever starts the program to change something (2), or the machine's trouble (1)."""
+    if isinstance(error, PersistenceError):
+        return BROKEN if error.kind in _PASSING else USAGE
+    return USAGE if isinstance(error, (ConfigError, WorkerStartFailed, ConnectorError)) else BROKEN
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, DynflowError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{error.strerror}: raise the limit of open files (ulimit -n)"
+    return f"{type(error).__name__}: {error} (--log-level debug shows where)"
+
+
+def _say(what: str) -> None:
+    print(f"dynflow_mp: {what}", file=sys.stderr)
