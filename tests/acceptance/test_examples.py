@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from databases import fresh_database
+
 from examples.supervisor_process import SupervisorProcess
 
 ROOT = Path(__file__).parents[2]
@@ -74,3 +76,38 @@ def test_the_first_workflow_of_the_readme_runs_as_it_stands(tmp_path: Path) -> N
 
     assert ended.stdout == "success sequence(concurrence(3, 5, 7), 9, 10) {'due': '15.00'}\n", ended.stderr
     assert asked.stdout == "success\n", asked.stderr
+
+
+def test_hosts_are_provisioned_past_a_failure_and_no_step_runs_twice() -> None:
+    ended = run("examples.orchestrate")
+
+    assert ended.returncode == 0, ended.stderr
+    paused, failed, _, resumed, effects, *inventory = ended.stdout.splitlines()
+    assert "paused, error: 1 error" in paused
+    assert "PrepareDisk: there is no image postgres.img for db-1" in failed
+    assert "stopped, success: 20 success; 100% done" in resumed
+    assert effects.endswith("11 steps were done before it, 0 of them again")
+    assert [line.split()[0] for line in inventory] == ["web-1", "web-2", "db-1"]
+
+
+def test_suspended_steps_are_woken_from_outside() -> None:
+    ended = run("examples.orchestrate_evented", "--machines", "8", "--patience", "2")
+
+    assert ended.returncode == 0, ended.stderr
+    waited, *_, refused, _, resumed, machines = ended.stdout.splitlines()
+    assert "up to 8 steps waited at once, on 2 workers" in waited
+    assert "machine 2 was refused: the limit is reached" in refused
+    assert "stopped, success: 9 success" in resumed
+    again = re.search(r"8 machines; (\d+) ordered more than once", machines)
+    assert again
+    assert int(again[1]) >= 2  # the one that was refused and the one that was forgotten
+
+
+def test_one_database_is_all_that_executors_and_clients_share(database_kind: str, tmp_path: Path) -> None:
+    with fresh_database(database_kind, tmp_path) as url:
+        ended = run("examples.single_database", "--database", url)
+
+    assert ended.returncode == 0, ended.stderr
+    stopped = re.findall(r"(\d+) × stopped, success, written by", ended.stdout)
+    assert sum(map(int, stopped)) == 12
+    assert "A │ killed while it works" in ended.stdout
