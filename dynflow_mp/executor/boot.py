@@ -96,7 +96,10 @@ class Boot:
 
         from dynflow_mp.executor import wire
         from dynflow_mp.executor.control_lane import ControlLane, lane
+        from dynflow_mp.executor.endings import LEFT_TO_BE_REPLACED
+        from dynflow_mp.executor.own_descriptors import OwnDescriptors
         from dynflow_mp.executor.page import Page
+        from dynflow_mp.executor.surroundings import Surroundings
         from dynflow_mp.executor.tally import Tally
         from dynflow_mp.executor.workbench import Workbench
 
@@ -104,21 +107,37 @@ class Boot:
         endpoint, token = settings["endpoint"], bytes.fromhex(settings["token"])
         page = Page(settings["page"])
         tally = Tally(page)
+        descriptors = OwnDescriptors()
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
-        control = ControlLane(context, settings["lifeline"], tally)
+        control = ControlLane(context, settings["lifeline"], tally, descriptors)
         hello = wire.encode_hello(wire.Hello(token, wire.CONTROL_LANE, os.getpid()))
-        control.start(endpoint, bytes.fromhex(settings["control_route"]), hello)
+        control_socket = lane(context, endpoint, bytes.fromhex(settings["control_route"]))
         work_lane = lane(context, endpoint, bytes.fromhex(settings["work_route"]))
-        bench = Workbench(work_lane, tally, page, settings["max_payload"], control.watch_batch)
+        descriptors.note(settings["lifeline"])
+        control.start(control_socket, hello)
+        surroundings = Surroundings()
+        bench = Workbench(
+            work_lane,
+            tally,
+            page,
+            settings["max_payload"],
+            control.watch_batch,
+            surroundings,
+            descriptors,
+        )
         gc.collect()
         gc.freeze()  # what is there now stays: not to be looked at again in every collection
         work_lane.send(wire.encode_hello(wire.Hello(token, wire.WORK_LANE, os.getpid())))
 
         def work() -> None:
-            bench.serve()
-            leave_soon()
+            unfit = bench.serve()
+            leave_soon(0 if unfit is None else LEFT_TO_BE_REPLACED)
+            if unfit is not None:
+                page.say_why(unfit)
             work_lane.close()
             context.term()  # waits, within the lanes' linger, until the last outcomes are out
+            if unfit is not None:
+                sys.exit(LEFT_TO_BE_REPLACED)
 
         return work
 
@@ -153,9 +172,9 @@ def load_script(name: str, path: str) -> None:
     spec.loader.exec_module(module)
 
 
-def leave_soon() -> None:
+def leave_soon(exit_code: int) -> None:
     """End this process within a moment, whatever threads and exit handlers the user's code left."""
-    timer = threading.Timer(_EXIT_PATIENCE_S, os._exit, (0,))
+    timer = threading.Timer(_EXIT_PATIENCE_S, os._exit, (exit_code,))
     timer.daemon = True
     timer.start()
 

@@ -92,7 +92,8 @@ class Burials:
         if worker.fault is not None:
             return Ending(PROTOCOL_ERROR, f"was killed for a frame that could not be read: {worker.fault}")
         out_of_memory = exit_code == -signal.SIGKILL and self._oom_kills.happened()
-        return ending_of(exit_code, asked=worker.asked_to_end, out_of_memory=out_of_memory)
+        reason = worker.remains.reason
+        return ending_of(exit_code, asked=worker.asked_to_end, out_of_memory=out_of_memory, reason=reason)
 
 
 def _failed_start(worker: WorkerProcess, exit_code: int | None) -> StartFailed:

@@ -8,6 +8,7 @@ milliseconds, so that outcomes do not wait behind a step that turned out long.
 from __future__ import annotations
 
 import os
+import select
 import signal
 from threading import Thread
 from typing import NoReturn
@@ -15,6 +16,7 @@ from typing import NoReturn
 import zmq
 
 from dynflow_mp.executor import wire
+from dynflow_mp.executor.own_descriptors import OwnDescriptors
 from dynflow_mp.executor.tally import Tally
 from dynflow_mp.executor.workbench import send_unsent
 
@@ -26,19 +28,26 @@ _HIGH_WATER = 4096
 class ControlLane:
     """Its socket belongs to its own thread; others call :meth:`watch_batch` only."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], lifeline: int, tally: Tally) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        lifeline: int,
+        tally: Tally,
+        descriptors: OwnDescriptors,
+    ) -> None:
         self._context = context
         self._lifeline = lifeline
         self._tally = tally
+        self._descriptors = descriptors
         self._watching = False
         self._last_begun = 0
         self._bell_out, self._bell_in = os.pipe()
         os.set_blocking(self._bell_in, False)
         os.set_blocking(self._bell_out, False)
 
-    def start(self, endpoint: str, route: bytes, hello: bytes) -> None:
-        """Say hello on this lane and begin to listen."""
-        socket = lane(self._context, endpoint, route)
+    def start(self, socket: zmq.Socket[bytes], hello: bytes) -> None:
+        """Say hello on this lane and begin to listen. The descriptors must have been noted."""
+        self._descriptors = self._descriptors.twin()
         socket.send(hello)
         Thread(target=self._run, args=(socket,), name="dynflow control lane", daemon=True).start()
 
@@ -52,27 +61,36 @@ class ControlLane:
                 return  # the bell is full of rings: it will be heard
 
     def _run(self, socket: zmq.Socket[bytes]) -> None:
-        poller = zmq.Poller()
+        # Not the library's own poll: it ends the process when a step has closed what it looks at.
+        poll = select.poll()
         for source in (socket, self._lifeline, self._bell_out):
-            poller.register(source, zmq.POLLIN)
+            poll.register(source, select.POLLIN)
+        ready: set[int] = set()
         try:
-            while True:
-                self._hear(socket, dict(poller.poll(_TICK_MS if self._watching else None)))
+            while self._hear(socket, ready):
+                ready = {fd for fd, _ in poll.poll(_TICK_MS if self._watching else None)}
         except zmq.ContextTerminated:
             socket.close(linger=2000)
         except BaseException:
             # Without this lane nobody can recall or see the supervisor's end: better no worker at all.
             os.abort()
 
-    def _hear(self, socket: zmq.Socket[bytes], ready: dict[object, int]) -> None:
+    def _hear(self, socket: zmq.Socket[bytes], ready: set[int]) -> bool:
+        """False: a step took our descriptors. The main thread leaves as soon as that step is over."""
+        if self._descriptors.closed():
+            return False
         if self._lifeline in ready:
+            if self._descriptors.replaced():
+                return False
             die_with_children()
-        if self._bell_out in ready:
-            os.read(self._bell_out, 512)
-        if socket in ready:
-            self._obey(socket, socket.recv())
+        if self._bell_out in ready and not os.read(self._bell_out, 512):
+            return False
         if self._watching:
             self._look_after_batch(socket)
+        # Until there is nothing more: its descriptor tells only of what comes after this was asked.
+        while int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            self._obey(socket, socket.recv())
+        return True
 
     def _obey(self, socket: zmq.Socket[bytes], frame: bytes) -> None:
         kind = wire.kind_of(frame)

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 OUT_OF_MEMORY = "out_of_memory"
 PROTOCOL_ERROR = "protocol_error"
+REPLACED = "replaced"
+LEFT_TO_BE_REPLACED = 5
+"""Exit status of a worker that found itself no longer fit for work; its page says why."""
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE}
 
 
@@ -18,10 +21,17 @@ class Ending(NamedTuple):
     text: str
 
 
-def ending_of(exit_code: int | None, *, asked: bool = False, out_of_memory: bool = False) -> Ending:
-    """What an exit code means (negative: a signal). ``asked``: its supervisor wanted it to end."""
+def ending_of(
+    exit_code: int | None, *, asked: bool = False, out_of_memory: bool = False, reason: str = ""
+) -> Ending:
+    """What an exit code means (negative: a signal). ``asked``: its supervisor wanted it to end.
+
+    ``reason`` is what the worker itself said, if it left by itself.
+    """
     if exit_code is None:
         return Ending("unknown", "could not be ended")
+    if reason:
+        return Ending(REPLACED, f"left to be replaced: {reason}")
     if exit_code >= 0:
         how = " as it was asked to" if asked else "; code it ran may have called sys.exit or os._exit"
         return Ending(f"exit({exit_code})", f"left with exit status {exit_code}{how}")

@@ -3,6 +3,7 @@
        0   number of the last job begun          24  how many job numbers were ever given back
        8   number of the last job finished       32  the last of those numbers, a ring
       16  part of the finalize job that runs
+    3584  length of the reason why it left by itself, then the reason
     4096  two halves of an outbox, each: bytes used, then frames, each behind its length
 
 The worker writes, its supervisor reads once the worker is dead. The outbox holds the last frames of
@@ -23,20 +24,26 @@ from typing import NamedTuple
 _NUMBER = Struct("=Q")
 _WORD = _NUMBER.size
 _BEGUN, _FINISHED, _PART, _GIVEN_BACK, _RING = 0, 8, 16, 24, 32
+_REASON = 3584
 _OUTBOX = 4096
-_RING_LENGTH = (_OUTBOX - _RING) // _WORD
+_RING_LENGTH = (_REASON - _RING) // _WORD
+_MOST_REASON = _OUTBOX - _REASON - _WORD
 HALF = 256 * 1024
 SIZE = _OUTBOX + 2 * HALF
 
 
 class Remains(NamedTuple):
-    """What a dead worker had begun and finished (0: nothing), the jobs it had given back, its last frames."""
+    """What a dead worker had begun and finished (0: nothing), the jobs it had given back, its last frames.
+
+    ``reason`` is why it left by itself, if it did.
+    """
 
     begun: int
     finished: int
     part: int
     given_back: list[int]
     frames: list[bytes]
+    reason: str = ""
 
 
 NOTHING = Remains(0, 0, 0, [], [])
@@ -94,6 +101,12 @@ class Page:
         self._used += _WORD + length
         _NUMBER.pack_into(self._memory, self._half, self._used)
 
+    def say_why(self, reason: str) -> None:
+        """This worker leaves by itself; its sockets may be gone already."""
+        text = reason.encode("utf-8", "backslashreplace")[:_MOST_REASON]
+        self._memory[_REASON + _WORD : _REASON + _WORD + len(text)] = text
+        _NUMBER.pack_into(self._memory, _REASON, len(text))
+
     # -- read by the supervisor --------------------------------------------------------------------
 
     def read(self, already_heard: int = 0) -> Remains:
@@ -102,11 +115,16 @@ class Page:
         first = max(already_heard, count - _RING_LENGTH)
         given_back = [self._number(_ring_place(position)) for position in range(first, count)]
         frames = [*self._frames(_OUTBOX), *self._frames(_OUTBOX + HALF)]
-        return Remains(self._number(_BEGUN), self._number(_FINISHED), self._number(_PART), given_back, frames)
+        done = self._number(_BEGUN), self._number(_FINISHED), self._number(_PART)
+        return Remains(*done, given_back, frames, self._reason())
 
     def close(self) -> None:
         """Give the memory back. Twice is fine."""
         self._memory.close()
+
+    def _reason(self) -> str:
+        length = min(self._number(_REASON), _MOST_REASON)
+        return self._memory[_REASON + _WORD : _REASON + _WORD + length].decode("utf-8", "replace")
 
     def _frames(self, half: int) -> Iterator[bytes]:
         place, end = half + _WORD, half + _WORD + min(self._number(half), HALF - _WORD)

@@ -2,20 +2,27 @@
 
 Nothing is handed from thread to thread here: this thread reads its own socket between the steps.
 Outcomes travel together while steps are short, and never wait behind a step that may be long.
+After each step the process is put in order; one that cannot be is left, for another to take its place.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from time import monotonic
+from typing import NoReturn
 
 import zmq
 
 from dynflow_mp.actions.phases import run_finalize, run_step
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
+from dynflow_mp.executor.endings import LEFT_TO_BE_REPLACED
 from dynflow_mp.executor.failures import failed_job, failed_step
+from dynflow_mp.executor.own_descriptors import OwnDescriptors
 from dynflow_mp.executor.page import Page
+from dynflow_mp.executor.surroundings import Surroundings
 from dynflow_mp.executor.tally import Numbered, Tally
 from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, Job, StepJob, StepOutcome
@@ -25,6 +32,10 @@ LONG_S = 0.001
 MOST_UNSENT = 64
 MOST_UNSENT_BYTES = 1024 * 1024
 MOST_UNSENT_S = 0.005
+LOOK_EVERY_S = 0.05
+"""How often what steps may have left is looked for while there is work, and how soon once there is none."""
+_LOOK_AGAIN_S = 1.0
+_FOR_EVER_MS = -1
 _UNMEASURED_S = float("inf")
 _LEARNING = 0.3
 
@@ -39,24 +50,45 @@ class Workbench:
         page: Page,
         max_payload: int,
         on_batch: Callable[[], None],
+        surroundings: Surroundings,
+        descriptors: OwnDescriptors,
     ) -> None:
         self._lane = lane
         self._tally = tally
         self._page = page
         self._max_payload = max_payload
         self._on_batch = on_batch
+        self._surroundings = surroundings
+        self._descriptors = descriptors
+        self._pid = os.getpid()
+        self._unfit: str | None = None
+        self._looked_at = 0.0
+        self._patience_ms = _FOR_EVER_MS
         self._costs: dict[str, float] = {}
         self._unsent_size = 0
         self._unsent_since = 0.0
 
-    def serve(self) -> None:
-        """Work until told to leave."""
-        while True:
-            frame = self._lane.recv()  # idle: the control lane watches over the supervisor meanwhile
-            kind = wire.kind_of(frame)
-            if kind == wire.STOP:
-                return
+    def serve(self) -> str | None:
+        """Work until told to leave, or until this process is no longer fit for it; returns why not."""
+        while self._unfit is None:
+            try:
+                frame = self._lane.recv()  # idle: the control lane watches over the supervisor meanwhile
+            except zmq.Again:
+                self._look_closer(monotonic())
+                self._wait_for_frames(_LOOK_AGAIN_S if self._surroundings.strays else None)
+                continue
+            if wire.kind_of(frame) == wire.STOP:
+                return None
             self._work_through(wire.decode_jobs(frame))
+            self._wait_for_frames(LOOK_EVERY_S)
+        return self._unfit
+
+    def _wait_for_frames(self, seconds: float | None) -> None:
+        """How long to wait for the next frame before having a look around; None: for ever."""
+        patience_ms = _FOR_EVER_MS if seconds is None else int(seconds * 1000)
+        if patience_ms != self._patience_ms:
+            self._patience_ms = patience_ms
+            self._lane.setsockopt(zmq.RCVTIMEO, patience_ms)
 
     def _work_through(self, jobs: list[tuple[int, Job]]) -> None:
         tally = self._tally
@@ -68,12 +100,16 @@ class Workbench:
             name = job.action_class if type(job) is StepJob else ""
             if tally.unsent and self._send_first(name, now):
                 self._send()
-            if tally.begin(number):
+            if self._unfit is None and tally.begin(number):
                 outcome = self._run(job)
+                self._leave_if_forked()
                 tally.finish(number, outcome)
+                self._tidy()
                 now = self._measure(name, outcome, now)
         self._send()
         tally.busy = False
+        if now - self._looked_at > LOOK_EVERY_S:
+            self._look_closer(now)
 
     def _send_first(self, name: str, now: float) -> bool:
         """Whether the outcomes collected so far may not wait for the next step."""
@@ -95,13 +131,18 @@ class Workbench:
 
     def _send(self) -> None:
         self._unsent_size = 0
+        if self._descriptors.closed():
+            self._leave_at_once("a step closed descriptors that were not its own")
         send_unsent(self._tally, self._lane)
 
     def _run(self, job: Job) -> Outcome:
-        """Run a job; what ``phases`` lets through all the same is the job's error, not the worker's end."""
+        """Run a job; what ``phases`` lets through all the same is the job's error, not the worker's end.
+
+        Each in a context of its own: what a step sets there (decimal precision, say) ends with it.
+        """
         try:
             if type(job) is StepJob:
-                return run_step(job, self._max_payload)
+                return copy_context().run(run_step, job, self._max_payload)
             return self._finalize(job)  # type: ignore[arg-type]  # the only other kind of job
         except BaseException as error:
             return failed_job(job, error)
@@ -111,10 +152,40 @@ class Workbench:
 
         def on_part(part: FinalizePart) -> None:
             nonlocal parts_begun
+            self._leave_if_forked()
+            if parts_begun:
+                self._tidy()
             self._page.begin_part(parts_begun)
             parts_begun += 1
 
-        return run_finalize(job, on_part, self._max_payload)
+        return copy_context().run(run_finalize, job, on_part, self._max_payload)
+
+    # -- what steps do to this process -------------------------------------------------------------
+
+    def _tidy(self) -> None:
+        try:
+            self._surroundings.tidy()
+        except Exception as error:
+            self._unfit = f"what a step left could not be put in order: {error!r}"
+
+    def _look_closer(self, now: float) -> None:
+        self._looked_at = now
+        if self._descriptors.replaced():
+            self._leave_at_once("a step put other files in the place of descriptors that were not its own")
+        self._unfit = self._unfit or self._surroundings.look_closer(now)
+
+    def _leave_if_forked(self) -> None:
+        """A step called ``os.fork`` and came back in the child: only its parent is the worker."""
+        if os.getpid() != self._pid:
+            os._exit(0)
+
+    def _leave_at_once(self, reason: str) -> NoReturn:
+        """Leave without a word on the sockets: they may be anybody's by now. The page has it all."""
+        outcomes = self._tally.take_unsent()
+        if outcomes:
+            self._tally.keep(_encoded(outcomes))
+        self._page.say_why(reason)
+        os._exit(LEFT_TO_BE_REPLACED)
 
 
 def send_unsent(tally: Tally, lane: zmq.Socket[bytes]) -> None:
