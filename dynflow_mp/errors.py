@@ -188,13 +188,21 @@ class UnknownError(DynflowError):
 class PersistenceError(DynflowError):
     """The database did not do what it was asked.
 
-    ``kind`` says what a caller can do about it: ``locked``, ``connection`` and ``disk_full`` pass,
-    ``readonly`` and ``other`` do not.
+    ``kind`` says what a caller can do about it. ``locked`` (or stopped because it took too long),
+    ``connection`` (none, or lost) and ``disk_full`` pass. What does not: ``login``, ``missing`` (a database, a
+    table), ``rights``, ``readonly``, ``unsuitable`` (a server or a place that cannot be used) and ``other``.
     """
+
+    PASSING = frozenset({"locked", "connection", "disk_full"})
 
     def __init__(self, message: str, kind: str = "other") -> None:
         super().__init__(message)
         self.kind = kind
+
+    @property
+    def passes(self) -> bool:
+        """Whether the same may succeed later, with nothing changed by anybody."""
+        return self.kind in self.PASSING
 
 
 class SchemaMismatch(PersistenceError):

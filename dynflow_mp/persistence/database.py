@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from sqlalchemy import Connection, Engine, make_url
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from dynflow_mp.errors import ForkedWorld, PersistenceError
+from dynflow_mp.errors import ConfigError, ForkedWorld, PersistenceError
 from dynflow_mp.persistence.driver_errors import persistence_error
-from dynflow_mp.persistence.opening import WRITING, absolute, new_engine, parsed_url
+from dynflow_mp.persistence.opening import WRITING, new_engine, parsed_url, shown
+from dynflow_mp.persistence.server_settings import remarks
+from dynflow_mp.persistence.sqlite_files import absolute
 from dynflow_mp.persistence.turnstile import Turnstile
+from dynflow_mp.telemetry import logger
+
+log = logger("persistence")
 
 Fence = Callable[[Connection], None]
 
@@ -32,9 +37,12 @@ class Database:
     :class:`PersistenceError` for a database that cannot be opened, each in one line without the password.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, max_payload: int = 0, hurried: bool = True) -> None:
+        """``max_payload``: what must fit into a statement; ``hurried``: none may take long (see server_sessions)."""
         parsed = parsed_url(url)
-        self.url_text = make_url(url).render_as_string(hide_password=True)
+        self.url_text = shown(parsed)
+        self.remarks: Sequence[str] = ()
+        """What is not as it should be with the server's settings; logged as warnings, too."""
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._pid = os.getpid()
         self._closed = False
@@ -44,9 +52,9 @@ class Database:
         if self.is_sqlite:
             parsed = absolute(parsed, self.url_text)
             self._turnstile = Turnstile(os.path.realpath(str(parsed.database)))
-        self.engine: Engine = new_engine(parsed, self.url_text)
+        self.engine: Engine = new_engine(parsed, hurried=hurried)
         self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
-        self._open()
+        self._open(max_payload)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -94,14 +102,23 @@ class Database:
         if self._closed:
             self._let_go()
 
-    def _open(self) -> None:
+    def _open(self, max_payload: int) -> None:
         try:
-            with self._alone(), self._named_errors(), self.engine.connect():
-                pass
+            with self._alone(), self._named_errors(), self.engine.connect() as connection:
+                self.remarks = remarks(connection, self.url_text, max_payload)
+        except (TypeError, ValueError) as error:
+            # So drivers greet an option that they do not know.
+            self._give_up()
+            raise ConfigError(f"{self.url_text}: the driver does not take this URL: {error}") from error
         except BaseException:
-            self.engine.dispose()
-            self._close_turnstile()
+            self._give_up()
             raise
+        for remark in self.remarks:
+            log.warning("%s: %s", self.url_text, remark, extra={"action": "server_settings"})
+
+    def _give_up(self) -> None:
+        self.engine.dispose()
+        self._close_turnstile()
 
     def _alone(self) -> AbstractContextManager[None]:
         return nullcontext() if self._turnstile is None else self._turnstile.held()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import difflib
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
-from dynflow_mp.errors import ConfigError, PersistenceError
+from dynflow_mp.errors import ConfigError
+from dynflow_mp.persistence.server_sessions import set_up_sessions
 
 BUSY_TIMEOUT_S = 30.0
 WRITING = "dynflow_writing"
@@ -21,57 +22,77 @@ has every 25th busy turn wait 8 ms for it."""
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 _EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+_ELSEWHERE = {"standby", "prefer-standby", "read-only"}
+_SECRETS = ("password", "passwd", "sslpassword", "ssl_key_password")
 
 
-def parsed_url(url: str) -> URL:
+def parsed_url(text: str) -> URL:
+    """The URL, its driver spelled out. Raises :class:`ConfigError` for one that cannot work."""
     try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-    except ArgumentError as error:
-        raise ConfigError("database_url is not an SQLAlchemy URL such as sqlite:///dynflow.db") from error
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        # Without what it was raised from: that may quote a piece of the password.
+        raise ConfigError(
+            "database_url is not an SQLAlchemy URL such as sqlite:///dynflow.db or "
+            "postgresql://user:password@host/database (in a password, write @ as %40, : as %3A, / as %2F)"
+        ) from None
+    backend, _, driver = url.drivername.partition("+")
     if backend not in _DRIVERS:
         raise ConfigError(
             f"database_url: {backend!r} is not supported; sqlite, postgresql, mysql and mariadb are"
+            f"{_nearest(backend)}"
         )
-    if "+" not in parsed.drivername:
-        parsed = parsed.set(drivername=f"{backend}+{_DRIVERS[backend]}")
-    return parsed
-
-
-def absolute(parsed: URL, url_text: str) -> URL:
-    """The same file whatever directory the process goes to later."""
-    name = parsed.database
-    if not name or name == ":memory:" or name.startswith("file:"):
+    if driver not in ("", _DRIVERS[backend]):
         raise ConfigError(
-            f"{url_text}: a database in memory belongs to one connection, "
-            "but several threads and processes must see it; name a file"
+            f"database_url: the driver {driver!r} is not supported; {_DRIVERS[backend]} is, "
+            f"and {backend}:// is enough to choose it"
         )
-    path = Path(name).absolute()
-    if not path.parent.is_dir():
-        raise PersistenceError(f"cannot open {url_text}: there is no directory {path.parent}")
-    if path.is_dir():
-        raise PersistenceError(f"cannot open {url_text}: {path} is a directory")
-    return parsed.set(database=str(path))
+    if backend != "sqlite":
+        _check_server(url)
+    return url.set(drivername=f"{backend}+{_DRIVERS[backend]}")
 
 
-def new_engine(parsed: URL, url_text: str) -> Engine:
-    backend = parsed.get_backend_name()
+def shown(url: URL) -> str:
+    """The URL as people may see it."""
+    secret = {name: "***" for name in url.query if name.lower() in _SECRETS}
+    return url.update_query_dict(secret).render_as_string(hide_password=True)
+
+
+def new_engine(url: URL, *, hurried: bool = True) -> Engine:
+    """An engine on which nothing has been connected yet. ``hurried``: no statement may take long."""
+    backend = url.get_backend_name()
     try:
         if backend == "sqlite":
-            return _sqlite_engine(parsed)
-        return create_engine(parsed, isolation_level="READ COMMITTED", pool_pre_ping=True)
+            return _sqlite_engine(url)
+        return set_up_sessions(url, hurried=hurried)
     except NoSuchModuleError as error:
-        raise ConfigError(f"{url_text}: no driver of this name is known") from error
+        raise ConfigError(f"{shown(url)}: no driver of this name is known") from error
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get(backend)
         remedy = f"; pip install 'dynflow_mp[{extra}]'" if extra else ""
-        raise ConfigError(f"{url_text}: the driver {error.name} is not installed{remedy}") from error
+        raise ConfigError(f"{shown(url)}: the driver {error.name} is not installed{remedy}") from error
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise ConfigError(f"{shown(url)}: the driver does not take this URL: {error}") from error
 
 
-def _sqlite_engine(parsed: URL) -> Engine:
+def _nearest(backend: str) -> str:
+    close = difflib.get_close_matches(backend, _DRIVERS, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _check_server(url: URL) -> None:
+    if not url.database and not {"dbname", "service", "database"} & set(url.query):
+        raise ConfigError(f"{shown(url)} names no database; write it behind the host: …/plans")
+    if url.query.get("target_session_attrs") in _ELSEWHERE:
+        raise ConfigError(
+            f"{shown(url)}: target_session_attrs asks for a server that cannot be written to; leave it out"
+        )
+
+
+def _sqlite_engine(url: URL) -> Engine:
     # No overflow: a connection that closes in passing could be the last one, which moves the log.
     engine = create_engine(
-        parsed,
+        url,
         poolclass=QueuePool,
         pool_size=_READERS + 1,
         max_overflow=0,
