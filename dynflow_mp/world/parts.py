@@ -1,0 +1,212 @@
+"""What a world is made of, and in which order it is opened.
+
+    storage ─▶ record ─▶ clock ─▶ connector, client dispatcher ─▶ with workers: core
+      ─▶ listening ─▶ the record says that work may come ─▶ liveness, recovery, reconciler
+
+Each part is closed in the opposite order: see :class:`~dynflow_mp.world.ending.Ending`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from dynflow_mp.clock import Clock
+from dynflow_mp.config import Config
+from dynflow_mp.connectors.connector import Connector
+from dynflow_mp.connectors.direct import DirectConnector
+from dynflow_mp.coordinator.coordinator import Coordinator
+from dynflow_mp.director.protocol import SendEvent
+from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
+from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced
+from dynflow_mp.maintenance.directory import WorldDirectory
+from dynflow_mp.maintenance.heirs import Heirs
+from dynflow_mp.maintenance.liveness import Liveness
+from dynflow_mp.maintenance.reconciler import Reconciler
+from dynflow_mp.maintenance.recovery import Recovery
+from dynflow_mp.maintenance.watched_plans import WatchedPlans
+from dynflow_mp.model.messages import Envelope
+from dynflow_mp.persistence.database import Database
+from dynflow_mp.persistence.schema import prepare
+from dynflow_mp.persistence.store import Store
+from dynflow_mp.reading.library import Library
+from dynflow_mp.world.ending import Ending, going_on_after
+from dynflow_mp.world.own_record import OwnRecord
+
+if TYPE_CHECKING:
+    from dynflow_mp.executor.core import Core
+
+
+class Parts:
+    """The parts of one world, wired to each other; its connector delivers to it (a ``Receiver``).
+
+    ``fenced`` is called when another world has declared this one dead.
+    """
+
+    def __init__(
+        self, world_id: str, config: Config, ending: Ending, fenced: Callable[[WorldFenced], None]
+    ) -> None:
+        self.world_id = world_id
+        self.clock = Clock()
+        self.core: Core | None = None
+        """Only with workers."""
+        self._config, self._ending, self._fenced = config, ending, fenced
+
+    # -- opening -----------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Storage, then who we are, then the ways in and out, then workers; only then may others come."""
+        self._open_storage()
+        self.clock.start()
+        self._ending.on_close("clock", self.clock.stop)
+        self._open_client()
+        if self._config.pools:
+            self._open_executor()
+        self.connector.start_listening(self)
+        self._ending.on_close("connector", lambda: self.connector.stop_listening(self))
+        self.coordinator.renew_lease(self.record.meta())
+        self._open_maintenance()
+
+    def _open_storage(self) -> None:
+        database = Database(self._config.database_url)
+        self._ending.on_close("database", database.close)
+        prepare(database)
+        self.store = Store(database)
+        self.coordinator = Coordinator(database, self.world_id, lambda: not self._ending.begun)
+        self.library = Library(self.store, self.coordinator.fence)
+        self.record = OwnRecord(self.coordinator, self._config, self._advertised)
+        self.record.register()
+        self._ending.on_close("record", self._delete_record)
+
+    def _delete_record(self) -> None:
+        if self._ending.fenced is None:
+            self.record.delete()
+
+    def _open_client(self) -> None:
+        self.connector = _connector(self._config, self.coordinator)
+        self.client = ClientDispatcher(
+            self.world_id,
+            self.connector,
+            WatchedPlans(self.store, self.coordinator),
+            self.library.load_execution_plan,
+            self._executor_of,
+            no_executor_timeout_s=self._config.no_executor_timeout_s,
+            reask_interval_s=self._config.reask_interval_s,
+        )
+        self.client.start()
+        self._ending.on_close("client dispatcher", lambda: self.client.stop("the world is terminated"))
+
+    def _executor_of(self, plan_id: str) -> str | None:
+        lock = self.coordinator.execution_lock(plan_id)
+        return None if lock is None else lock.world_id
+
+    def _open_executor(self) -> None:
+        # Not imported at the top: a client world needs no worker processes.
+        from dynflow_mp.dispatchers.executor_border import ExecutorBorder
+        from dynflow_mp.executor.core import Core
+        from dynflow_mp.executor.setup import core_settings
+
+        core = self.core = Core(
+            core_settings(self.world_id, self._config),
+            self.store,
+            self.coordinator,
+            ExecutorBorder(self.world_id),
+            self.connector.send,
+            self._send_event,
+            self._fenced,
+        )
+        self._ending.on_close("core", lambda: core.stop(0.0))
+        core.start()
+
+    def _send_event(self, order: SendEvent) -> None:
+        """An action asked for an event to a step of another plan: nobody waits for its answer."""
+        event = order.event
+        self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
+
+    def _open_maintenance(self) -> None:
+        config = self._config
+        liveness = Liveness(
+            self.coordinator, config.lease_renewal_s, self._healthy, self.record.meta, self._fenced
+        )
+        liveness.start()
+        self._ending.on_close("liveness", liveness.stop)
+        directory = WorldDirectory(self.coordinator)
+        heirs = Heirs(self.connector, directory, None if self.core is None else self.receive)
+        self.recovery = Recovery(self.store, self.coordinator, self.connector.send, heirs.go_on)
+        if config.pools:
+            reconciler = Reconciler(
+                self.store,
+                self.coordinator,
+                self.recovery,
+                heirs.ask_any,
+                self._fenced,
+                interval_s=config.reconcile_interval_s,
+                lease_ttl_s=config.lease_ttl_s,
+            )
+            reconciler.start()
+            self._ending.on_close("reconciler", reconciler.stop)
+
+    # -- what the connector sees -------------------------------------------------------------------
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether this is an executor that others may use."""
+        ready = self.core is not None and not self._ending.begun
+        return ready and (self._config.eligible is not False or isinstance(self.connector, DirectConnector))
+
+    def receive(self, envelope: Envelope) -> None:
+        """An envelope has come; only a note is left here."""
+        if not envelope.is_request:
+            self.client.receive(envelope)
+        elif self.core is not None:
+            self.core.ask(envelope)
+
+    def undeliverable(self, envelope: Envelope, error: DynflowError) -> None:
+        """An envelope of ours went nowhere."""
+        if envelope.is_request:
+            self.client.undeliverable(envelope, error)
+
+    # -- what others see ---------------------------------------------------------------------------
+
+    def _advertised(self) -> dict[str, Any]:
+        if self.core is None or self.core.failure is not None:
+            return {}
+        endpoint = self.connector.endpoint
+        return {
+            "endpoint": endpoint,
+            "takes_work": self.takes_work and endpoint is not None,
+            "free": self.core.free_slots(),
+        }
+
+    def _healthy(self) -> bool:
+        if self.core is None:
+            return True
+        return monotonic() - self.core.last_turn < max(3 * self._config.lease_renewal_s, 10.0)
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def drain(self, grace_s: float) -> None:
+        """Take no new work; running steps may end within ``grace_s`` seconds."""
+        if self.core is None:
+            return
+        self.connector.stop_receiving_new_work(self)
+        if self._ending.fenced is None:
+            with going_on_after("mark as draining"):
+                self.record.mark_draining()
+        self.core.stop(grace_s)
+
+
+def _connector(config: Config, coordinator: Coordinator) -> Connector:
+    wanted = config.connector
+    if isinstance(wanted, Connector):
+        return wanted
+    embedded = bool(config.pools) and config.listen is None and not config.eligible
+    if wanted == "direct" or (wanted == "auto" and embedded):
+        return DirectConnector()
+    if wanted in ("auto", "zeromq"):
+        # Not imported at the top: an embedded world needs no wire to other worlds.
+        from dynflow_mp.connectors.zeromq import ZeroMQConnector
+
+        return ZeroMQConnector(WorldDirectory(coordinator), listen=config.listen)
+    raise ConfigError(f"connector={wanted!r}: must be auto, direct, zeromq or a connector")
