@@ -12,7 +12,7 @@ import time
 import zmq
 
 from dynflow_mp.connectors.delivery import Delivery
-from dynflow_mp.connectors.endpoints import Place
+from dynflow_mp.connectors.endpoints import Place, cannot_listen
 from dynflow_mp.connectors.peers import (
     FAREWELL,
     MESSAGES_A_TURN,
@@ -55,7 +55,7 @@ class Askers:
             router.bind(place.endpoint)
             place.secure()
         except (zmq.ZMQError, OSError) as error:
-            raise ConnectorError(f"{place.endpoint} cannot be listened on: {error}") from error
+            raise ConnectorError(cannot_listen(place.endpoint, error)) from error
         self._poller.register(router, zmq.POLLIN)
         return str(router.get_string(zmq.LAST_ENDPOINT))
 

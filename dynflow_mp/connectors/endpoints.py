@@ -6,10 +6,13 @@ it: binding a path that is in use would silently steal it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import ipaddress
 import os
 import shutil
+import socket
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -22,6 +25,12 @@ _LONGEST_IPC_PATH = 107
 _PREFIX = "dynflow-"
 _SOCKET, _LOCK = "world", "world.lock"
 _ABANDONED_AFTER_S = 60.0
+_REMEDIES = {
+    errno.EADDRINUSE: "choose another port for listen, or * for any free one",
+    errno.EACCES: "ports below 1024 are for privileged users; choose a higher one for listen, or * for any free one",
+}
+_LONGEST_PID = 20
+"""A lock file holds a process id and nothing else: a larger file is somebody's."""
 
 
 def check_endpoint(endpoint: str) -> None:
@@ -41,7 +50,8 @@ def _check_ipc(endpoint: str, path: str) -> None:
     length = len(os.fsencode(path))
     if length > _LONGEST_IPC_PATH:
         raise ConnectorError(
-            f"{endpoint}: {length} bytes are too long for a socket's path (at most {_LONGEST_IPC_PATH})"
+            f"{endpoint}: {length} bytes are too long for a socket's path (at most {_LONGEST_IPC_PATH}); "
+            "choose a shorter one for listen"
         )
 
 
@@ -62,6 +72,14 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
     except ValueError:
         return False
+
+
+def cannot_listen(endpoint: str, error: Exception) -> str:
+    """Why this endpoint could not be bound, and what to do."""
+    number = getattr(error, "errno", None)
+    reason = os.strerror(number) if number else str(error)
+    remedy = _REMEDIES.get(number or 0) if endpoint.startswith("tcp://") else None
+    return f"{endpoint} cannot be listened on: {reason}" + (f"; {remedy}" if remedy else "")
 
 
 class Place:
@@ -86,19 +104,31 @@ class Place:
         path = Path(address)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_directory(endpoint, path.parent)
             lock = _lock_file(Path(f"{path}.lock"))
         except OSError as error:
             raise ConnectorError(f"{endpoint} cannot be listened on: {error}") from error
+        try:
+            _check_left_behind(endpoint, path)
+        except ConnectorError:
+            Path(f"{path}.lock").unlink(missing_ok=True)
+            os.close(lock)
+            raise
         return cls(endpoint, lock, None)
 
     @classmethod
     def _in_private_directory(cls) -> Place:
-        base = _short_base()
-        remove_abandoned(base)
-        directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-        endpoint = f"ipc://{directory / _SOCKET}"
-        check_endpoint(endpoint)
-        return cls(endpoint, _lock_file(directory / _LOCK), directory)
+        try:
+            base = _short_base()
+            remove_abandoned(base)
+            directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+            lock = _lock_file(directory / _LOCK)
+        except OSError as error:
+            raise ConnectorError(
+                f"no directory for a socket could be made: {error}; "
+                "TMPDIR names where, or choose a path yourself (listen=ipc://…)"
+            ) from error
+        return cls(f"ipc://{directory / _SOCKET}", lock, directory)
 
     def secure(self) -> None:
         """Once bound: nobody but this user may connect."""
@@ -117,6 +147,39 @@ class Place:
             Path(f"{path}.lock").unlink(missing_ok=True)
         os.close(self._lock)
         self._lock = None
+
+
+def _check_directory(endpoint: str, directory: Path) -> None:
+    """Refuse a directory in which somebody else could put a socket of theirs in the place of ours."""
+    found = directory.stat()
+    if found.st_uid not in (0, os.geteuid()):
+        raise ConnectorError(
+            f"{endpoint}: {directory} belongs to another user, who could put another socket there; "
+            "choose a directory of your own for listen"
+        )
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        raise ConnectorError(
+            f"{endpoint}: everybody may write to {directory} and could put another socket there; "
+            f"choose another directory for listen, or: chmod o-w {directory}"
+        )
+
+
+def _check_left_behind(endpoint: str, path: Path) -> None:
+    """Binding removes what stands at the path: that must be a socket nobody listens on any more."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise ConnectorError(
+                f"{endpoint}: {path} is there already and is no socket; choose another path for listen"
+            )
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+            caller.setblocking(False)
+            caller.connect(str(path))
+    except (FileNotFoundError, ConnectionRefusedError):
+        return
+    except OSError as error:
+        if error.errno != errno.EAGAIN:  # its queue is full: somebody is there
+            raise ConnectorError(cannot_listen(endpoint, error)) from error
+    raise ConnectorError(f"{endpoint}: another program listens on {path}; choose another path for listen")
 
 
 def _short_base() -> Path:
@@ -148,13 +211,20 @@ def _is_old_and_ours(path: Path) -> bool:
 def _lock_file(path: Path) -> int:
     """Hold the lock on this file, or raise ConnectorError naming who does."""
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        if os.fstat(lock).st_size > _LONGEST_PID:
+            os.close(lock)
+            raise ConnectorError(
+                f"{path} is there already and is no lock of ours; choose another path for listen"
+            )
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(lock)
-            raise ConnectorError(f"{str(path).removesuffix('.lock')} is in use by process {holder}") from None
+            raise ConnectorError(
+                f"{str(path).removesuffix('.lock')} is in use by process {holder}; choose another path for listen"
+            ) from None
         if _is_same_file(lock, path):
             os.truncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -722,7 +723,8 @@ def test_a_path_in_use_is_refused_and_not_stolen(tmp_path: Path) -> None:
 
 def test_a_path_left_behind_by_a_killed_world_is_taken_again(tmp_path: Path) -> None:
     endpoint = f"ipc://{tmp_path}/world"
-    (tmp_path / "world").touch()
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(f"{tmp_path}/world")
     (tmp_path / "world.lock").write_text("1\n")
 
     connector, world = listening(endpoint)
