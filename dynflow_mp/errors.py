@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class DynflowError(Exception):
     """Something the engine can name went wrong."""
@@ -37,6 +39,10 @@ class DamagedData(DynflowError):
     """Bytes that should be stored data cannot be read as such."""
 
 
+class DefinitionError(DynflowError, TypeError):
+    """An action class is written in a way that cannot work."""
+
+
 class PlanningError(DynflowError):
     """A plan was built in a way that cannot work."""
 
@@ -50,24 +56,36 @@ class WrongPhase(DynflowError):
 
 
 class UnknownAction(DynflowError):
-    """No registered action class has this name."""
+    """No registered action class has this name; ``modules`` are those whose classes are known."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"no action class {name!r} is known here; {_where_to_look(name)}")
-        self.name = name
+    def __init__(self, name: str, modules: Sequence[str] = ()) -> None:
+        super().__init__(f"no action class {name!r} is known here; {_where_to_look(name, modules)}")
+        self.name, self.modules = name, tuple(modules)
 
 
-def _where_to_look(name: str) -> str:
+_MOST_MODULES = 10
+
+
+def _where_to_look(name: str, modules: Sequence[str]) -> str:
     if "<locals>" in name:
         return "it was defined inside a function: only at the top of a module do workers find it"
-    return "is its module among those given with --app?"
+    if name.startswith("__main__."):
+        return "it was typed in, not loaded from a file: workers find only what is in a module"
+    if not modules:
+        return "is its module among those given with --app?"
+    shown = ", ".join(modules[:_MOST_MODULES]) + (" …" if len(modules) > _MOST_MODULES else "")
+    return f"is its module among those given with --app? Known are the actions of {shown}"
 
 
 class MissingOutput(DynflowError):
-    """An input refers to an output key that the producing step did not write."""
+    """An input refers to an output key that the producing step did not write.
 
-    def __init__(self, reference: str, key: str) -> None:
-        super().__init__(f"{reference} has no key {key!r}")
+    ``place`` is where in the input, ``there`` what the producer has written instead.
+    """
+
+    def __init__(self, reference: str, key: str, place: str = "", there: str = "") -> None:
+        needed = f", which {place} needs" if place else ""
+        super().__init__(f"{reference} has no key {key!r}{needed}" + (f"; {there}" if there else ""))
         self.reference, self.key = reference, key
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, NoReturn, TypeVar
 
+from dynflow_mp.actions import definition
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.errors import UnknownAction
@@ -37,6 +38,7 @@ class Action:
 
     def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
+        definition.check(cls)
         if not abstract:
             registry.register(cls)
 

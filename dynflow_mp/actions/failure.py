@@ -17,14 +17,17 @@ _ENGINE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 def record_of(error: BaseException) -> ErrorRecord:
     """``error`` as the step it ended will show it. Never raises for what a user's exception does."""
-    return ErrorRecord(exception_name(type(error)), message_of(error), tuple(_backtrace(error)))
+    return ErrorRecord(exception_name(type(error)), message_of(error), _backtrace_of(error))
 
 
 def exception_name(kind: type[BaseException]) -> str:
     """``ValueError`` for Python's own, ``module.Name`` for all others."""
-    if kind.__module__ == builtins.__name__:
-        return kind.__qualname__
-    return _bounded(f"{kind.__module__}.{kind.__qualname__}", MAX_LINE)
+    try:
+        if kind.__module__ == builtins.__name__:
+            return _bounded(kind.__qualname__, MAX_LINE)
+        return _bounded(f"{kind.__module__}.{kind.__qualname__}", MAX_LINE)
+    except BaseException:  # a metaclass of the user's may answer with anything
+        return _bounded(type.__dict__["__name__"].__get__(kind), MAX_LINE)
 
 
 def message_of(error: BaseException) -> str:
@@ -37,11 +40,25 @@ def message_of(error: BaseException) -> str:
 
 
 def _bounded(text: str, limit: int) -> str:
-    storable = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    storable = str.encode(text, "utf-8", "backslashreplace").decode(
+        "utf-8"
+    )  # a str subclass has its own encode
     return storable if len(storable) <= limit else storable[: limit - 1] + "…"
 
 
+def _backtrace_of(error: BaseException) -> tuple[str, ...]:
+    lines: list[str] = []
+    try:
+        lines.extend(_backtrace(error))
+    except BaseException as broken:  # attributes of a user's exception may raise, too
+        lines.append(f"<no more of it: reading it raised {exception_name(type(broken))}>")
+    return tuple(lines)
+
+
 def _backtrace(error: BaseException) -> Iterator[str]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions[:_MAX_CAUSES]:
+            yield _bounded(f"contains {exception_name(type(inner))}: {message_of(inner)}", MAX_LINE)
     yield from _frames(error.__traceback__, FIRST_FRAMES, LAST_FRAMES)
     seen = {id(error)}
     for _ in range(_MAX_CAUSES):

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple, NoReturn
 
 from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.context import Context, SuspendedAction
+from dynflow_mp.actions.definition import refuse_unfinished
 from dynflow_mp.actions.failure import record_of
 from dynflow_mp.actions.policy import accepts_event
 from dynflow_mp.actions.progress import finite, weight_of
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.actions.unwinding import Failed, Suspended
 from dynflow_mp.errors import MissingOutput, StepError
-from dynflow_mp.model.codec import EMPTY, MAX_PAYLOAD, decode, encode
+from dynflow_mp.model.codec import EMPTY, MAX_PAYLOAD, decode, encode, path_text
 from dynflow_mp.model.references import Key, reference_text
 from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, PlannedEvent, StepJob, StepOutcome
@@ -39,10 +40,9 @@ def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD) -> StepOutcome:
         action = action_in(facts.kind, call)
         if job.references is not None:
             call.resolve_input(job.producers or {}, {})
-        if job.event is None:
-            action.run()
-        else:
-            _wake(action, facts, job.event)
+        returned = action.run() if job.event is None else _wake(action, facts, job.event)
+        if returned is not None:
+            refuse_unfinished("run", returned)
         state = _SUCCESS
     except Suspended:
         state = _SUSPENDED
@@ -82,21 +82,22 @@ def _finalize(job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], lim
         action = action_in(facts.kind, call)
         if part.references is not None:
             call.resolve_input(job.producers, decoded)
-        action.finalize()
+        returned = action.finalize()
+        if returned is not None:
+            refuse_unfinished("finalize", returned)
         state = _SUCCESS
     except BaseException as error:  # as in run_step
         state = call.fail(error)
     return call.outcome(part.step_id, state, facts, action, begun)
 
 
-def _wake(action: Any, facts: ClassFacts, event: bytes) -> None:
+def _wake(action: Any, facts: ClassFacts, event: bytes) -> Any:
     value = decode(event)
     if value is None:  # "no event" has always been None: a timer that only wakes
-        action.run()
-    elif facts.takes_event:
-        action.run(value)
-    else:
-        raise StepError(f"{type(action).__name__} got an event, but its run() takes none")
+        return action.run()
+    if facts.takes_event:
+        return action.run(value)
+    raise StepError(f"{type(action).__name__} got an event, but its run() takes none")
 
 
 # -- what is known of a class ------------------------------------------------------------------------
@@ -157,15 +158,30 @@ def _pair(
 # -- one call ----------------------------------------------------------------------------------------
 
 
-def _part(output: Any, step_id: int, subkeys: list[Key]) -> Any:
+def _part(output: Any, step_id: int, subkeys: list[Key], path: list[Key]) -> Any:
     """The part of a producer's output that a reference names; :class:`MissingOutput` where it is not."""
     for depth, key in enumerate(subkeys):
         try:
             output = output[key]
         except (LookupError, TypeError):
             text = reference_text(step_id, tuple(subkeys[:depth]))
-            raise MissingOutput(text, str(key)) from None
+            place = path_text("input", tuple(path))
+            raise MissingOutput(text, str(key), place, _what_is_there(output)) from None
     return output
+
+
+_MOST_KEYS = 10
+
+
+def _what_is_there(output: Any) -> str:
+    if isinstance(output, list):
+        return f"it is a list of {len(output):,}"
+    if not isinstance(output, dict):
+        return f"it is of type {type(output).__name__}"
+    if not output:
+        return "it is empty"
+    names = ", ".join(repr(key)[:40] for key in list(output)[:_MOST_KEYS])
+    return f"it has {names}" + (" …" if len(output) > _MOST_KEYS else "")
 
 
 def _place(values: dict[str, Any], path: list[Key], value: Any) -> None:
@@ -229,7 +245,7 @@ class _Call(Context):
             if action_id not in decoded:
                 stored = producers.get(action_id)
                 decoded[action_id] = {} if stored is None else decode(stored)
-            _place(values, path, _part(decoded[action_id], step_id, subkeys))
+            _place(values, path, _part(decoded[action_id], step_id, subkeys, path))
         self._resolved = encode(values, "input", self._limit)
         self._input = None  # decoded again if asked for: two references must not share what they refer to
 

@@ -35,7 +35,7 @@ class Registry:
         try:
             return self._classes[name]
         except KeyError:
-            raise UnknownAction(name) from None
+            raise UnknownAction(name, sorted({kind.__module__ for kind in self._classes.values()})) from None
 
     def has(self, kind: type[Action]) -> bool:
         """Whether plans may be made of ``kind``: it was registered, or one of its name was."""

@@ -144,9 +144,12 @@ def test_a_producer_that_wrote_nothing_has_an_empty_output() -> None:
 @pytest.mark.parametrize(
     ("subkeys", "message"),
     [
-        (["nothing"], "Step(3).output has no key 'nothing'"),
-        (["users", 5], "Step(3).output['users'] has no key '5'"),
-        (["users", 0, "name", "first"], "Step(3).output['users'][0]['name'] has no key 'first'"),
+        (["nothing"], "Step(3).output has no key 'nothing', which input['x'] needs; it has 'users'"),
+        (["users", 5], "Step(3).output['users'] has no key '5', which input['x'] needs; it is a list of 1"),
+        (
+            ["users", 0, "name", "first"],
+            "Step(3).output['users'][0]['name'] has no key 'first', which input['x'] needs; it is of type str",
+        ),
     ],
 )
 def test_a_missing_key_is_an_ordinary_step_error(subkeys: list[Any], message: str) -> None:
@@ -272,6 +275,20 @@ def test_damaged_input_is_a_step_error() -> None:
     assert error_of(outcome).exception_class == "dynflow_mp.errors.DamagedData"
 
 
+def test_a_coroutine_that_run_returns_is_a_step_error_for_nobody_awaits_it() -> None:
+    async def later() -> None:
+        raise AssertionError("never run")
+
+    error = error_of(run_step(job(acting(lambda self: later()))))
+
+    assert error.exception_class == "dynflow_mp.errors.StepError"
+    assert error.message.startswith("run returned a coroutine, and nothing of it has run")
+
+
+def test_whatever_else_run_returns_is_nobody_s_business() -> None:
+    assert run_step(job(acting(lambda self: object()))).state == "success"
+
+
 def test_a_class_that_lost_its_run_is_a_step_error() -> None:
     assert "run" in error_of(run_step(job(type("Lost", (Action,), {"__module__": "shop"})))).message
 
@@ -293,6 +310,76 @@ def test_an_error_text_that_is_no_unicode_is_still_recorded() -> None:
         raise ValueError("bad \udcff name")
 
     assert error_of(run_step(job(acting(run)))).message == r"bad \udcff name"
+
+
+class Meddlesome(type):
+    def __getattribute__(cls, name: str) -> Any:
+        if name in ("__module__", "__qualname__"):
+            raise RuntimeError("not for you")
+        return super().__getattribute__(name)
+
+
+class Nameless(Exception, metaclass=Meddlesome):
+    pass
+
+
+class Traceless(Exception):
+    @property
+    def __traceback__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("no trace")
+
+
+class Treacherous(str):
+    def encode(self, *args: Any) -> bytes:  # type: ignore[override]
+        raise RuntimeError("no bytes")
+
+
+class SaysTreacherousThings(Exception):
+    def __str__(self) -> str:
+        return Treacherous("well hidden")
+
+
+class Disguised(Exception):
+    __class__ = KeyError  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "message"),
+    [
+        (Nameless("hello"), "Nameless", "hello"),
+        (Traceless("hello"), "test_phases.Traceless", "hello"),
+        (SaysTreacherousThings(), "test_phases.SaysTreacherousThings", "well hidden"),
+        (Disguised("hello"), "test_phases.Disguised", "hello"),
+    ],
+)
+def test_an_exception_whose_own_attributes_are_broken_is_still_recorded(
+    error: Exception, name: str, message: str
+) -> None:
+    def run(self: Any) -> None:
+        raise error
+
+    recorded = error_of(run_step(job(acting(run))))
+
+    assert (recorded.exception_class, recorded.message) == (name, message)
+
+
+def test_an_exception_that_is_its_own_cause_is_recorded_once() -> None:
+    def run(self: Any) -> None:
+        error = ValueError("round and round")
+        error.__cause__ = error
+        raise error
+
+    assert error_of(run_step(job(acting(run)))).message == "round and round"
+
+
+def test_the_errors_of_a_group_are_told() -> None:
+    def run(self: Any) -> None:
+        raise ExceptionGroup("two hosts", [OSError("no route"), ValueError("no name")])
+
+    error = error_of(run_step(job(acting(run))))
+
+    assert error.message == "two hosts (2 sub-exceptions)"
+    assert error.backtrace[:2] == ("contains OSError: no route", "contains ValueError: no name")
 
 
 def test_a_record_is_bounded_however_large_the_error() -> None:
@@ -537,7 +624,9 @@ def test_an_unresolvable_reference_in_finalize_is_a_step_error() -> None:
 
     (outcome,) = run_finalize(FinalizeJob(PLAN, (part(Finalizing, 3, {"note": None}, references=place),), {}))
 
-    assert error_of(outcome).message == "Step(4).output has no key 'text'"
+    assert error_of(outcome).message == (
+        "Step(4).output has no key 'text', which input['note'] needs; it is empty"
+    )
 
 
 def test_the_output_cannot_be_replaced_in_finalize() -> None:
