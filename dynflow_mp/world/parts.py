@@ -69,7 +69,7 @@ class Parts:
         self._open_maintenance()
 
     def _open_storage(self) -> None:
-        database = Database(self._config.database_url)
+        database = Database(self._config.database_url, max_payload=self._config.max_payload)
         self._ending.on_close("database", database.close)
         prepare(database)
         self.store = Store(database)
@@ -103,7 +103,7 @@ class Parts:
 
     def _open_executor(self) -> None:
         # Not imported at the top: a client world needs no worker processes.
-        from dynflow_mp.dispatchers.executor_border import ExecutorBorder
+        from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
         from dynflow_mp.executor.core import Core
         from dynflow_mp.executor.setup import core_settings
 
@@ -111,7 +111,7 @@ class Parts:
             core_settings(self.world_id, self._config),
             self.store,
             self.coordinator,
-            ExecutorBorder(self.world_id),
+            ExecutorDispatcher(self.world_id),
             self.connector.send,
             self._send_event,
             self._fenced,

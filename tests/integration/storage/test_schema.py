@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+import databases
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
-from dynflow_mp.errors import SchemaMismatch
+from dynflow_mp.errors import PersistenceError, SchemaMismatch
 from dynflow_mp.persistence import schema
 from dynflow_mp.persistence.database import Database
-from dynflow_mp.persistence.schema import current, prepare, upgrade
+from dynflow_mp.persistence.schema import Standing, current, look, migrate, prepare, upgrade
+from dynflow_mp.persistence.tables import metadata, steps
+
+
+@pytest.fixture
+def url(database_kind: str, tmp_path: Path) -> Iterator[str]:
+    with databases.fresh_database(database_kind, tmp_path) as url:
+        yield url
 
 
 def test_an_empty_database_gets_the_current_tables(open_database: Callable[[], Database]):
     database = open_database()
-    assert current(database) is None
+    assert look(database) == (Standing.MISSING, None)
 
     prepare(database)
     prepare(database)
 
-    assert current(database) == schema.REVISIONS[-1]
+    assert look(database) == (Standing.CURRENT, schema.REVISIONS[-1])
 
 
-def test_creating_and_migrating_make_the_same_tables(tmp_path, open_database: Callable[[], Database]):
-    created, migrated = open_database(), Database(f"sqlite:///{tmp_path}/migrated.db")
+def test_creating_and_migrating_make_the_same_tables(database_kind: str, database: Database, tmp_path: Path):
+    with databases.fresh_database(database_kind, tmp_path) as other:
+        migrated = Database(other, hurried=False)
 
-    prepare(created)
-    upgrade(migrated)
+        with migrated.write() as connection:
+            migrate(connection)
 
-    assert _described(created) == _described(migrated)
-    assert current(migrated) == schema.REVISIONS[-1]
-    migrated.close()
+        described, version = _described(migrated), current(migrated)
+        migrated.close()
+    assert described == _described(database)
+    assert len(described) >= len(metadata.tables)
+    assert version == schema.REVISIONS[-1]
 
 
 def test_the_newest_migration_is_the_version_this_one_works_with():
@@ -59,24 +74,75 @@ def test_newer_tables_are_refused(database: Database):
             way(database)
 
 
-def test_older_tables_are_upgraded_by_itself_on_sqlite(database: Database, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(schema, "REVISIONS", ("0000", *schema.REVISIONS))
-    upgraded: list[Database] = []
-    monkeypatch.setattr(schema, "upgrade", upgraded.append)
-    _stamp(database, "0000")
+def test_older_tables_are_upgraded_by_itself_on_sqlite_only(
+    database_kind: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _add_a_revision(tmp_path, monkeypatch)
+    before = look(database)
 
+    if database_kind == databases.SQLITE:
+        prepare(database)
+    else:
+        with pytest.raises(SchemaMismatch, match=r"version 0001.*run: dynflow-mp db upgrade"):
+            prepare(database)
+
+    assert before == (Standing.OLDER, "0001")
+    assert current(database) == ("0002" if database_kind == databases.SQLITE else "0001")
+
+
+def test_an_upgrade_brings_older_tables_to_this_version_and_keeps_their_rows(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _add_a_row(database)
+    _add_a_revision(tmp_path, monkeypatch)
+
+    upgrade(database)
+    upgrade(database)
+
+    assert look(database) == (Standing.CURRENT, "0002")
+    with database.read() as connection:
+        assert connection.execute(text("SELECT note FROM dynflow_coordinator_records")).all() == [(None,)]
+
+
+def test_an_upgrade_that_fails_says_so_and_leaves_the_version(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _add_a_revision(tmp_path, monkeypatch, 'op.execute("SELECT * FROM what_is_not_there")')
+
+    with pytest.raises(PersistenceError, match="what_is_not_there"):
+        upgrade(database)
+
+    assert look(database) == (Standing.OLDER, "0001")
+
+
+def test_a_creation_that_dies_half_way_is_done_again(
+    database_kind: str, open_database: Callable[[], Database]
+):
+    database, whole = open_database(), _died_after(steps)
+
+    with whole, pytest.raises(KeyboardInterrupt):
+        prepare(database)
+    left = look(database)[0]
     prepare(database)
 
-    assert upgraded == [database]
+    # Only MariaDB and MySQL commit every table by itself.
+    assert left is (Standing.HALF_MADE if database_kind == databases.MYSQL else Standing.MISSING)
+    assert look(database)[0] is Standing.CURRENT
+    with database.read() as connection:
+        for table in metadata.sorted_tables:
+            assert connection.execute(table.select()).all() == []
 
 
-def test_older_tables_of_a_server_name_the_command(database: Database, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(schema, "REVISIONS", ("0000", *schema.REVISIONS))
-    monkeypatch.setattr(database, "is_sqlite", False)
-    _stamp(database, "0000")
+def test_tables_with_rows_that_lost_their_version_are_not_made_again(database: Database):
+    _add_a_row(database)
+    with database.write() as connection:
+        connection.execute(text("DELETE FROM dynflow_schema_version"))
 
-    with pytest.raises(SchemaMismatch, match="dynflow-mp db upgrade"):
+    with pytest.raises(SchemaMismatch, match="dynflow_coordinator_records has rows: it has lost its version"):
         prepare(database)
+
+    with database.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM dynflow_coordinator_records")).scalar_one() == 1
 
 
 def test_tables_without_a_version_are_refused(database: Database):
@@ -87,7 +153,7 @@ def test_tables_without_a_version_are_refused(database: Database):
         prepare(database)
 
 
-def test_two_processes_prepare_one_empty_database(url: str):
+def test_several_processes_prepare_one_empty_database(url: str):
     program = (
         "import sys; from dynflow_mp.persistence.database import Database;"
         "from dynflow_mp.persistence.schema import prepare, current;"
@@ -101,6 +167,22 @@ def test_two_processes_prepare_one_empty_database(url: str):
     told = [process.communicate(timeout=60)[0].strip() for process in running]
 
     assert told == [schema.REVISIONS[-1]] * 3
+
+
+def test_who_finds_the_tables_being_changed_by_another_waits_and_says_so(
+    database_kind: str, open_database: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
+):
+    if database_kind == databases.SQLITE:
+        pytest.skip("SQLite's writers pass the turnstile, which has a test of its own")
+    monkeypatch.setattr(schema, "_PATIENCE_S", 1)
+    database, other = open_database(), open_database()
+
+    with schema._alone(other), pytest.raises(PersistenceError, match="more than 1 s") as refused:
+        prepare(database)
+    prepare(database)
+
+    assert refused.value.kind == "locked"
+    assert look(database)[0] is Standing.CURRENT
 
 
 def test_opening_a_current_database_does_not_import_alembic(url: str, database: Database):
@@ -117,14 +199,74 @@ def test_opening_a_current_database_does_not_import_alembic(url: str, database: 
     assert told.stdout.strip() == "False"
 
 
+@contextmanager
+def _died_after(table: Any) -> Iterator[None]:
+    """Tables are made up to this one, then the process is interrupted."""
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    event.listen(table, "after_create", die)
+    try:
+        yield
+    finally:
+        event.remove(table, "after_create", die)
+
+
+def _add_a_revision(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: str = 'op.add_column("dynflow_coordinator_records", sa.Column("note", sa.String(20)))',
+) -> None:
+    """As if a newer dynflow_mp were running, with one revision more."""
+    migrations = tmp_path / "migrations"
+    shutil.copytree(schema.MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
+    (migrations / "versions" / "0002_note.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        'revision = "0002"\ndown_revision = "0001"\nbranch_labels = None\ndepends_on = None\n'
+        f"def upgrade() -> None:\n    {change}\n"
+    )
+    monkeypatch.setattr(schema, "MIGRATIONS", migrations)
+    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
+
+
+def _add_a_row(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(
+            metadata.tables["dynflow_coordinator_records"]
+            .insert()
+            .values({"class": "a", "id": "b", "data": b""})
+        )
+
+
 def _stamp(database: Database, version: str) -> None:
     with database.write() as connection:
         connection.execute(text("UPDATE dynflow_schema_version SET version_num = :v"), {"v": version})
 
 
-def _described(database: Database) -> list[tuple[str, str]]:
+def _described(database: Database) -> list[tuple[Any, ...]]:
+    """All that the database itself says about its tables."""
     with database.read() as connection:
-        rows = connection.execute(
-            text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
-        ).all()
-    return [(name, re.sub(r"\s+", " ", statement)) for name, statement in rows]
+        if database.is_sqlite:
+            rows = connection.execute(
+                text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
+            ).all()
+            return [(name, re.sub(r"\s+", " ", statement)) for name, statement in rows]
+        if database.engine.dialect.name == "postgresql":
+            return [tuple(row) for question in _POSTGRESQL for row in connection.execute(text(question))]
+        names = connection.execute(text("SHOW TABLES")).scalars().all()
+        told = {
+            name: connection.execute(text(f"SHOW CREATE TABLE {name}")).one()[1] for name in sorted(names)
+        }
+        # In which order the indexes were made does not matter.
+        return [(name, sorted(line.strip(" ,") for line in tale.splitlines())) for name, tale in told.items()]
+
+
+_POSTGRESQL = (
+    "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default, "
+    "collation_name FROM information_schema.columns WHERE table_schema = 'public' "
+    "ORDER BY table_name, ordinal_position",
+    "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname",
+    "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace "
+    "ORDER BY conname, conrelid::regclass::text",
+)
