@@ -2,72 +2,121 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from rich.console import Console
 
-from bench import databases, report, runner
+from bench import costs, databases, report, runner, site
+from bench.choice import Choice, chosen
+from bench.rivals import TOOLS, environments
 from bench.workloads import WORKLOADS
 
 NAMES = ("ceiling", *WORKLOADS)
-RIVALS = ("process_pool",)
+IN_PROCESS = ("process_pool",)
+SMALL = "small"
+notes = Console(stderr=True)
+
+
+class Size(click.ParamType[int | str]):
+    """A number of steps or plans, or ``small``."""
+
+    name = "size"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        if value == SMALL or isinstance(value, int):
+            return value
+        return click.IntRange(1).convert(value, parameter, context)
 
 
 def rival_names(
     context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """``--against`` may be repeated and may hold a list with commas."""
-    names = tuple(name.strip() for part in given for name in part.split(",") if name.strip())
+    """``--against`` may be repeated and may hold a list with commas; ``none`` is nobody."""
+    names = tuple(
+        name.strip() for part in given for name in part.split(",") if name.strip() not in ("", "none")
+    )
     for name in names:
-        if name not in RIVALS:
-            raise click.BadParameter(f"{name!r} is none of {', '.join(RIVALS)}")
+        if name not in (*IN_PROCESS, *TOOLS):
+            raise click.BadParameter(f"{name!r} is none of {', '.join((*IN_PROCESS, *TOOLS))}")
     return names
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("workloads", nargs=-1, type=click.Choice(NAMES))
+@click.argument("workloads", nargs=-1, type=click.Choice(NAMES), metavar="[WORKLOADS]...")
 @click.option(
     "--database",
-    default=databases.SQLITE,
-    show_default="a fresh SQLite file per run",
-    help="SQLAlchemy URL; every run gets a fresh file or database beside the one it names.",
+    "named",
+    multiple=True,
+    help="sqlite, postgresql, mysql or an SQLAlchemy URL; may be repeated. Every run gets a fresh file or database beside the one it names.",
 )
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1))
 @click.option(
     "--against",
     multiple=True,
-    default=RIVALS,
+    default=IN_PROCESS,
     callback=rival_names,
-    help="Rivals to run beside it, process_pool by default.",
+    help=f"Rivals to run beside it: {', '.join((*IN_PROCESS, *TOOLS))}, none; process_pool by default.",
 )
 @click.option("--runs", default=5, show_default=True, type=click.IntRange(1))
-@click.option("--size", type=click.IntRange(1), help="Steps or plans, instead of each workload's own.")
+@click.option(
+    "--size", type=Size(), help="Steps or plans, instead of each workload's own; small: only to see it work."
+)
 @click.option("--count", "counting", is_flag=True, help="Count statements, rows, commits, bytes per step.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def main(
     workloads: tuple[str, ...],
-    database: str,
+    named: tuple[str, ...],
     workers: int,
     against: tuple[str, ...],
     runs: int,
-    size: int | None,
+    size: int | str | None,
     counting: bool,
     as_json: bool,
 ) -> None:
-    """Measure WORKLOADS (all when none is named): ceiling, fan_out, plan_build, chain, latency, growth."""
-    progress = Console(stderr=True)
-    with progress.status("starting") as status:
-        settings = runner.Settings(database, workers, runs, against, status.update)
-        chosen = workloads or NAMES
+    """Measure WORKLOADS; without any, all on SQLite, fan_out and chain on PostgreSQL where it answers."""
+    choices = chosen(workloads, named, NAMES, counting, left_out)
+    with site.opened() as here, notes.status("starting") as status:
+        able = against if counting else able_rivals(against, choices)
+        settings = runner.Settings(here, "", workers, runs, size != SMALL, able, status.update)
         if counting:
-            show_counts([name for name in chosen if name in WORKLOADS], size, settings, as_json)
+            show_counts(choices, size, settings, as_json)
         else:
-            show_results(chosen, size, settings, as_json)
+            show_results(choices, size, settings, as_json)
 
 
-def show_results(chosen: tuple[str, ...], size: int | None, settings: runner.Settings, as_json: bool) -> None:
+def left_out(kind: str) -> bool:
+    """Whether a server that nobody named is not there; says so."""
+    reason = databases.why_not(databases.url_of(kind))
+    if reason:
+        notes.print(f"left out: {kind}: {reason}")
+    return reason is not None
+
+
+def able_rivals(against: tuple[str, ...], choices: list[Choice]) -> tuple[str, ...]:
+    """Those that can run here; the others are left out with a line saying so."""
+    wanted = {
+        name
+        for choice in choices
+        if choice.workload in WORKLOADS
+        for name in WORKLOADS[choice.workload].rivals
+    }
+    able = []
+    for name in against:
+        reason = environments.why_not(name) if name in TOOLS and name in wanted else None
+        if reason:
+            notes.print(f"left out: {name}: {reason}")
+        else:
+            able.append(name)
+    return tuple(able)
+
+
+def show_results(
+    choices: list[Choice], size: int | str | None, settings: runner.Settings, as_json: bool
+) -> None:
     results: list[runner.Result] = []
-    for name in chosen:
-        found = runner.bare_loops(settings) if name == "ceiling" else [measured(name, size, settings)]
+    for choice in choices:
+        found = measured(choice, size, on(choice, settings))
         results += found
         for result in found if as_json else ():
             click.echo(report.result_json(result))
@@ -75,22 +124,41 @@ def show_results(chosen: tuple[str, ...], size: int | None, settings: runner.Set
         report.show_results(Console(), results, settings.runs)
 
 
-def measured(name: str, size: int | None, settings: runner.Settings) -> runner.Result:
-    workload = WORKLOADS[name]
-    return runner.measure(workload, size or workload.size, settings)
+def measured(choice: Choice, size: int | str | None, settings: runner.Settings) -> list[runner.Result]:
+    if choice.workload == "ceiling":
+        return runner.bare_loops(settings)
+    return [runner.measure(WORKLOADS[choice.workload], size_of(choice, size), settings)]
 
 
-def show_counts(chosen: list[str], size: int | None, settings: runner.Settings, as_json: bool) -> None:
+def show_counts(
+    choices: list[Choice], size: int | str | None, settings: runner.Settings, as_json: bool
+) -> None:
     counted = [
         line
-        for name in chosen
-        for line in runner.count(WORKLOADS[name], size or WORKLOADS[name].size, settings)
+        for choice in choices
+        if choice.workload in WORKLOADS and WORKLOADS[choice.workload].client is not None
+        for line in costs.count(WORKLOADS[choice.workload], size_of(choice, size), on(choice, settings))
     ]
     if as_json:
         for line in counted:
             click.echo(report.counted_json(line))
     else:
         report.show_counts(Console(), counted)
+
+
+def on(choice: Choice, settings: runner.Settings) -> runner.Settings:
+    """The settings for this database and the rivals that can use it."""
+    url = databases.url_of(choice.database)
+    kind = databases.kind(url)
+    able = [name for name in settings.against if name not in TOOLS or kind in TOOLS[name].databases]
+    return settings._replace(database=url, against=tuple(able))
+
+
+def size_of(choice: Choice, size: int | str | None) -> int:
+    workload = WORKLOADS[choice.workload]
+    if size is None:
+        return workload.size
+    return workload.small if isinstance(size, str) else size
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -100,10 +101,10 @@ class Measured(NamedTuple):
         return self.n / self.build_seconds
 
 
-def measure(url: str, mode: str, n: int, in_flight: int = 64) -> Measured:
-    """Run the bare loop once, in a process of its own."""
+def measure(url: str, mode: str, n: int, in_flight: int = 64, payload: int = 0) -> Measured:
+    """Run the bare loop once, in a process of its own; each step with ``payload`` further bytes in and out."""
     command = [sys.executable, "-m", "bench.ceiling", mode, "--database", url]
-    command += ["--n", str(n), "--in-flight", str(in_flight)]
+    command += ["--n", str(n), "--in-flight", str(in_flight), "--payload", str(payload)]
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=DEADLINE_S + n / 1000)
     return Measured(**json.loads(answer.stdout))
 
@@ -117,9 +118,9 @@ class Loop:
     def __init__(self, connection: Connection, socket: zmq.Socket[bytes], workers: list[bytes]) -> None:
         self.connection, self.socket, self.workers = connection, socket, workers
 
-    def fan_out(self, n: int, in_flight: int) -> None:
+    def fan_out(self, n: int, in_flight: int, data: bytes = b"") -> None:
         """``n`` independent steps, ``in_flight`` of them at the workers."""
-        waiting = iter(range(1, n + 1))
+        waiting = ((step, input_of(step, data)) for step in range(1, n + 1))
         share = in_flight // len(self.workers)
         self.turn([], [(worker, take(waiting, share)) for worker in self.workers])
         done = 0
@@ -169,43 +170,29 @@ class Loop:
                 self.socket.send_multipart((worker, msgpack.packb(batch)))
 
 
-def take(waiting: Iterator[int], count: int) -> list[tuple[int, Any]]:
+def take(waiting: Iterator[tuple[int, Any]], count: int) -> list[tuple[int, Any]]:
     """The next ``count`` jobs, or what is left of them."""
-    return [(step, {"n": step}) for step in islice(waiting, count)]
+    return list(islice(waiting, count))
 
 
-def work(endpoint: str) -> None:
-    """A worker process: answers batches of no-op jobs until it is told to stop."""
-    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
-        socket.linger = 0
-        socket.connect(endpoint)
-        socket.send(b"hello")
-        while socket.poll(int(DEADLINE_S * 1000)):
-            frame = socket.recv()
-            if not frame:
-                return
-            socket.send(msgpack.packb([run(step, given) for step, given in msgpack.unpackb(frame)]))
-
-
-def run(step: int, given: dict[str, int]) -> tuple[int, int, float, bytes]:
-    began = time.perf_counter()
-    output = msgpack.packb({"n": given["n"] + 1})
-    return step, time.time_ns() // 1000, time.perf_counter() - began, output
+def input_of(step: int, data: bytes) -> dict[str, Any]:
+    """The input of a step."""
+    return {"n": step, "data": data} if data else {"n": step}
 
 
 # -- around it -----------------------------------------------------------------------------------
 
 
-def run_once(url: str, mode: str, n: int, in_flight: int) -> Measured:
+def run_once(url: str, mode: str, n: int, in_flight: int, data: bytes) -> Measured:
     """One measured run on a fresh table of ``url``, in this process."""
     engine = open_engine(url)
     steps.create(engine)
     try:
         with engine.connect() as connection, started_workers() as (socket, workers):
-            build_seconds = insert_rows(connection, n)
+            build_seconds = insert_rows(connection, n, data)
             loop = Loop(connection, socket, workers)
             began = time.perf_counter()
-            loop.chain(n) if mode == "chain" else loop.fan_out(n, in_flight)
+            loop.chain(n) if mode == "chain" else loop.fan_out(n, in_flight, data)
             seconds = time.perf_counter() - began
     finally:
         steps.drop(engine)
@@ -225,10 +212,10 @@ def durable(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous=FULL")
 
 
-def insert_rows(connection: Connection, n: int) -> float:
+def insert_rows(connection: Connection, n: int, data: bytes = b"") -> float:
     began = time.perf_counter()
     rows = [
-        {"id": step, "state": "pending", "attempts": 0, "input": msgpack.packb({"n": step})}
+        {"id": step, "state": "pending", "attempts": 0, "input": msgpack.packb(input_of(step, data))}
         for step in range(1, n + 1)
     ]
     with connection.begin():
@@ -241,7 +228,7 @@ def started_workers() -> Iterator[tuple[zmq.Socket[bytes], list[bytes]]]:
     """The workers' socket and the workers' ids, once all have said hello."""
     with tempfile.TemporaryDirectory() as directory, zmq.Context() as context:
         endpoint = f"ipc://{directory}/w"
-        command = [sys.executable, "-m", "bench.ceiling", "worker", "--endpoint", endpoint]
+        command = [sys.executable, "-m", "bench.ceiling_worker", endpoint]
         with context.socket(zmq.ROUTER) as socket:
             socket.bind(endpoint)
             socket.linger = 1000
@@ -271,20 +258,18 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """The program: one run, or with ``worker`` a worker of one."""
+    """The program: one run."""
     parser = argparse.ArgumentParser(description="The bare loop that the engine is measured against.")
-    parser.add_argument("mode", choices=("fan_out", "chain", "worker"))
+    parser.add_argument("mode", choices=("fan_out", "chain"))
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--in-flight", type=int, default=64)
+    parser.add_argument("--payload", type=int, default=0, help="further bytes in and out of every step")
     parser.add_argument("--database", help="an SQLAlchemy URL; a fresh SQLite file when left out")
-    parser.add_argument("--endpoint", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.mode == "worker":
-        work(options.endpoint)
-        return
     with tempfile.TemporaryDirectory() as directory:
         url = options.database or f"sqlite:///{Path(directory)}/ceiling.db"
-        measured = run_once(url, options.mode, options.n, options.in_flight)
+        data = os.urandom(options.payload)
+        measured = run_once(url, options.mode, options.n, options.in_flight, data)
     print(json.dumps(measured._asdict()))
 
 

@@ -17,12 +17,14 @@ from dynflow_mp import World
 @click.option("--size", type=int, required=True)
 @click.option("--count", is_flag=True)
 def main(workload: str, database: str, size: int, count: bool) -> None:
+    client = WORKLOADS[workload].client
+    assert client is not None, f"{workload} has no client part"
     counts = Counts()
     if count:
         counts.install()
     with World(database_url=database) as world:
         before = counts.so_far()
-        measured = WORKLOADS[workload].client(world, size)
+        measured = client(world, size)
         asked = difference(before, counts.so_far())
     print(json.dumps({**measured, "client_counts": asked if count else None}))
 

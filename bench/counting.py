@@ -24,6 +24,7 @@ class Counts:
         """Count for every engine of this process, those not made yet included."""
         event.listen(Engine, "after_cursor_execute", self._executed)
         event.listen(Engine, "commit", self._committed)
+        event.listen(Engine, "rollback", self._rolled_back)
 
     def so_far(self) -> dict[str, int]:
         return {
@@ -48,9 +49,15 @@ class Counts:
         if connection.info.pop("bench_changed", False):
             self.commits += 1
 
+    def _rolled_back(self, connection: Any) -> None:
+        connection.info.pop("bench_changed", None)
+
 
 def storage_bytes() -> int:
-    """Bytes this process has had written to storage, as the kernel counts them (0 where it does not)."""
+    """Bytes this process has had written to storage, as the kernel counts them (0 where it does not).
+
+    With a database server it is the server that writes: see :mod:`bench.server_log`.
+    """
     account = Path("/proc/self/io")
     if not account.exists():
         return 0

@@ -63,18 +63,20 @@ class Supervisor:
         return counts
 
     def rss_mb(self) -> dict[str, float]:
-        """Resident memory now: the supervisor's, and the mean of its workers'."""
-        supervisor = psutil.Process(self.process.pid)
-        workers = [child for child in supervisor.children() if is_worker(child)]
-        resident = [worker.memory_info().rss / MIB for worker in workers]
-        return {
-            "supervisor": round(supervisor.memory_info().rss / MIB, 1),
-            "worker": round(sum(resident) / len(resident), 1) if resident else 0.0,
-        }
+        return resident_mb(psutil.Process(self.process.pid))
 
 
-def is_worker(process: psutil.Process) -> bool:
-    return "dynflow_mp.executor.worker" in process.cmdline()
+def resident_mb(supervisor: psutil.Process) -> dict[str, float]:
+    """Resident memory now: the supervisor's, and the mean of its workers'."""
+    resident = [worker.memory_info().rss / MIB for worker in workers_of(supervisor)]
+    return {
+        "supervisor": round(supervisor.memory_info().rss / MIB, 1),
+        "worker": round(sum(resident) / len(resident), 1) if resident else 0.0,
+    }
+
+
+def workers_of(supervisor: psutil.Process) -> list[psutil.Process]:
+    return [child for child in supervisor.children() if "dynflow_mp.executor.worker" in child.cmdline()]
 
 
 def run_client(workload: str, url: str, size: int, count: bool, timeout_s: float) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from bench.runner import Counted, Result
+from bench.costs import Counted
+from bench.runner import Result
 
 
 def result_json(result: Result) -> str:
-    """One result on one line."""
+    """One result on one line. ``ratio`` is null where there is no ceiling; ``detail`` holds what only this workload has."""
     facts = {
         "workload": result.workload,
         "database": result.database,
@@ -23,7 +24,7 @@ def result_json(result: Result) -> str:
         "value": round(result.value.median, 4),
         "unit": result.unit,
         "ceiling": None if result.ceiling is None else round(result.ceiling, 4),
-        "ratio": round(result.ratio, 4),
+        "ratio": None if result.ratio is None else round(result.ratio, 4),
         "rivals": {name: round(value, 4) for name, value in result.rivals.items()},
         "spread": [round(result.value.lowest, 4), round(result.value.highest, 4)],
         "rss_mb": result.rss_mb,
@@ -39,7 +40,7 @@ def counted_json(counted: Counted) -> str:
 
 
 def show_results(console: Console, results: Sequence[Result], runs: int) -> None:
-    """One table; ``ratio`` is the median of value over ceiling, each pair measured seconds apart."""
+    """One table; ``ratio`` is the median of value over ceiling, ``over_…`` of value over a rival's, each pair measured seconds apart."""
     table = Table(title=f"medians of {runs} runs", title_justify="left", caption=machine())
     table.add_column("workload")
     for heading in ("n", "value", "spread", "ceiling", "ratio"):
@@ -52,7 +53,7 @@ def show_results(console: Console, results: Sequence[Result], runs: int) -> None
             f"{number(result.value.median)}\n{result.unit}",
             f"{number(result.value.lowest)}\n{number(result.value.highest)}",
             "" if result.ceiling is None else number(result.ceiling),
-            f"{result.ratio:.2f}",
+            "" if result.ratio is None else f"{result.ratio:.2f}",
             "\n".join(pairs(result.rivals) + pairs(result.detail) + pairs(result.rss_mb, "rss ", " MiB")),
             end_section=True,
         )
@@ -62,7 +63,8 @@ def show_results(console: Console, results: Sequence[Result], runs: int) -> None
 def show_counts(console: Console, counted: Sequence[Counted]) -> None:
     """What each process asks of its database, per step."""
     names = list(counted[0].per_step)
-    table = Table(title=f"per step, {counted[0].database}", title_justify="left", caption=machine())
+    table = Table(title="per step", title_justify="left", caption=machine())
+    table.add_column("database")
     table.add_column("workload")
     table.add_column("process")
     for heading in ("n", *names):
@@ -72,7 +74,14 @@ def show_counts(console: Console, counted: Sequence[Counted]) -> None:
             f"{line.per_step[name]:,.0f}" if name == "bytes" else f"{line.per_step[name]:,.3f}"
             for name in names
         ]
-        table.add_row(line.workload, line.process, f"{line.n:,}", *values)
+        table.add_row(
+            line.database,
+            line.workload,
+            line.process,
+            f"{line.n:,}",
+            *values,
+            end_section=line.process == "together",
+        )
     console.print(table)
 
 

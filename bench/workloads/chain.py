@@ -9,6 +9,7 @@ from typing import Any
 
 from bench import ceiling, process_pool
 from bench.actions import Chain
+from bench.rivals import tools
 from bench.workloads.workload import Workload, execution_s, run_to_end
 from dynflow_mp import World
 
@@ -26,4 +27,12 @@ def bare_loop(url: str, size: int) -> float:
     return ceiling.measure(url, "chain", size).ms_per_step
 
 
-chain = Workload("chain", "ms/step", 500, client, bare_loop, {"process_pool": process_pool.ms_per_result})
+chain = Workload(
+    "chain",
+    "ms/step",
+    500,
+    20,
+    client,
+    bare_loop,
+    {"process_pool": process_pool.ms_per_result, **tools("chain")},
+)

@@ -11,6 +11,7 @@ from typing import Any
 
 from bench import ceiling, process_pool
 from bench.actions import FanOut
+from bench.rivals import tools
 from bench.workloads.workload import TIMEOUT_S, Workload, execution_s, succeeded
 from dynflow_mp import World
 
@@ -29,5 +30,11 @@ def bare_loop(url: str, size: int) -> float:
 
 
 fan_out = Workload(
-    "fan_out", "steps/s", 10_000, client, bare_loop, {"process_pool": process_pool.submits_per_s}
+    "fan_out",
+    "steps/s",
+    10_000,
+    100,
+    client,
+    bare_loop,
+    {"process_pool": process_pool.submits_per_s, **tools("fan_out")},
 )

@@ -32,4 +32,4 @@ def us_per_step(world: World, size: int) -> float:
     return 1e6 * execution_s(run_to_end(world, FanOut, size)) / size
 
 
-growth = Workload("growth", "× per step", 100_000, client, None, {})
+growth = Workload("growth", "× per step", 100_000, 1_000, client, is_ratio=True)

@@ -12,8 +12,8 @@ from typing import Any
 from bench import ceiling, process_pool
 from bench.actions import Nothing
 from bench.spread import percentile
-from bench.workloads.workload import TIMEOUT_S, Workload, succeeded
-from dynflow_mp import Triggered, World
+from bench.workloads.workload import TIMEOUT_S, Workload, succeeded, triggered
+from dynflow_mp import World
 
 FIRST = 10
 """Plans before the first that counts: connections are made and modules loaded on first use."""
@@ -34,10 +34,7 @@ def client(world: World, size: int) -> dict[str, Any]:
 
 def one_plan_ms(world: World) -> float:
     began = perf_counter()
-    triggered = world.trigger(Nothing)
-    if not isinstance(triggered, Triggered):
-        raise RuntimeError(f"a plan of one step was not triggered: {triggered}")
-    plan = triggered.finished.result(TIMEOUT_S)
+    plan = triggered(world, Nothing).finished.result(TIMEOUT_S)
     passed_ms = 1000 * (perf_counter() - began)
     succeeded(plan)
     return passed_ms
@@ -47,4 +44,6 @@ def bare_loop(url: str, size: int) -> float:
     return ceiling.measure(url, "chain", size).ms_per_step
 
 
-latency = Workload("latency", "ms p50", 200, client, bare_loop, {"process_pool": process_pool.ms_per_result})
+latency = Workload(
+    "latency", "ms p50", 200, 10, client, bare_loop, {"process_pool": process_pool.ms_per_result}
+)

@@ -28,4 +28,4 @@ def bare_inserts(url: str, size: int) -> float:
     return ceiling.measure(url, "fan_out", size, 256).rows_per_s
 
 
-plan_build = Workload("plan_build", "steps/s", 10_000, client, bare_inserts, {}, supervised=False)
+plan_build = Workload("plan_build", "steps/s", 10_000, 100, client, bare_inserts, supervised=False)
