@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dynflow_mp.model.messages import Response
+from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution, Response
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.work import PlannedEvent, StepOutcome
 from dynflow_mp.model.writes import Write
@@ -193,6 +193,11 @@ class HandOver(NamedTuple):
     plan_id: str
     client_id: str
     request_id: str
+
+    @property
+    def request(self) -> Envelope:
+        """The client's own request again, for any executor: the answer goes to the client."""
+        return Envelope(self.client_id, ANY_EXECUTOR, self.request_id, Execution(self.plan_id))
 
 
 class SendEvent(NamedTuple):

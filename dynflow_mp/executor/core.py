@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event, Thread, get_ident
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import zmq
 
@@ -28,11 +28,13 @@ from dynflow_mp.director.protocol import (
     DrainBegun,
     DrainEnded,
     DropPlan,
+    EventArrived,
     EventDue,
     HandOver,
     LoadPlan,
     PlanArrived,
     PlanLost,
+    PlanRequested,
     PlanUnavailable,
     ReadyEvent,
     ReadyFinalize,
@@ -46,10 +48,11 @@ from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded, Reader
+from dynflow_mp.executor.requests import Dispatcher, StatusAsked
 from dynflow_mp.executor.shelf import Page, PageWanted
 from dynflow_mp.executor.timers import Timers
 from dynflow_mp.executor.worker_process import WorkerSettings
-from dynflow_mp.model.messages import Envelope, Execution, Failed
+from dynflow_mp.model.messages import Envelope, Execution, ExecutionStatus, Failed, Response
 from dynflow_mp.model.writes import (
     ClaimPlan,
     ForgetEvents,
@@ -73,43 +76,7 @@ _MOST_NOTES = 512
 """Notes of other threads taken in one turn: a turn is bounded."""
 _OUTAGE_PATIENCE_S = 60.0
 _KILL_PATIENCE_S = 5.0
-
-
-class PingAsked(NamedTuple):
-    """A world asks whether the core turns."""
-
-    client_id: str
-    request_id: str
-
-
-class StatusAsked(NamedTuple):
-    """A world asks how busy the pools are."""
-
-    client_id: str
-    request_id: str
-    plan_id: str | None
-
-
-Asked = Stimulus | PingAsked | StatusAsked | Envelope
-
-
-class Border(Protocol):
-    """Where envelopes become stimuli and answers become envelopes (the executor dispatcher)."""
-
-    def hear(self, envelope: Envelope, now: int) -> list[Asked]:
-        """What an envelope asks for; an Envelope in the list is an answer to send as it is."""
-
-    def answer(self, answer: Answer) -> Envelope:
-        """The envelope that carries an answer."""
-
-    def status(self, asked: StatusAsked, queues: dict[str, dict[str, int]]) -> Envelope:
-        """The envelope that answers a status request."""
-
-    def pong(self, asked: PingAsked) -> Envelope:
-        """The envelope that answers a ping."""
-
-    def hand_over(self, order: HandOver) -> Envelope:
-        """The envelope that asks another executor to go on."""
+_START_MARGIN_S = 30.0
 
 
 class _ReadAhead(NamedTuple):
@@ -125,7 +92,7 @@ class _Stop(NamedTuple):
 
 
 _Note = Envelope | _ReadAhead | PlanLoaded | PlanUnavailable | Page | PageFailed | _Stop
-_Emission = Answer | HandOver | SendEvent | LoadPlan | PageWanted | Envelope | PingAsked | StatusAsked
+_Emission = Answer | HandOver | SendEvent | LoadPlan | PageWanted | Envelope | StatusAsked
 
 
 class CoreSettings(NamedTuple):
@@ -152,13 +119,13 @@ class Core:
         settings: CoreSettings,
         store: Store,
         coordinator: Coordinator,
-        border: Border,
+        dispatcher: Dispatcher,
         send: Callable[[Envelope], None],
         send_event: Callable[[SendEvent], None],
         fenced: Callable[[WorldFenced], None] = lambda error: None,
     ) -> None:
         self._settings = settings
-        self._border = border
+        self._dispatcher = dispatcher
         self._send = send
         self._send_event = send_event
         self._fenced = fenced
@@ -189,11 +156,13 @@ class Core:
 
     # -- any thread --------------------------------------------------------------------------------
 
-    def start(self, timeout_s: float = 60.0) -> None:
+    def start(self) -> None:
         """Start the workers and wait until each has said hello.
 
         Raises :class:`WorkerStartFailed` when one cannot start, and whatever else ended the core.
         """
+        # Each worker is given its time by those who start it; this is for whatever else may hang.
+        timeout_s = self._settings.workers.start_timeout_s + _START_MARGIN_S
         self._reader.start()
         self._thread.start()
         if not self._begun.wait(timeout_s):
@@ -356,11 +325,11 @@ class Core:
             self._decide(stimulus, now)
 
     def _envelope(self, envelope: Envelope, now: int) -> None:
-        for asked in self._border.hear(envelope, now):
-            if isinstance(asked, (Envelope, PingAsked, StatusAsked)):
-                self._emissions.append(asked)
-            else:
-                self._decide(asked, now)
+        asked = self._dispatcher.hear(envelope, now)
+        if isinstance(asked, (PlanRequested, EventArrived)):
+            self._decide(asked, now)
+        elif asked is not None:
+            self._emissions.append(asked)
 
     def _read_ahead(self, note: _ReadAhead, now: int) -> None:
         """What the request makes the director want to read is on its way."""
@@ -428,19 +397,20 @@ class Core:
 
     def _make_emitters(self) -> dict[type, Callable[[Any], None]]:
         """How each kind of thing leaves."""
-        border = self._border
         return {
-            Answer: lambda answer: self._send(border.answer(answer)),
-            Envelope: self._send,
-            HandOver: lambda order: self._send(border.hand_over(order)),
-            PingAsked: lambda asked: self._send(border.pong(asked)),
-            StatusAsked: lambda asked: self._send(
-                border.status(asked, self._the_floor.status(asked.plan_id))
+            Answer: lambda order: self._answer(order, order.response),
+            StatusAsked: lambda asked: self._answer(
+                asked, ExecutionStatus(self._the_floor.status(asked.plan_id))
             ),
+            Envelope: self._send,
+            HandOver: lambda order: self._send(order.request),
             SendEvent: self._send_event,
             LoadPlan: lambda order: self._reader.ask(order.plan_id),
             PageWanted: self._reader.ask,
         }
+
+    def _answer(self, asked: Answer | StatusAsked, response: Response) -> None:
+        self._send(self._dispatcher.answer(asked.client_id, asked.request_id, response))
 
     # -- ending ------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from dynflow_mp.director.protocol import Answer, DropPlan, HandOver, Instruction
 from dynflow_mp.director.running_plan import Asker
 from dynflow_mp.errors import InvalidPlan, LockLost, LockTaken, PlanNotFound, RecordNotFound, WorldFenced
 from dynflow_mp.maintenance.processes_alive import proved_dead
-from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution
+from dynflow_mp.model.messages import Envelope
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import Write
 from dynflow_mp.persistence.store import Store
@@ -160,8 +160,7 @@ class Recovery:
 
     def _emit(self, order: Any) -> None:
         if isinstance(order, HandOver) and order.request_id:
-            execution = Execution(order.plan_id)
-            self._ask(Envelope(order.client_id, ANY_EXECUTOR, order.request_id, execution))
+            self._ask(order.request)
         elif isinstance(order, Answer) and order.client_id:
             own_id = self._coordinator.world_id
             self._answer(Envelope(own_id, order.client_id, order.request_id, order.response))

@@ -14,15 +14,9 @@ import pytest
 from dynflow_mp.connectors.connector import Connector, Executor
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.connectors.zeromq import ZeroMQConnector
+from dynflow_mp.director.protocol import EventArrived, PlanRequested
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
-from dynflow_mp.dispatchers.executor_dispatcher import (
-    EventAsked,
-    ExecutionAsked,
-    ExecutorDispatcher,
-    PingAsked,
-    Repeat,
-    StatusAsked,
-)
+from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
 from dynflow_mp.errors import (
     AlreadyRunning,
     DynflowError,
@@ -35,13 +29,13 @@ from dynflow_mp.errors import (
     UnprocessableEvent,
     WorldTerminated,
 )
+from dynflow_mp.executor.requests import StatusAsked
 from dynflow_mp.model.messages import (
     Accepted,
     Done,
     Envelope,
     ExecutionStatus,
     Failed,
-    Pong,
     Response,
 )
 
@@ -107,23 +101,21 @@ class FakeExecutor:
 
     def receive(self, envelope: Envelope) -> None:
         self.heard.append(type(envelope.message).__name__)
-        match self.dispatcher.stimulus(envelope):
-            case ExecutionAsked() as asked:
+        match self.dispatcher.hear(envelope, 0):
+            case PlanRequested() as asked:
                 self.run(asked)
-            case EventAsked() as asked:
+            case EventArrived() as asked:
                 self.events.append(asked.data)
                 self.say(asked, Done())
-            case PingAsked() as asked:
-                self.say(asked, Pong())
             case StatusAsked() as asked:
                 self.say(asked, ExecutionStatus(QUEUES))
-            case Repeat(answer):
+            case Envelope() as answer:
                 self.leave(answer)
 
     def undeliverable(self, envelope: Envelope, error: DynflowError) -> None:
         """A client that is gone is no trouble of an executor."""
 
-    def run(self, asked: ExecutionAsked) -> None:
+    def run(self, asked: PlanRequested) -> None:
         if self.refuse is not None:
             self.say(asked, Failed.of(self.refuse))
             return

@@ -1,0 +1,112 @@
+"""What requests ask of the core, and that a repeated request gets the same answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from dynflow_mp.director.protocol import EventArrived, PlanRequested
+from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
+from dynflow_mp.errors import EventDropped
+from dynflow_mp.executor.requests import Asked, StatusAsked
+from dynflow_mp.model.messages import (
+    Accepted,
+    Done,
+    Envelope,
+    Event,
+    Execution,
+    ExecutionStatus,
+    Failed,
+    Ping,
+    Pong,
+    Status,
+)
+
+NOW = 1_000_000
+
+
+@pytest.fixture
+def dispatcher() -> ExecutorDispatcher:
+    return ExecutorDispatcher("executor")
+
+
+def asking(message: object, request_id: str = "client-1") -> Envelope:
+    return Envelope("client", "executor", request_id, message)  # type: ignore[arg-type]  # any message
+
+
+def test_each_request_becomes_what_the_core_should_hear(dispatcher: ExecutorDispatcher) -> None:
+    asked: list[Asked | None] = [
+        dispatcher.hear(asking(Execution("plan"), "1"), NOW),
+        dispatcher.hear(asking(Event("plan", 3, b"data", True, 1.5), "2"), NOW),
+        dispatcher.hear(asking(Status("plan"), "3"), NOW),
+    ]
+
+    assert asked == [
+        PlanRequested("plan", "client", "1"),
+        EventArrived("plan", 3, "client", "2", b"data", True, NOW + 1_500_000),
+        StatusAsked("client", "3", "plan"),
+    ]
+
+
+def test_an_event_without_delay_is_due_at_once(dispatcher: ExecutorDispatcher) -> None:
+    asked = dispatcher.hear(asking(Event("plan", 3, b"data")), NOW)
+
+    assert asked == EventArrived("plan", 3, "client", "client-1", b"data", False, None)
+
+
+def test_a_ping_is_answered_at_once(dispatcher: ExecutorDispatcher) -> None:
+    assert dispatcher.hear(asking(Ping()), NOW) == Envelope("executor", "client", "client-1", Pong())
+
+
+def test_a_response_is_nothing_for_the_core(dispatcher: ExecutorDispatcher) -> None:
+    assert dispatcher.hear(asking(Done()), NOW) is None
+
+
+def test_an_answer_goes_to_who_asked(dispatcher: ExecutorDispatcher) -> None:
+    answer = dispatcher.answer("client", "client-1", Accepted())
+
+    assert answer == Envelope("executor", "client", "client-1", Accepted())
+
+
+def test_a_repeated_execution_gets_the_last_answer_again(dispatcher: ExecutorDispatcher) -> None:
+    dispatcher.hear(asking(Execution("plan")), NOW)
+
+    accepted = dispatcher.answer("client", "client-1", Accepted())
+    while_running = dispatcher.hear(asking(Execution("plan")), NOW)
+    done = dispatcher.answer("client", "client-1", Done())
+    afterwards = dispatcher.hear(asking(Execution("plan")), NOW)
+
+    assert while_running == accepted
+    assert afterwards == done
+
+
+def test_an_execution_that_was_never_answered_is_asked_again(dispatcher: ExecutorDispatcher) -> None:
+    first = dispatcher.hear(asking(Execution("plan")), NOW)
+
+    assert dispatcher.hear(asking(Execution("plan")), NOW) == first
+
+
+def test_an_event_being_worked_on_is_not_handed_on_twice(dispatcher: ExecutorDispatcher) -> None:
+    event = asking(Event("plan", 3, b""))
+    dispatcher.hear(event, NOW)
+
+    again = dispatcher.hear(event, NOW)
+    dropped = dispatcher.answer("client", "client-1", Failed.of(EventDropped("the step ended", "plan")))
+
+    assert again is None
+    assert dispatcher.hear(event, NOW) == dropped
+
+
+def test_status_is_asked_anew_each_time(dispatcher: ExecutorDispatcher) -> None:
+    dispatcher.answer("client", "client-1", ExecutionStatus({}))
+
+    assert dispatcher.hear(asking(Status()), NOW) == StatusAsked("client", "client-1", None)
+
+
+def test_only_so_many_answers_are_remembered() -> None:
+    dispatcher = ExecutorDispatcher("executor", remembered=2)
+
+    answers = [dispatcher.answer("client", f"client-{number}", Done()) for number in (1, 2, 3)]
+
+    forgotten = dispatcher.hear(asking(Execution("plan"), "client-1"), NOW)
+    assert forgotten == PlanRequested("plan", "client", "client-1")
+    assert dispatcher.hear(asking(Execution("plan"), "client-3"), NOW) == answers[2]
