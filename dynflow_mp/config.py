@@ -10,9 +10,9 @@ import difflib
 import os
 import socket
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from warnings import warn
 
@@ -36,8 +36,10 @@ class Config:
     Raises :class:`ConfigError`, naming the setting, for a value that cannot work.
     """
 
-    database_url: str = "sqlite:///dynflow.db"
-    """Where plans are kept: an SQLAlchemy URL."""
+    database_url: str = field(default="sqlite:///dynflow.db", repr=False)
+    """Where plans are kept: an SQLAlchemy URL. Not shown, for it may hold a password."""
+    database_wait_s: float = 30.0
+    """How long a starting supervisor waits for a database server that does not answer."""
     workers: int = 0
     """Worker processes of the queue ``default``; 0 makes a client world unless ``queues`` names some."""
     queues: Mapping[str, int] = field(default_factory=dict)
@@ -58,6 +60,8 @@ class Config:
     exit_on_terminate: bool = False
     """Exit the process once terminated (the supervisor program sets it)."""
     termination_timeout_s: float = 60.0
+    start_timeout_s: float = 30.0
+    """How long a worker process may take to import the modules with actions."""
     drain_grace_s: float = 30.0
     """How long running steps may go on when the world ends."""
     no_executor_timeout_s: float = 5.0
@@ -77,7 +81,8 @@ class Config:
         for name, what, good in _CHECKS:
             value = getattr(self, name)
             if not good(value):
-                raise ConfigError(f"{name}={value!r}: {what}")
+                raise ConfigError(f"{name}={_shown(name, value)}: {what}")
+        _check_modules(self.apps)
         if self.workers and _DEFAULT_QUEUE in self.queues:
             raise ConfigError(f"queues={self.queues!r}: {_DEFAULT_QUEUE!r} has its number by workers already")
         object.__setattr__(self, "apps", tuple(self.apps))
@@ -102,13 +107,15 @@ class Config:
         _refuse_unknown(given, "setting")
         environment = os.environ if environment is None else environment
         merged: dict[str, Any] = {}
-        merged.update(_from_file(directory or Path.cwd()))
+        merged.update(_from_file(directory or Path()))
         merged.update(_from_environment(environment))
         merged.update(given)
         return cls(**merged)
 
 
 _NUMBER = (int, float)
+_LONGEST_S = 100_000_000
+"""Three years: longer waits are a slip, and infinite ones are more than the system's clocks take."""
 
 
 def _whole(low: int) -> Callable[[Any], bool]:
@@ -120,7 +127,7 @@ def _workers(low: int) -> Callable[[Any], bool]:
 
 
 def _seconds(value: Any) -> bool:
-    return isinstance(value, _NUMBER) and not isinstance(value, bool) and value > 0
+    return isinstance(value, _NUMBER) and not isinstance(value, bool) and 0 < value <= _LONGEST_S
 
 
 def _is_bool(value: Any) -> bool:
@@ -141,9 +148,14 @@ def _is_connector(value: Any) -> bool:
     return value in ("auto", "direct", "zeromq") if isinstance(value, str) else value is not None
 
 
-_A_SPAN = "must be a number of seconds above 0"
+_A_SPAN = f"must be a number of seconds above 0, at most {_LONGEST_S:,}"
 _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-    ("database_url", "must be an SQLAlchemy URL", lambda value: isinstance(value, str) and "://" in value),
+    (
+        "database_url",
+        "must be an SQLAlchemy URL such as sqlite:///dynflow.db",
+        lambda value: isinstance(value, str) and "://" in value,
+    ),
+    ("database_wait_s", _A_SPAN, _seconds),
     ("workers", f"must be a whole number from 0 to {MAX_WORKERS}", _workers(0)),
     ("queues", f"must map queue names to numbers of workers from 1 to {MAX_WORKERS}", _is_queues),
     ("apps", "must be a list of module names", _is_names),
@@ -159,6 +171,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("auto_terminate", "must be true or false", _is_bool),
     ("exit_on_terminate", "must be true or false", _is_bool),
     ("termination_timeout_s", _A_SPAN, _seconds),
+    ("start_timeout_s", _A_SPAN, _seconds),
     ("drain_grace_s", _A_SPAN, _seconds),
     ("no_executor_timeout_s", _A_SPAN, _seconds),
     ("reask_interval_s", _A_SPAN, _seconds),
@@ -168,6 +181,22 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("max_payload", "must be a whole number of bytes from 1024", _whole(1024)),
     ("max_credit", "must be a whole number from 1", _whole(1)),
 )
+
+
+def _check_modules(apps: Iterable[str]) -> None:
+    """Names of files are the usual slip; what is said about them when they are imported helps nobody."""
+    for app in apps:
+        if "/" in app or app.endswith(".py"):
+            name = PurePath(app).stem
+            raise ConfigError(
+                f"apps: {app!r} names a file; name the module, {name!r}, and have its directory in PYTHONPATH"
+            )
+        if not all(app.split(".")):
+            raise ConfigError(f"apps: {app!r} is not a module's full name such as shop.orders")
+
+
+def _shown(name: str, value: Any) -> str:
+    return "***" if name == "database_url" and value else repr(value)
 
 
 def _names() -> list[str]:
@@ -180,9 +209,9 @@ def _refuse_unknown(settings: Mapping[str, Any], what: str) -> None:
             raise ConfigError(f"unknown {what} {name!r}{_hint(name)}")
 
 
-def _hint(name: str) -> str:
+def _hint(name: str, spelled: Callable[[str], str] = repr) -> str:
     close = difflib.get_close_matches(name, _names(), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"; did you mean {spelled(close[0])}?" if close else ""
 
 
 def _from_file(directory: Path) -> dict[str, Any]:
@@ -209,10 +238,17 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             continue
         name = variable[len(_PREFIX) :].lower()
         if name not in _names():
-            warn(f"{variable} is not a setting of dynflow_mp{_hint(name)}", stacklevel=4)
+            warn(f"{variable} is not a setting of dynflow_mp{_hint(name, _as_variable)}", stacklevel=4)
             continue
         found[name] = _parsed(name, variable, text)
+        for checked, what, good in _CHECKS:
+            if checked == name and not good(found[name]):
+                raise ConfigError(f"{variable}={_shown(name, text)}: {what}")
     return found
+
+
+def _as_variable(name: str) -> str:
+    return f"{_PREFIX}{name.upper()}"
 
 
 def _parsed(name: str, variable: str, text: str) -> Any:

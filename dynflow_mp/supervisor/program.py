@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import sys
 import warnings
+from collections.abc import Callable
+from time import monotonic, sleep
 from typing import Any
 
 from dynflow_mp.config import Config
@@ -24,8 +26,7 @@ log = logger("supervisor")
 USAGE, BROKEN, FENCED = 2, 1, 75
 _LOOK_S = 0.5
 """How often to look whether the world ended by itself."""
-_PASSING = ("connection", "locked", "disk_full")
-"""Kinds of database errors that are nobody's wrong setting."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 
 
 def run(settings: dict[str, Any]) -> int:
@@ -56,7 +57,23 @@ def _start(settings: dict[str, Any]) -> Any:
         _say(str(doubt.message))
     if not config.pools:
         raise ConfigError("--workers: a supervisor needs at least one worker")
-    return World(config)
+    return _once_the_database_answers(config, World)
+
+
+def _once_the_database_answers(config: Config, open_world: Callable[[Config], Any]) -> Any:
+    """Servers that start together with us may take longer to be there; a signal ends the waiting."""
+    give_up_at = monotonic() + config.database_wait_s
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            return open_world(config)
+        except PersistenceError as error:
+            left_s = give_up_at - monotonic()
+            if error.kind != "connection" or left_s <= 0:
+                raise
+            _say(f"{error}; trying again for {left_s:.0f} s")
+        sleep(min(pause_s, left_s))  # nothing to wait on but time
+        pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
 
 
 def _serve(world: Any, signals: Signals) -> int:
@@ -79,7 +96,7 @@ def _serve(world: Any, signals: Signals) -> int:
 def _status_of(error: Exception) -> int:
     """Whether it is for whoever starts the program to change something (2), or the machine's trouble (1)."""
     if isinstance(error, PersistenceError):
-        return BROKEN if error.kind in _PASSING else USAGE
+        return BROKEN if error.passes else USAGE
     return USAGE if isinstance(error, (ConfigError, WorkerStartFailed, ConnectorError)) else BROKEN
 
 

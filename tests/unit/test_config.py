@@ -131,3 +131,20 @@ def test_the_default_queue_has_one_number_of_workers(tmp_path):
 def test_a_config_cannot_be_changed(tmp_path):
     with pytest.raises(AttributeError):
         load(tmp_path).workers = 3
+
+
+def test_a_database_url_is_never_shown():
+    with pytest.raises(ConfigError, match="database_url=") as refused:
+        Config(database_url="postgresql:scott:tiger@host/plans")
+
+    config = Config(database_url="postgresql://scott:tiger@host/plans")
+
+    assert "tiger" not in str(refused.value)
+    assert "tiger" not in repr(config)
+
+
+def test_a_database_url_of_the_environment_is_not_shown_either(tmp_path):
+    with pytest.raises(ConfigError, match="DYNFLOW_DATABASE_URL=") as refused:
+        load(tmp_path, environment={"DYNFLOW_DATABASE_URL": "postgresql:scott:tiger@host/plans"})
+
+    assert "tiger" not in str(refused.value)
