@@ -2,8 +2,8 @@
 
     settings ─▶ the user's modules ─▶ hello on both lanes ─▶ work ─▶ leave
 
-What cannot start says why in one line through the start-up pipe (the traceback goes to standard
-error) and exits 3, or 4 when it was a user's module.
+What cannot start says why in one line (the traceback goes to standard error) and exits 3, or 4 when it
+was a user's module.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any, NoReturn
+
+from dynflow_mp.executor.startup_words import StartupWords
 
 BOOT_FAILED = 3
 APP_FAILED = 4
-_MOST_REASON = 2000
 _EXIT_PATIENCE_S = 2.0
 
 
@@ -38,7 +40,7 @@ class Boot:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = settings
-        self._startup: int = settings["startup"]
+        self._words = StartupWords(settings["words"])
 
     def run(self) -> None:
         """Start, work, leave."""
@@ -57,7 +59,7 @@ class Boot:
         """Take over what the supervisor gave, and be a good neighbour to it."""
         if os.getppid() != self._settings["parent"]:
             os._exit(BOOT_FAILED)  # the supervisor died before it could be watched
-        for descriptor in ("startup", "lifeline", "page"):
+        for descriptor in ("alive", "words", "lifeline", "page"):
             os.set_inheritable(self._settings[descriptor], False)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         _volunteer_for_the_oom_killer()
@@ -75,16 +77,20 @@ class Boot:
 
         vars(dynflow_mp)["_in_worker"] = True  # a world in a worker would be a world in each of its steps
         for module in self._settings["apps"]:
+            self._words.at(f"importing {module}")
             try:
-                importlib.import_module(module)
+                loaded = importlib.import_module(module)
             except BaseException as error:  # a module may also call sys.exit
                 self.fail(APP_FAILED, f"cannot import {module}: {_text_of(error)}")
+            if not has_actions(loaded):
+                self._words.doubt(f"{module} has no actions; is it the module that is meant with --app?")
 
     def _import_script(self) -> None:
         """Load the program being run as an ordinary module, so that its actions are known here."""
         if self._settings["script"] is None:
             return
         name, path = self._settings["script"]
+        self._words.at(f"loading {path}")
         try:
             load_script(name, path)
         except BaseException as error:
@@ -145,10 +151,22 @@ class Boot:
         """Say why, and leave."""
         traceback.print_exc()
         try:
-            os.write(self._startup, reason[:_MOST_REASON].encode("utf-8", "backslashreplace"))
+            self._words.reason(reason)
         finally:
             sys.stderr.flush()
             os._exit(exit_code)
+
+
+def has_actions(module: ModuleType) -> bool:
+    """Whether a module, or one in its package, defines actions, or shows some from elsewhere."""
+    from dynflow_mp.actions.action import Action
+    from dynflow_mp.actions.registry import registry
+
+    name = module.__name__
+    if any(known == name or known.startswith(f"{name}.") for known in registry.modules()):
+        return True
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    return any(issubclass(kind, Action) and registry.has(kind) for kind in classes)
 
 
 def load_script(name: str, path: str) -> None:

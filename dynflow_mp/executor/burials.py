@@ -97,7 +97,7 @@ class Burials:
 
 
 def _failed_start(worker: WorkerProcess, exit_code: int | None) -> StartFailed:
-    reason = worker.fault or worker.reason
+    reason = worker.fault or worker.said.reason or _silent_end(worker, exit_code)
     # Whoever hears of it says the reason; what the process printed (a traceback) is for the log.
     log.info(
         "a worker could not start: %s\n%s",
@@ -106,3 +106,10 @@ def _failed_start(worker: WorkerProcess, exit_code: int | None) -> StartFailed:
         extra={"action": "worker_start_failed", "exit_code": exit_code},
     )
     return StartFailed(worker.queue, None if worker.fault else exit_code, reason)
+
+
+def _silent_end(worker: WorkerProcess, exit_code: int | None) -> str:
+    """What can be said of a worker that ended without a word of its own: ``os._exit`` in a user's module."""
+    where = f" while {worker.said.at}" if worker.said.at else ""
+    printed = f": {worker.last_line}" if worker.last_line else ""
+    return f"a worker {ending_of(exit_code).text}{where}{printed}"

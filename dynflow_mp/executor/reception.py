@@ -20,7 +20,6 @@ from dynflow_mp.telemetry import logger
 
 log = logger("executor.reception")
 
-HELLO_PATIENCE_S = 30.0
 _STRANGER = (None, 0)
 
 
@@ -33,6 +32,7 @@ class Reception:
         self.news: list[News] = []
         """What the core has not taken yet."""
         self._roster = roster
+        self._doubts: set[str] = set()
 
     def take(self, route: bytes, frame: bytes) -> None:
         """A frame has come over this route."""
@@ -94,15 +94,27 @@ class Reception:
         worker.lanes.add(lane)
         if worker.ready:
             self._roster.starting.pop(worker.id, None)
+            self._say_doubts(worker)
             self.news.append(WorkerReady(worker.id, worker.queue, worker.child.pid))
         return None
+
+    def _say_doubts(self, worker: WorkerProcess) -> None:
+        """Once each, not once for each worker."""
+        for doubt in worker.hear_startup().doubts:
+            if doubt not in self._doubts:
+                self._doubts.add(doubt)
+                log.warning("%s", doubt, extra={"action": "worker_doubts"})
 
     def look_after_starts(self) -> None:
         """End those that have not said hello in time."""
         now = monotonic()
         for worker in self._roster.starting.values():
-            if now - worker.started > HELLO_PATIENCE_S and worker.fault is None:
-                worker.fault = f"it did not say hello within {HELLO_PATIENCE_S:g} s"
+            if now - worker.started > worker.start_timeout_s and worker.fault is None:
+                at = worker.hear_startup().at or "starting Python"
+                worker.fault = (
+                    f"a worker was still {at} after {worker.start_timeout_s:g} s; "
+                    "start_timeout_s gives it more time"
+                )
                 worker.child.signal_group(signal.SIGKILL)
 
     def refuse(self, reason: str, worker: WorkerProcess | None = None) -> None:

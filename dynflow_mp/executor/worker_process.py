@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from dynflow_mp.executor.child import Child, kept, pipe
 from dynflow_mp.executor.page import NOTHING, Page
+from dynflow_mp.executor.startup_words import Said, understood
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.worker")
@@ -22,7 +23,7 @@ log = logger("executor.worker")
 TAIL_BYTES = 64 * 1024
 _READ_BYTES = 64 * 1024
 _READS_A_TURN = 8
-_REASON_BYTES = 4096
+_WORDS_BYTES = 64 * 1024
 _PACKAGE_ROOT = str(Path(__file__).parents[2])
 _MODULE = "dynflow_mp.executor.worker"
 
@@ -35,6 +36,8 @@ class WorkerSettings(NamedTuple):
     script: tuple[str, str] | None
     """Module name and path of the program being run, if actions live in it (``Registry.script``)."""
     max_payload: int
+    start_timeout_s: float = 30.0
+    """How long one may take to import its modules."""
 
 
 class WorkerProcess:
@@ -52,6 +55,7 @@ class WorkerProcess:
         self.returns_heard = 0
         """How many jobs it gave back and said so."""
         self.started = monotonic()
+        self.start_timeout_s = settings.start_timeout_s
         self.over_since: float | None = None
         """When its end was noticed; it is buried once its last frames are read."""
         self.last_pong: float | None = None
@@ -61,8 +65,8 @@ class WorkerProcess:
         """What it did wrong, if its supervisor ended it for that."""
         self.remains = NOTHING
         """What it had begun and finished; known once it is closed."""
-        self.reason = ""
-        """Why it could not start, as it said, else the last line it printed; known once it is closed."""
+        self.said = Said()
+        """What it said about its start: known once it is ready, and again once it is closed."""
         self._tail = bytearray()
         self._start(directory, endpoint, settings)
 
@@ -77,8 +81,9 @@ class WorkerProcess:
         """Start the process; what fails on the way leaves no descriptor behind."""
         with ExitStack() as theirs, ExitStack() as ours:
             lifeline_end, self._lifeline = pipe(reader=theirs, writer=ours)
-            self._startup, startup_end = pipe(reader=ours, writer=theirs)
+            alive, alive_end = pipe(reader=ours, writer=theirs)
             self.output, output_end = pipe(reader=ours, writer=theirs)
+            self._words = kept(_unnamed_file(directory), ours)
             page_fd = kept(Page.create(directory), theirs)
             self.page = Page(page_fd)
             ours.callback(self.page.close)
@@ -89,19 +94,19 @@ class WorkerProcess:
                 "work_route": self.routes["work"].hex(),
                 "control_route": self.routes["control"].hex(),
                 "lifeline": lifeline_end,
-                "startup": startup_end,
+                "alive": alive_end,
+                "words": self._words,
                 "page": page_fd,
             }
-            settings_fd = kept(_written(facts | _surroundings(settings), directory), theirs)
+            settings_fd = kept(_unnamed_file(directory, facts | _surroundings(settings)), theirs)
             self.child = Child(
                 [sys.executable, "-P", "-m", _MODULE, str(settings_fd)],
-                inherited=[settings_fd, lifeline_end, startup_end, page_fd],
-                alive_pipe=self._startup,
+                inherited=[settings_fd, lifeline_end, alive_end, self._words, page_fd],
+                alive_pipe=alive,
                 output=output_end,
                 environment=environment_for_workers(os.environ),
             )
             os.set_blocking(self.output, False)
-            os.set_blocking(self._startup, False)
             self._descriptors = ours.pop_all()
 
     # -- output ------------------------------------------------------------------------------------
@@ -137,16 +142,20 @@ class WorkerProcess:
     def close(self) -> None:
         """Take the last it left, and give every descriptor back."""
         self.remains = self.page.read(self.returns_heard)
-        self.reason = self._reason()
+        self.hear_startup()
         self._descriptors.close()
 
-    def _reason(self) -> str:
-        try:
-            said = os.read(self._startup, _REASON_BYTES).decode("utf-8", "backslashreplace")
-        except BlockingIOError:
-            said = ""  # something it started still holds the other end
-        printed = self.tail.strip().splitlines()
-        return said or (printed[-1] if printed else "it said nothing")
+    def hear_startup(self) -> Said:
+        """What it has said so far about its start."""
+        self.said = understood(os.pread(self._words, _WORDS_BYTES, 0))
+        return self.said
+
+    @property
+    def last_line(self) -> str:
+        """The line worth showing of what it printed: the interpreter's own last word, else the last there is."""
+        lines = self.tail.strip().splitlines()
+        fatal = [line for line in lines if line.startswith("Fatal Python error")]
+        return (fatal or lines or [""])[-1]
 
 
 def environment_for_workers(environment: Mapping[str, str]) -> dict[str, str]:
@@ -169,9 +178,10 @@ def _surroundings(settings: WorkerSettings) -> dict[str, Any]:
     return settings._asdict() | {"sys_path": path, "python_path": os.environ.get("PYTHONPATH")}
 
 
-def _written(settings: dict[str, Any], directory: Path) -> int:
-    """The settings in a file without a name: of any size, never blocking, gone with its readers."""
+def _unnamed_file(directory: Path, content: dict[str, Any] | None = None) -> int:
+    """A file without a name: of any size, never blocking, gone with its readers."""
     with tempfile.TemporaryFile(dir=directory) as file:
-        file.write(json.dumps(settings).encode())
-        file.seek(0)
+        if content is not None:
+            file.write(json.dumps(content).encode())
+            file.seek(0)
         return os.dup(file.fileno())

@@ -371,14 +371,13 @@ def test_a_worker_that_does_not_say_hello_in_time_is_given_up(
 ) -> None:
     (tmp_path / "slow_app.py").write_text("import time; time.sleep(1000)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("dynflow_mp.executor.reception.HELLO_PATIENCE_S", 0.3)
-    host.processes._settings = SETTINGS._replace(apps=("slow_app",))
+    host.processes._settings = SETTINGS._replace(apps=("slow_app",), start_timeout_s=0.8)
 
     host.processes.spawn("default")
 
     failed = host.first(StartFailed)
     assert failed.exit_code is None
-    assert "hello" in failed.reason
+    assert "importing slow_app after 0.8 s" in failed.reason
 
 
 def test_a_worker_that_dies_starting_says_what_it_printed_last(
