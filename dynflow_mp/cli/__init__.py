@@ -1,0 +1,1 @@
+"""``dynflow-mp``: what an operator does from a terminal. Never imported by a worker."""
