@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +37,7 @@ _ADVICE = {
 }
 
 
-@click.group(cls=HelpfulGroup, no_args_is_help=True)
+@click.group(cls=HelpfulGroup)
 def db() -> None:
     """The tables of a database: show, check, upgrade."""
 
@@ -116,10 +117,9 @@ def _tell(found: dict[str, Any], as_json: bool) -> None:
         return
     console = Console(soft_wrap=True, highlight=False)
     good = found["state"] == Standing.CURRENT
-    version = f"of version {found['version']}, " if found["version"] else ""
-    console.print(
-        Text(f"{found['database']}: tables {version}"), Text(found["state"], style="green" if good else "red")
-    )
+    version = f" of version {found['version']}" if found["version"] else ""
+    state = (found["state"].value, "green" if good else "red")
+    console.print(Text.assemble(f"{found['database']}: tables{version}: ", state))
     if not good:
         console.print(Text(f"this dynflow_mp works with version {found['wanted']}; {found['advice']}"))
     for remark in found["remarks"]:
@@ -129,7 +129,12 @@ def _tell(found: dict[str, Any], as_json: bool) -> None:
 def _config(database_url: str | None) -> Config:
     if database_url == "":
         raise ConfigError("--database is empty; it wants an SQLAlchemy URL such as sqlite:///dynflow.db")
-    return Config.load({} if database_url is None else {"database_url": database_url})
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always")
+        config = Config.load({} if database_url is None else {"database_url": database_url})
+    for doubt in doubts:
+        click.echo(f"dynflow-mp: {doubt.message}", err=True)
+    return config
 
 
 @contextmanager

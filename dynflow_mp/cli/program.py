@@ -24,7 +24,6 @@ _GROUPS = {"db": "dynflow_mp.cli.db:db"}
     cls=LazyGroup,
     lazy=_GROUPS,
     context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
 )
 @click.version_option(package_name="dynflow_mp")
 def dynflow_mp() -> None:

@@ -55,7 +55,8 @@ def parsed_url(text: str) -> URL:
 def shown(url: URL) -> str:
     """The URL as people may see it."""
     secret = {name: "***" for name in url.query if name.lower() in _SECRETS}
-    return url.update_query_dict(secret).render_as_string(hide_password=True)
+    plain = url.set(drivername=url.get_backend_name()).update_query_dict(secret)
+    return plain.render_as_string(hide_password=True)
 
 
 def new_engine(url: URL, *, hurried: bool = True) -> Engine:
