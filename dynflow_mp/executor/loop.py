@@ -1,0 +1,293 @@
+"""The core's loop: hear, decide, commit, emit. One thread owns all that runs plans in an executor world.
+
+    hear    workers' socket, deaths, the bell (other threads' notes), due timers
+    decide  director, shelf and pool – all pure – name what to write and what to send
+    commit  every write of the turn in one transaction, the fence first
+    emit    only now: jobs to workers, answers to worlds, questions to the reader
+
+Nothing leaves before its cause is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import zmq
+
+from dynflow_mp.clock import now_us
+from dynflow_mp.director.director import Director
+from dynflow_mp.director.protocol import (
+    Answer,
+    DrainBegun,
+    DrainEnded,
+    DropPlan,
+    EventArrived,
+    EventDue,
+    HandOver,
+    LoadPlan,
+    PlanArrived,
+    PlanLost,
+    PlanRequested,
+    PlanUnavailable,
+    ReadyEvent,
+    ReadyFinalize,
+    ReadySteps,
+    SendEvent,
+    Stimulus,
+    WakeAt,
+)
+from dynflow_mp.errors import PlanNotFound
+from dynflow_mp.executor.floor import Floor
+from dynflow_mp.executor.ledger import Ledger
+from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
+from dynflow_mp.executor.reader import PageFailed, PlanLoaded, Reader
+from dynflow_mp.executor.requests import Dispatcher, StatusAsked
+from dynflow_mp.executor.shelf import Page, PageWanted
+from dynflow_mp.executor.timers import Timers
+from dynflow_mp.model.messages import Envelope, ExecutionStatus, Failed, Response
+from dynflow_mp.model.writes import (
+    ClaimPlan,
+    ForgetEvents,
+    MarkRunning,
+    RecordEvent,
+    ResetStep,
+    SaveOutcome,
+    SavePlan,
+    UnmarkRunning,
+    Write,
+)
+from dynflow_mp.telemetry import logger
+
+log = logger("executor.loop")
+
+_IDLE_S = 1.0
+_WATCH_S = 0.02
+"""How often to look for work that got stuck behind a slow step, and at a drain's deadline."""
+_MOST_NOTES = 512
+"""Notes of other threads taken in one turn: a turn is bounded."""
+_OUTAGE_PATIENCE_S = 60.0
+KILL_PATIENCE_S = 5.0
+
+_Emission = Answer | HandOver | SendEvent | LoadPlan | PageWanted | Envelope | StatusAsked
+
+
+class Loop:
+    """Everything the core's thread owns, and one turn after the other of it."""
+
+    def __init__(
+        self,
+        director: Director,
+        floor: Floor,
+        ledger: Ledger,
+        reader: Reader,
+        dispatcher: Dispatcher,
+        inbox: Inbox,
+        poller: zmq.Poller,
+        send: Callable[[Envelope], None],
+        send_event: Callable[[SendEvent], None],
+    ) -> None:
+        self.last_turn = monotonic()
+        """When the core last turned (steady clock); the lease is renewed only while it does."""
+        self.over = False
+        """Drained: there will be no further turn."""
+        self._director, self._floor = director, floor
+        self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
+        self._inbox, self._poller = inbox, poller
+        self._send, self._send_event = send, send_event
+        self._timers: Timers[EventDue] = Timers()
+        self._writes: list[Write] = []
+        self._emissions: list[_Emission] = []
+        self._stopping: Stop | None = None
+        self._killed = False
+        self._hearers = self._make_hearers()
+        self._deciders = self._make_deciders()
+        self._emitters = self._make_emitters()
+
+    def turn(self) -> None:
+        """One turn; waits for something to happen, a second at most."""
+        self._hear()
+        self._assign()
+        lost = self._commit()
+        self._emit(lost)
+        self._wind_up()
+        self.keep_alive()
+
+    def keep_alive(self) -> None:
+        """To be called at least every few seconds, also while a turn cannot be committed."""
+        now = self.last_turn = monotonic()
+        self._floor.look_after(now)
+
+    # -- hear and decide ---------------------------------------------------------------------------
+
+    def _hear(self) -> None:
+        ready = dict(self._poller.poll(int(self._patience() * 1000 + 0.999)))
+        if self._inbox.bell.fd in ready:
+            self._inbox.bell.silence()
+        now = now_us()
+        for stimulus in self._floor.hear(ready):
+            self._decide(stimulus, now)
+        for note in self._inbox.take(_MOST_NOTES):
+            self._hearers[type(note)](note, now)
+        for due in list(self._timers.due(monotonic())):
+            self._decide(due, now)
+
+    def _patience(self) -> float:
+        """How long to wait for something to happen (seconds)."""
+        if self._inbox or self._writes or self._emissions or self._floor.pending:
+            return 0.0
+        now = monotonic()
+        longest = _IDLE_S if self._stopping is None else _WATCH_S
+        return self._timers.wait(now, self._floor.patience(now, longest, _WATCH_S))
+
+    def _decide(self, stimulus: Stimulus, now: int) -> None:
+        for instruction in self._director.handle(stimulus, now):
+            self._deciders[type(instruction)](instruction, now)
+
+    def _make_hearers(self) -> dict[type, Callable[[Any, int], None]]:
+        """What to do with each kind of note."""
+        return {
+            Envelope: self._envelope,
+            ReadAhead: self._read_ahead,
+            PlanLoaded: self._plan_loaded,
+            PlanUnavailable: self._plan_unavailable,
+            Page: lambda page, now: self._decide_all(self._floor.page(page), now),
+            PageFailed: lambda news, now: self._decide_all(self._floor.page_failed(news), now),
+            Stop: self._stop_asked,
+        }
+
+    def _make_deciders(self) -> dict[type, Callable[[Any, int], None]]:
+        """What to do at once with each kind of instruction: note it for this turn, or move it about here."""
+        deciders: dict[type, Callable[[Any, int], None]] = {
+            ReadySteps: lambda order, now: self._floor.ready(order),
+            ReadyEvent: lambda order, now: self._floor.ready(order),
+            ReadyFinalize: lambda order, now: self._floor.ready(order),
+            DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
+            WakeAt: self._wake_later,
+        }
+        writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
+        writes += (SaveOutcome, RecordEvent, ForgetEvents)
+        deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
+        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent)
+        deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
+        return deciders
+
+    def _decide_all(self, stimuli: list[Stimulus], now: int) -> None:
+        for stimulus in stimuli:
+            self._decide(stimulus, now)
+
+    def _envelope(self, envelope: Envelope, now: int) -> None:
+        asked = self._dispatcher.hear(envelope, now)
+        if isinstance(asked, (PlanRequested, EventArrived)):
+            self._decide(asked, now)
+        elif asked is not None:
+            self._emissions.append(asked)
+
+    def _read_ahead(self, note: ReadAhead, now: int) -> None:
+        """What the request makes the director want to read is on its way."""
+        first = len(self._emissions)
+        self._envelope(note.envelope, now)
+        wanted = [order for order in self._emissions[first:] if not isinstance(order, LoadPlan)]
+        self._emissions[first:] = wanted
+
+    def _plan_loaded(self, news: PlanLoaded, now: int) -> None:
+        plan_id = news.skeleton.id
+        if self._director.runs(plan_id):
+            return  # read ahead for a request that came twice
+        self._floor.open_plan(news)
+        self._decide(PlanArrived(news.skeleton, news.holder_request_id), now)
+        if not self._director.runs(plan_id):
+            self._floor.close_plan(plan_id)
+
+    def _plan_unavailable(self, news: PlanUnavailable, now: int) -> None:
+        if isinstance(news.response, Failed) and news.response.error_class == PlanNotFound.__name__:
+            # Deleted while it ran here: what is left of it is our lock.
+            self._ledger.release(news.plan_id)
+        self._decide(news, now)
+
+    def _wake_later(self, order: WakeAt, now: int) -> None:
+        due = monotonic() + max(0, order.due_at - now) / 1e6
+        self._timers.add(due, EventDue(order.plan_id, order.event_id))
+
+    # -- what is ready goes to workers -------------------------------------------------------------
+
+    def _assign(self) -> None:
+        announced, wanted = self._floor.assign(monotonic())
+        self._emissions += wanted
+        if announced:
+            self._decide_all(announced, now_us())
+
+    # -- commit ------------------------------------------------------------------------------------
+
+    def _commit(self) -> frozenset[str]:
+        if not self._writes:
+            return frozenset()
+        writes, self._writes = self._writes, []
+        return self._ledger.write(writes, _OUTAGE_PATIENCE_S)
+
+    # -- emit --------------------------------------------------------------------------------------
+
+    def _emit(self, lost: frozenset[str]) -> None:
+        self._floor.send(lost)
+        emissions, self._emissions = self._emissions, []
+        for order in emissions:
+            if getattr(order, "plan_id", None) not in lost:
+                self._emitters[type(order)](order)
+        for plan_id in lost:
+            self._lose(plan_id)
+        self._director.settle()
+
+    def _lose(self, plan_id: str) -> None:
+        log.warning(
+            "plan %s is lost: another world has it, or it is gone",
+            plan_id,
+            extra={"action": "plan_lost", "plan_id": plan_id},
+        )
+        # What follows from it (dropping it, looking again) has nothing to store first; it leaves
+        # with the next turn, which comes at once.
+        self._decide(PlanLost(plan_id), now_us())
+
+    def _make_emitters(self) -> dict[type, Callable[[Any], None]]:
+        """How each kind of thing leaves."""
+        return {
+            Answer: lambda order: self._answer(order, order.response),
+            StatusAsked: lambda asked: self._answer(
+                asked, ExecutionStatus(self._floor.status(asked.plan_id))
+            ),
+            Envelope: self._send,
+            HandOver: lambda order: self._send(order.request),
+            SendEvent: self._send_event,
+            LoadPlan: lambda order: self._reader.ask(order.plan_id),
+            PageWanted: self._reader.ask,
+        }
+
+    def _answer(self, asked: Answer | StatusAsked, response: Response) -> None:
+        self._send(self._dispatcher.answer(asked.client_id, asked.request_id, response))
+
+    # -- ending ------------------------------------------------------------------------------------
+
+    def _stop_asked(self, note: Stop, now: int) -> None:
+        if self._stopping is None:
+            self._decide(DrainBegun(), now)
+            self._floor.begin_drain()
+            self._stopping = note
+        # Asked again: the earlier deadline counts.
+        self._stopping = min(note, self._stopping)
+
+    def _wind_up(self) -> None:
+        """While stopping: wait for running steps, kill those that have had their time, then end."""
+        if self._stopping is None:
+            return
+        if self._floor.busy:
+            late_s = monotonic() - self._stopping.deadline
+            if late_s < 0:
+                return
+            if not self._killed:
+                self._killed = True
+                self._floor.kill_busy()
+            if late_s < KILL_PATIENCE_S:
+                return
+        self._decide(DrainEnded(), now_us())
+        self._emit(self._commit())
+        self.over = True
