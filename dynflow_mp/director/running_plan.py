@@ -150,7 +150,19 @@ class RunningPlan:
         interrupted = self._interrupted(now)
         if interrupted:
             return [claim, *interrupted, *self._end(PlanState.PAUSED, now)]
-        return [claim, *self._wake_ups(), *self._ready(self._cursor.start(), now)]
+        return [claim, *self._retry(), *self._wake_ups(), *self._ready(self._cursor.start(), now)]
+
+    def _retry(self) -> list[Instruction]:
+        """Steps that failed in an earlier attempt at the plan wait again.
+
+        While the plan runs, an error is one of this attempt: should its executor die now, the next one sees
+        that this plan was only resumed, and goes on instead of handing the old error back.
+        """
+        steps = [*self._run_steps, *self._skeleton.finalize_step_ids]
+        failed = list(self._steps.in_state(steps, StepState.ERROR))
+        for step_id in failed:
+            self._steps.set_state(step_id, StepState.PENDING)
+        return [ResetStep(self.id, self._epoch, step_id) for step_id in failed]
 
     def _interrupted(self, now: int) -> list[SaveOutcome]:
         """Steps that are stored as running although nobody runs them: their executor died."""

@@ -65,7 +65,10 @@ class UnmarkRunning(NamedTuple):
 
 
 class ResetStep(NamedTuple):
-    """A finalize step that ran before goes back to ``pending``, since finalize restarts whole."""
+    """A step that ended in an earlier attempt at the plan goes back to ``pending``.
+
+    One that failed, when the plan is resumed; each finalize step, since finalize restarts whole.
+    """
 
     plan_id: str
     epoch: int

@@ -296,12 +296,12 @@ def test_a_step_that_was_never_begun_is_as_if_it_had_not_been_sent(driver):
 
 
 def test_a_returned_step_goes_back_to_what_it_was(driver):
-    driver.start(a_skeleton(TWO, states={2: StepState.ERROR}, attempts={2: 3}, state=PlanState.PAUSED))
+    driver.start(a_skeleton(TWO, states={2: StepState.SUSPENDED}, attempts={2: 3}, state=PlanState.PAUSED))
     driver.send(2)
 
     (unmark,) = driver.tell(StepsReturned(PLAN, [2]))
 
-    assert (unmark.to_state, unmark.attempt) == (StepState.ERROR, 4)
+    assert (unmark.to_state, unmark.attempt) == (StepState.SUSPENDED, 4)
 
 
 def test_steps_stored_as_running_that_nobody_runs_become_errors(driver):
@@ -358,6 +358,21 @@ def test_a_failed_finalize_step_pauses_the_plan_and_leaves_the_later_ones_pendin
     ]
 
 
+def test_a_resumed_plan_forgets_its_old_errors_as_it_is_claimed(driver):
+    """Were the executor to die now, an error left standing would look like one of this attempt."""
+    skeleton = a_skeleton(
+        TWO,
+        finalize=[7],
+        state=PlanState.PAUSED,
+        states={2: StepState.ERROR, 7: StepState.ERROR},
+        attempts={2: 1, 7: 1},
+    )
+
+    said = driver.start(skeleton)
+
+    assert [reset.step_id for reset in only(ResetStep, said)] == [2, 7]
+
+
 def test_b073_a_resumed_finalize_phase_starts_over(driver):
     skeleton = a_skeleton(
         Concurrence(),
@@ -366,12 +381,11 @@ def test_b073_a_resumed_finalize_phase_starts_over(driver):
         states={2: StepState.SUCCESS, 4: StepState.ERROR},
         attempts={2: 1, 4: 1},
     )
-    driver.start(skeleton)
 
-    said = driver.send(FINALIZE)
+    said = [*driver.start(skeleton), *driver.send(FINALIZE)]
     ended = driver.tell(FinalizeFinished(PLAN, (success(2), success(4), success(6))))
 
-    assert [reset.step_id for reset in only(ResetStep, said)] == [2, 4]
+    assert [reset.step_id for reset in only(ResetStep, said)] == [4, 2]
     assert only(SavePlan, ended)[0].state is PlanState.STOPPED
     assert driver.attempts[2] == 2
 
