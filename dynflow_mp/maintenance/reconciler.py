@@ -2,6 +2,8 @@
 
 who holds locks ─▶ who is registered ─▶ judge ─▶ recover the dead, forget those who left nothing
 requested plans without an owner, also in the round before ─▶ Execution to any executor
+
+Between rounds it looks, without asking the database, whether the executors of this host still have their processes.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from threading import Event, Thread
 from time import monotonic
 
 from dynflow_mp.coordinator.coordinator import Coordinator
+from dynflow_mp.coordinator.records import WorldRecord, WorldState
 from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.errors import InactiveWorld, LockLost, LockTaken, WorldFenced
 from dynflow_mp.maintenance.recovery import Recovery, gone
@@ -25,12 +28,14 @@ log = logger("maintenance.reconciler")
 
 _AT_ONCE = 500
 """Most plans asked for in one round."""
+_NEIGHBOURS_S = 0.5
+"""Seconds between two looks at the processes of this host's executors: some 30 µs for each of them."""
 _LONGEST_GAP = 3
 """How many intervals between two looks count as silence of others."""
 
 
 class Reconciler:
-    """Owns a thread that does a round at once and then about every ``interval_s`` seconds.
+    """Owns a thread that does a round at once, then about every ``interval_s`` seconds, and when an executor's process went.
 
     Every executor world has one. ``ask`` has any executor run a plan; ``fenced`` is called once when
     another world has declared this one dead.
@@ -53,6 +58,7 @@ class Reconciler:
         self._interval_s, self._lease_ttl_s = interval_s, lease_ttl_s
         self._draw = (chance or Random()).random
         self._silences = Silences(_LONGEST_GAP * interval_s)
+        self._neighbours: list[WorldRecord] = []
         self._waiting: set[str] = set()
         self._numbers = count(1)
         self._stopping = Event()
@@ -69,7 +75,7 @@ class Reconciler:
 
     def _run(self) -> None:
         wait_s = 0.0
-        while not self._stopping.wait(wait_s):
+        while self._go_on_after(wait_s):
             try:
                 self.round(monotonic())
             except WorldFenced as error:
@@ -83,6 +89,16 @@ class Reconciler:
             # Executors started together shall not look all at once.
             wait_s = self._interval_s * (0.8 + 0.4 * self._draw())
 
+    def _go_on_after(self, wait_s: float) -> bool:
+        """Wait until the next round is due; false when this world is ending."""
+        due = monotonic() + wait_s
+        while (left_s := due - monotonic()) > 0:
+            if self._stopping.wait(min(left_s, _NEIGHBOURS_S)):
+                return False
+            if any(map(gone, self._neighbours)):
+                break
+        return not self._stopping.is_set()
+
     def round(self, now: float) -> None:
         """Look once; ``now`` is the steady clock's time. Done by the thread, and by tests without one."""
         # In this order: a world that registers in between has no locks among those read before.
@@ -91,6 +107,10 @@ class Reconciler:
         self._silences.look(worlds, now)
         own_id = self._coordinator.world_id
         verdict = judge(worlds, holders, self._silences.of, self._lease_ttl_s, gone)
+        # Whose process is gone already is this round's work, or, where that fails, the next one's.
+        self._neighbours = [
+            world for world in worlds if world.executor and world.state != WorldState.DEAD and not gone(world)
+        ]
         for world_id in verdict.recover:
             if world_id != own_id:
                 self._recover(world_id)
