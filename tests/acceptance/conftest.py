@@ -7,12 +7,20 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import databases
 from watching import Supervisor
 
 
+def pytest_generate_tests(metafunc):
+    """``@pytest.mark.every_database``: the test runs on each kind of server, too, instead of on SQLite alone."""
+    if metafunc.definition.get_closest_marker("every_database"):
+        metafunc.parametrize("database_url", databases.KINDS, indirect=True)
+
+
 @pytest.fixture
-def database_url(tmp_path):
-    return f"sqlite:///{tmp_path / 'plans.db'}"
+def database_url(request, tmp_path):
+    with databases.fresh_database(getattr(request, "param", databases.SQLITE), tmp_path) as url:
+        yield url
 
 
 @pytest.fixture
