@@ -106,8 +106,8 @@ class Database:
         try:
             with self._alone(), self._named_errors(), self.engine.connect() as connection:
                 self.remarks = remarks(connection, self.url_text, max_payload)
-        except (TypeError, ValueError) as error:
-            # So drivers greet an option that they do not know.
+        except (TypeError, ValueError, OSError) as error:
+            # So drivers greet an option that they do not know, and a certificate that is not there.
             self._give_up()
             raise ConfigError(f"{self.url_text}: the driver does not take this URL: {error}") from error
         except BaseException:
