@@ -17,6 +17,7 @@ from dynflow_mp.model.plans import Payload, PlannedPlan, PlanSkeleton
 from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.model.writes import Write
 from dynflow_mp.persistence import deletion, planned, queries, skeleton, turn
+from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
 from dynflow_mp.persistence.rows import ActionRow, PlanRow, PlanStatus, StepCount, StepRow
 from dynflow_mp.persistence.tables import actions, execution_plans, steps
@@ -218,12 +219,12 @@ class Store:
             if connection.execute(change).rowcount != 1:
                 raise PlanNotFound(f"plan {plan_id} has no action {action_id}", plan_id)
 
-    def _steps_before(self, wanted: Collection[turn.Step]) -> dict[turn.Step, tuple[str, int]]:
+    def _steps_before(self, wanted: Collection[Step]) -> dict[Step, tuple[str, int]]:
         """State and attempts as others see them: a running transaction's changes are not among them."""
         by_plan: dict[str, list[int]] = {}
         for plan_id, step_id in wanted:
             by_plan.setdefault(plan_id, []).append(step_id)
-        found: dict[turn.Step, tuple[str, int]] = {}
+        found: dict[Step, tuple[str, int]] = {}
         columns = select(steps.c.id, steps.c.state, steps.c.attempts)
         with self.database.read() as connection:
             for plan_id, step_ids in by_plan.items():

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import MarkRunning, ResetStep, SaveOutcome, UnmarkRunning
-from dynflow_mp.persistence.turn import Step, StepWrite, _culprits
+from dynflow_mp.persistence.culprits import Step, StepWrite
+from dynflow_mp.persistence.culprits import culprits as found_guilty
 
 
 def culprits(before: dict[Step, tuple[str, int]], *writes: StepWrite) -> set[str]:
-    return _culprits(list(writes), lambda wanted: {step: before[step] for step in wanted if step in before})
+    return found_guilty(
+        list(writes), lambda wanted: {step: before[step] for step in wanted if step in before}
+    )
 
 
 def mark(plan_id: str, from_state: StepState = StepState.PENDING, attempt: int = 1) -> MarkRunning:

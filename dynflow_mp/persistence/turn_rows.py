@@ -1,0 +1,235 @@
+"""A turn's writes as rows of parameters, sorted by statement.
+
+Writes are grouped by kind, each kind one statement for all its rows. A step that is written twice in a
+turn (stored as suspended, then marked running again) has its second write in a later wave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from dynflow_mp.clock import now_us
+from dynflow_mp.model.codec import encode
+from dynflow_mp.model.plans import HistoryEntry, history_to_data
+from dynflow_mp.model.states import StepState
+from dynflow_mp.model.writes import (
+    ForgetEvents,
+    MarkRunning,
+    RecordEvent,
+    ResetStep,
+    SaveOutcome,
+    SavePlan,
+    UnmarkRunning,
+    Write,
+)
+from dynflow_mp.persistence import turn_statements as statements
+from dynflow_mp.persistence.culprits import Step
+from dynflow_mp.persistence.statements import Row, Statement
+
+_NO_LIMIT = 2**40
+_OUTCOME_RANK, _UNMARK_RANK, _RESET_RANK, _MARK_RANK = range(4)
+_RANKS = 4
+
+
+class Batch(NamedTuple):
+    """One statement's rows. ``guarded``: each must touch a row."""
+
+    statement: Statement
+    rows: list[Row]
+    guarded: bool
+
+
+class _Wave:
+    """Rows of steps of which no two concern the same step in the wrong order."""
+
+    __slots__ = ("marks", "outcomes", "resets", "unmarks")
+
+    def __init__(self) -> None:
+        self.outcomes: list[Row] = []
+        self.unmarks: list[Row] = []
+        self.resets: list[Row] = []
+        self.marks: list[Row] = []
+
+    def batches(self) -> Iterator[Batch]:
+        """In this order: the ranks above follow it."""
+        yield Batch(statements.OUTCOME, self.outcomes, True)
+        yield Batch(statements.UNMARK, self.unmarks, True)
+        yield Batch(statements.RESET, self.resets, True)
+        yield Batch(statements.MARK, self.marks, True)
+
+
+class TurnRows:
+    """The rows of ``writes``; claims are not among them."""
+
+    def __init__(self, writes: Sequence[Write]) -> None:
+        self._waves = [_Wave()]
+        self._last: dict[Step, int] = {}
+        self._payloads: dict[Step, tuple[bytes | None, bytes | None]] = {}
+        self._journal: list[Row] = []
+        self._recorded: list[Row] = []
+        self._forgotten: list[Row] = []
+        self._plans: dict[str, Row] = {}
+        self._sort(writes)
+
+    def batches(self) -> list[Batch]:
+        """What to execute, in this order; none is without rows."""
+        found = [batch for wave in self._waves for batch in wave.batches()]
+        found += self._payload_batches()
+        found.append(Batch(statements.SAVE_PLAN, list(self._plans.values()), True))
+        found.append(Batch(statements.JOURNAL, self._journal, False))
+        found.append(Batch(statements.RECORD_EVENT, self._recorded, False))
+        found.append(Batch(statements.FORGET_EVENT, self._forgotten, False))
+        return [batch for batch in found if batch.rows]
+
+    def _payload_batches(self) -> list[Batch]:
+        outputs: list[Row] = []
+        inputs: list[Row] = []
+        both: list[Row] = []
+        for action, (given, output) in self._payloads.items():
+            if given is None:
+                outputs.append((output, *action))
+            elif output is None:
+                inputs.append((given, *action))
+            else:
+                both.append((given, output, *action))
+        return [
+            Batch(statements.OUTPUT, outputs, True),
+            Batch(statements.INPUT, inputs, True),
+            Batch(statements.INPUT_AND_OUTPUT, both, True),
+        ]
+
+    def _sort(self, writes: Sequence[Write]) -> None:
+        add = {
+            SaveOutcome: self._outcome,
+            MarkRunning: self._mark,
+            UnmarkRunning: self._unmark,
+            ResetStep: self._reset,
+            SavePlan: self._plan,
+            RecordEvent: self._record,
+            ForgetEvents: self._forget,
+        }
+        for write in writes:
+            adding: Any = add.get(type(write))
+            if adding is not None:
+                adding(write)
+
+    def _wave(self, step: Step, rank: int) -> _Wave:
+        """The first wave in which a write of this rank comes after the step's last one."""
+        last = self._last.get(step, -1)
+        if last < 0:
+            self._last[step] = rank
+            return self._waves[0]
+        number = last // _RANKS
+        if rank <= last % _RANKS:
+            number += 1
+            if number == len(self._waves):
+                self._waves.append(_Wave())
+        self._last[step] = number * _RANKS + rank
+        return self._waves[number]
+
+    # ``_value_`` is the member's plain text: the driver is quick only with the very type str, and the
+    # public ``value`` is a property that costs several times as much on this path.
+
+    def _outcome(self, write: SaveOutcome) -> None:
+        (
+            plan_id,
+            _,
+            step_id,
+            action_id,
+            from_state,
+            attempt,
+            state,
+            ended_at,
+            execution_time,
+            real_time,
+            progress_done,
+            progress_weight,
+            output,
+            given,
+            error,
+        ) = write
+        self._wave((plan_id, step_id), _OUTCOME_RANK).outcomes.append(
+            (
+                state._value_,
+                error,
+                ended_at,
+                execution_time,
+                real_time,
+                progress_done,
+                progress_weight,
+                plan_id,
+                step_id,
+                from_state._value_,
+                attempt,
+            )
+        )
+        if output is not None or given is not None:
+            self._changed((plan_id, action_id), given, output)
+        if state is StepState.ERROR:
+            self._journal.append((plan_id, step_id, attempt, state._value_, error, ended_at, execution_time))
+
+    def _changed(self, action: Step, given: bytes | None, output: bytes | None) -> None:
+        """An action has one row here, whatever wrote it last: a statement for many rows knows no order."""
+        earlier = self._payloads.get(action)
+        if earlier is not None:
+            given = earlier[0] if given is None else given
+            output = earlier[1] if output is None else output
+        self._payloads[action] = (given, output)
+
+    def _mark(self, write: MarkRunning) -> None:
+        plan_id, _, step_id, from_state, attempt, started_at = write
+        self._wave((plan_id, step_id), _MARK_RANK).marks.append(
+            (attempt, started_at, plan_id, step_id, from_state._value_, attempt - 1)
+        )
+
+    def _unmark(self, write: UnmarkRunning) -> None:
+        plan_id, _, step_id, to_state, attempt = write
+        self._wave((plan_id, step_id), _UNMARK_RANK).unmarks.append(
+            (to_state._value_, attempt - 1, attempt - 1, plan_id, step_id, attempt)
+        )
+
+    def _reset(self, write: ResetStep) -> None:
+        step = (write.plan_id, write.step_id)
+        self._wave(step, _RESET_RANK).resets.append(step)
+
+    def _plan(self, write: SavePlan) -> None:
+        """The last word about a plan stands; what an earlier one gave up stays given up."""
+        earlier = self._plans.get(write.plan_id)
+        keep_request = not write.release or write.keep_requested
+        keep_owner = not write.release
+        if earlier is not None:
+            keep_request, keep_owner = keep_request and earlier[6], keep_owner and earlier[7]
+        self._plans[write.plan_id] = (
+            write.state._value_,
+            write.result._value_,
+            packed_history(write.history),
+            write.ended_at,
+            write.execution_time,
+            write.real_time,
+            int(keep_request),
+            int(keep_owner),
+            write.plan_id,
+            write.epoch,
+        )
+
+    def _record(self, write: RecordEvent) -> None:
+        self._recorded.append(
+            (
+                write.id,
+                write.plan_id,
+                write.step_id,
+                write.data,
+                write.client_id,
+                write.due_at,
+                now_us(),
+            )
+        )
+
+    def _forget(self, write: ForgetEvents) -> None:
+        self._forgotten += [(event_id, write.plan_id) for event_id in write.ids]
+
+
+def packed_history(history: tuple[HistoryEntry, ...]) -> bytes:
+    """As it is stored in a plan's row."""
+    return encode(history_to_data(history), "history", _NO_LIMIT)
