@@ -1,11 +1,13 @@
 """A job in, an outcome out: what a worker process does with an action class.
 
-No exception of a user's code leaves this module: whatever it is, it becomes the step's error.
+No exception of a user's code leaves this module: whatever it is, it becomes the step's error. Each
+call has a context of its own: what it sets there (context variables, decimal precision) ends with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from math import isfinite
 from time import perf_counter, time_ns
 from typing import Any, NamedTuple, NoReturn
@@ -40,7 +42,8 @@ def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD) -> StepOutcome:
         action = action_in(facts.kind, call)
         if job.references is not None:
             call.resolve_input(job.producers or {}, {})
-        returned = action.run() if job.event is None else _wake(action, facts, job.event)
+        call_run = copy_context().run
+        returned = call_run(action.run) if job.event is None else call_run(_wake, action, facts, job.event)
         if returned is not None:
             refuse_unfinished("run", returned)
         state = _SUCCESS
@@ -82,7 +85,7 @@ def _finalize(job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], lim
         action = action_in(facts.kind, call)
         if part.references is not None:
             call.resolve_input(job.producers, decoded)
-        returned = action.finalize()
+        returned = copy_context().run(action.finalize)
         if returned is not None:
             refuse_unfinished("finalize", returned)
         state = _SUCCESS

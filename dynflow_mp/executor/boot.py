@@ -21,6 +21,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, NoReturn
 
+from dynflow_mp.executor.own_descriptors import high
+
 from dynflow_mp.executor.startup_words import StartupWords
 
 BOOT_FAILED = 3
@@ -63,8 +65,9 @@ class Boot:
             os.set_inheritable(self._settings[descriptor], False)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         _volunteer_for_the_oom_killer()
-        faulthandler.enable(os.dup(2))
-        faulthandler.register(signal.SIGUSR1, os.dup(2), all_threads=True)
+        error_output = high(os.dup(2))
+        faulthandler.enable(error_output)
+        faulthandler.register(signal.SIGUSR1, error_output, all_threads=True)
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
         _restore_environment(self._settings["python_path"])

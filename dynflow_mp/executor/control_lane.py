@@ -48,6 +48,7 @@ class ControlLane:
     def start(self, socket: zmq.Socket[bytes], hello: bytes) -> None:
         """Say hello on this lane and begin to listen. The descriptors must have been noted."""
         self._descriptors = self._descriptors.twin()
+        self._socket = socket  # kept for ever: closing it speaks to descriptors that may be closed
         socket.send(hello)
         Thread(target=self._run, args=(socket,), name="dynflow control lane", daemon=True).start()
 

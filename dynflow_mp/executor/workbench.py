@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
 from time import monotonic
 from typing import NoReturn
 
@@ -104,12 +103,10 @@ class Workbench:
                 outcome = self._run(job)
                 self._leave_if_forked()
                 tally.finish(number, outcome)
-                self._tidy()
                 now = self._measure(name, outcome, now)
+                self._tidy(now)
         self._send()
         tally.busy = False
-        if now - self._looked_at > LOOK_EVERY_S:
-            self._look_closer(now)
 
     def _send_first(self, name: str, now: float) -> bool:
         """Whether the outcomes collected so far may not wait for the next step."""
@@ -131,18 +128,14 @@ class Workbench:
 
     def _send(self) -> None:
         self._unsent_size = 0
-        if self._descriptors.closed():
-            self._leave_at_once("a step closed descriptors that were not its own")
+        self._leave_if_closed()
         send_unsent(self._tally, self._lane)
 
     def _run(self, job: Job) -> Outcome:
-        """Run a job; what ``phases`` lets through all the same is the job's error, not the worker's end.
-
-        Each in a context of its own: what a step sets there (decimal precision, say) ends with it.
-        """
+        """Run a job; what ``phases`` lets through all the same is the job's error, not the worker's end."""
         try:
             if type(job) is StepJob:
-                return copy_context().run(run_step, job, self._max_payload)
+                return run_step(job, self._max_payload)
             return self._finalize(job)  # type: ignore[arg-type]  # the only other kind of job
         except BaseException as error:
             return failed_job(job, error)
@@ -154,25 +147,32 @@ class Workbench:
             nonlocal parts_begun
             self._leave_if_forked()
             if parts_begun:
-                self._tidy()
+                self._tidy(monotonic())
             self._page.begin_part(parts_begun)
             parts_begun += 1
 
-        return copy_context().run(run_finalize, job, on_part, self._max_payload)
+        return run_finalize(job, on_part, self._max_payload)
 
     # -- what steps do to this process -------------------------------------------------------------
 
-    def _tidy(self) -> None:
+    def _tidy(self, now: float) -> None:
         try:
             self._surroundings.tidy()
+            if now - self._looked_at > LOOK_EVERY_S:
+                self._look_closer(now)
         except Exception as error:
             self._unfit = f"what a step left could not be put in order: {error!r}"
 
     def _look_closer(self, now: float) -> None:
         self._looked_at = now
+        self._leave_if_closed()
         if self._descriptors.replaced():
             self._leave_at_once("a step put other files in the place of descriptors that were not its own")
         self._unfit = self._unfit or self._surroundings.look_closer(now)
+
+    def _leave_if_closed(self) -> None:
+        if self._descriptors.closed():
+            self._leave_at_once("a step closed descriptors that were not its own")
 
     def _leave_if_forked(self) -> None:
         """A step called ``os.fork`` and came back in the child: only its parent is the worker."""
