@@ -22,7 +22,6 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from dynflow_mp.executor.own_descriptors import high
-
 from dynflow_mp.executor.startup_words import StartupWords
 
 BOOT_FAILED = 3
