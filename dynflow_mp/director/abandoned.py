@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dynflow_mp.director.protocol import Instruction
-from dynflow_mp.director.running_plan import Asker, RunningPlan
+from dynflow_mp.director.protocol import Asker, Instruction
+from dynflow_mp.director.running_plan import RunningPlan
 from dynflow_mp.model.plans import PlanSkeleton
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from dynflow_mp.director.protocol import (
     Answer,
+    Asker,
     DrainBegun,
     DrainEnded,
     DropPlan,
@@ -30,7 +31,7 @@ from dynflow_mp.director.protocol import (
     Stimulus,
     attended,
 )
-from dynflow_mp.director.running_plan import Asker, RunningPlan
+from dynflow_mp.director.running_plan import RunningPlan
 from dynflow_mp.errors import (
     AlreadyRunning,
     NotExecutable,
@@ -196,7 +197,7 @@ class Director:
 
     def _steps_returned(self, news: StepsReturned, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else plan.returned(news.step_ids, now)
+        return [] if plan is None else plan.returned(news.step_ids)
 
     def _step_lost(self, news: StepLost, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)

@@ -6,14 +6,15 @@ arrived ─▶ waiting (recorded) ─▶ taken (the step runs with it) ─▶ do
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from dynflow_mp.director.protocol import Answer, EventArrived
+from dynflow_mp.director.protocol import Answer, EventArrived, Instruction, WakeAt
 from dynflow_mp.errors import EventDropped, UnprocessableEvent
 from dynflow_mp.model.messages import Done, Failed
 from dynflow_mp.model.plans import StoredEvent
 from dynflow_mp.model.states import StepState
+from dynflow_mp.model.writes import ForgetEvents, RecordEvent
 
 
 class WaitingEvent(NamedTuple):
@@ -26,18 +27,19 @@ class WaitingEvent(NamedTuple):
 
 
 class EventBox:
-    """The accepted events of one plan. Owned by its running plan."""
+    """The accepted events of one plan at one epoch. Owned by its running plan."""
 
-    __slots__ = ("_later", "_own", "_queues", "_steps", "_taken")
+    __slots__ = ("_epoch", "_later", "_own", "_plan_id", "_queues", "_steps", "_taken")
 
-    def __init__(self, stored: Iterable[StoredEvent] = ()) -> None:
+    def __init__(self, plan_id: str, epoch: int, stored: Iterable[StoredEvent] = ()) -> None:
+        self._plan_id, self._epoch = plan_id, epoch
         self._queues: dict[int, deque[WaitingEvent]] = {}
         self._taken: dict[int, WaitingEvent] = {}
         self._later: dict[str, WaitingEvent] = {}
         self._steps: dict[str, int] = {}
         self._own = 0
         for event in stored:
-            self.add(event.step_id, WaitingEvent(event.id, event.data, event.client_id, event.due_at))
+            self._add(event.step_id, WaitingEvent(event.id, event.data, event.client_id, event.due_at))
             if event.due_at is None:
                 self.due(event.id)
 
@@ -48,8 +50,20 @@ class EventBox:
         """Whether this event is here already (its sender asked again)."""
         return event_id in self._steps
 
-    def add(self, step_id: int, event: WaitingEvent) -> None:
+    def record(self, event: EventArrived) -> RecordEvent:
         """Keep an event; it waits for :meth:`due`."""
+        self._add(event.step_id, WaitingEvent(event.request_id, event.data, event.client_id, event.due_at))
+        return RecordEvent(
+            self._plan_id,
+            self._epoch,
+            event.step_id,
+            event.request_id,
+            event.data,
+            event.client_id,
+            event.due_at,
+        )
+
+    def _add(self, step_id: int, event: WaitingEvent) -> None:
         self._steps[event.id] = step_id
         self._later[event.id] = event
 
@@ -62,11 +76,13 @@ class EventBox:
         self._queues.setdefault(step_id, deque()).append(event)
         return step_id
 
-    def due_times(self) -> Iterator[tuple[str, int]]:
-        """Events that wait for their time."""
-        for event in self._later.values():
-            if event.due_at is not None:
-                yield event.id, event.due_at
+    def wake_ups(self) -> list[WakeAt]:
+        """For each event that waits for its time."""
+        return [
+            WakeAt(event.due_at, self._plan_id, event.id)
+            for event in self._later.values()
+            if event.due_at is not None
+        ]
 
     def take(self, step_id: int) -> WaitingEvent | None:
         """The step's next event, unless it has one in hand."""
@@ -76,15 +92,26 @@ class EventBox:
         event = self._taken[step_id] = queue.popleft()
         return event
 
-    def done(self, step_id: int) -> WaitingEvent | None:
-        """The call that took an event ended; returns the event."""
+    def done(self, step_id: int) -> list[Instruction]:
+        """The event the step was called with is done with, whatever came of the call: tell its sender."""
         event = self._taken.pop(step_id, None)
-        if event is not None:
-            del self._steps[event.id]
-        return event
+        if event is None:
+            return []
+        del self._steps[event.id]
+        forget = ForgetEvents(self._plan_id, self._epoch, (event.id,))
+        if event.client_id is None:
+            return [forget]
+        return [forget, Answer(event.client_id, event.id, Done(), self._plan_id)]
 
-    def drop(self, step_id: int) -> list[WaitingEvent]:
-        """All events still waiting for a step that ended."""
+    def drop(self, step_id: int) -> list[Instruction]:
+        """The step ended: it takes no more events. Tell their senders."""
+        dropped = self._dropped(step_id)
+        if not dropped:
+            return []
+        forget = ForgetEvents(self._plan_id, self._epoch, tuple(event.id for event in dropped))
+        return [forget, *self._refusals(step_id, dropped)]
+
+    def _dropped(self, step_id: int) -> list[WaitingEvent]:
         queue = self._queues.pop(step_id, deque())
         later = [
             self._later.pop(id_)
@@ -96,19 +123,13 @@ class EventBox:
             del self._steps[event.id]
         return dropped
 
-    def own_id(self, plan_id: str, epoch: int) -> str:
+    def own_id(self) -> str:
         """A fresh id for an event that an action of the plan itself planned."""
         self._own += 1
-        return f"{plan_id}:{epoch}:{self._own}"
+        return f"{self._plan_id}:{self._epoch}:{self._own}"
 
-    def accepted(self, plan_id: str, event: WaitingEvent) -> list[Answer]:
-        """Tell the sender that its event was taken."""
-        if event.client_id is None:
-            return []
-        return [Answer(event.client_id, event.id, Done(), plan_id)]
-
-    def refusals(self, plan_id: str, step_id: int, events: Iterable[WaitingEvent]) -> list[Answer]:
-        """Tell the senders of dropped events."""
+    def _refusals(self, step_id: int, events: Iterable[WaitingEvent]) -> list[Answer]:
+        plan_id = self._plan_id
         error = EventDropped(f"step {step_id} of plan {plan_id} ended before it took the event", plan_id)
         return [
             Answer(event.client_id, event.id, Failed.of(error), plan_id)
@@ -116,8 +137,9 @@ class EventBox:
             if event.client_id is not None
         ]
 
-    def refusal(self, plan_id: str, event: EventArrived, state: StepState | None) -> Answer:
+    def refusal(self, event: EventArrived, state: StepState | None) -> Answer:
         """The step cannot take an event in this state."""
+        plan_id = self._plan_id
         what = f"step {event.step_id} of plan {plan_id}"
         text = (
             f"{what} is {state}"

@@ -28,6 +28,18 @@ def attended(request_id: str | None) -> bool:
     return request_id is None or not request_id.startswith(UNATTENDED)
 
 
+class Asker(NamedTuple):
+    """Who is to be told when this attempt at a plan ended."""
+
+    client_id: str
+    request_id: str
+
+    @property
+    def waits(self) -> bool:
+        """Whether the answer is for anyone."""
+        return attended(self.request_id)
+
+
 # -- stimuli -------------------------------------------------------------------------------------
 
 

@@ -20,8 +20,7 @@ from dynflow_mp.coordinator.records import (
     owner_of_world,
 )
 from dynflow_mp.director.abandoned import settle
-from dynflow_mp.director.protocol import Answer, DropPlan, HandOver, Instruction
-from dynflow_mp.director.running_plan import Asker
+from dynflow_mp.director.protocol import Answer, Asker, DropPlan, HandOver, Instruction
 from dynflow_mp.errors import InvalidPlan, LockLost, LockTaken, PlanNotFound, RecordNotFound, WorldFenced
 from dynflow_mp.maintenance.processes_alive import proved_dead
 from dynflow_mp.model.messages import Envelope
