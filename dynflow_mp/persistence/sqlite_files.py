@@ -48,10 +48,10 @@ def absolute(url: URL, url_text: str) -> URL:
     return url.set(database=str(path))
 
 
-def network_file_system(path: Path, mounts: Path = _MOUNTS) -> str | None:
+def network_file_system(path: Path, mounts: Path | None = None) -> str | None:
     """The type of the network file system this directory is on; None for a local one, or where nobody tells."""
     try:
-        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = (mounts or _MOUNTS).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return None
     found, depth = None, -1

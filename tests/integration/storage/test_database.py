@@ -1,4 +1,4 @@
-"""The border to the driver: opening, transactions, errors in one line."""
+"""The border to the driver: transactions, threads, forks, ends. How it is opened has tests of its own."""
 
 from __future__ import annotations
 
@@ -6,75 +6,28 @@ import gc
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from databases import SQLITE, fresh_database
 from sqlalchemy import text
 
-from dynflow_mp.errors import ConfigError, ForkedWorld, PersistenceError
+from dynflow_mp.errors import ForkedWorld, PersistenceError
 from dynflow_mp.persistence.database import Database
 
 
-def test_a_url_of_an_unknown_database_is_refused_with_the_known_ones():
-    with pytest.raises(ConfigError, match="'oracle' is not supported; sqlite, postgresql"):
-        Database("oracle://scott:tiger@host/db")
+@pytest.fixture
+def url(database_kind: str, tmp_path: Path) -> Iterator[str]:
+    with fresh_database(database_kind, tmp_path) as url:
+        yield url
 
 
-def test_what_is_no_url_is_refused_without_repeating_it():
-    with pytest.raises(ConfigError, match="not an SQLAlchemy URL") as refused:
-        Database("hunter2")
-
-    assert "hunter2" not in str(refused.value)
+ONLY_SQLITE = pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"])
-def test_a_database_in_memory_is_refused(url: str):
-    with pytest.raises(ConfigError, match="name a file"):
-        Database(url)
-
-
-def test_a_missing_driver_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-
-    with pytest.raises(ConfigError, match=r"dynflow_mp\[postgres\]") as refused:
-        Database("postgresql://user:secret@127.0.0.1/plans")
-
-    assert "secret" not in str(refused.value)
-
-
-def test_a_missing_directory_is_one_clear_line(tmp_path: Path):
-    with pytest.raises(PersistenceError, match=r"there is no directory .*nowhere"):
-        Database(f"sqlite:///{tmp_path}/nowhere/plans.db")
-
-
-def test_a_directory_is_no_database(tmp_path: Path):
-    with pytest.raises(PersistenceError, match="is a directory"):
-        Database(f"sqlite:///{tmp_path}")
-
-
-def test_a_file_that_is_no_database_is_one_clear_line(tmp_path: Path):
-    (tmp_path / "plans.db").write_text("not a database, but a letter to one" * 50)
-
-    with pytest.raises(PersistenceError, match="not a database") as refused:
-        Database(f"sqlite:///{tmp_path}/plans.db")
-
-    assert "\n" not in str(refused.value)
-
-
-def test_the_file_is_the_same_wherever_the_process_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    database = Database("sqlite:///plans.db")
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-
-    with database.write() as connection:
-        connection.execute(text("CREATE TABLE t (n INTEGER)"))
-    database.close()
-
-    assert not (tmp_path / "elsewhere" / "plans.db").exists()
-
-
+@ONLY_SQLITE
 def test_connections_are_durable_and_checked(database: Database):
     with database.read() as connection:
         found = [
@@ -109,15 +62,17 @@ def test_the_fence_is_the_first_statement_and_can_refuse(database: Database):
         pytest.fail("the fence refused")
 
 
-def test_driver_errors_have_a_kind_and_writing_goes_on_after_them(database: Database):
-    with pytest.raises(PersistenceError, match="no such table") as failed, database.write() as connection:
+def test_driver_errors_have_a_kind_and_writing_goes_on_after_them(database_kind: str, database: Database):
+    with pytest.raises(PersistenceError, match="missing") as failed, database.write() as connection:
         connection.execute(text("INSERT INTO missing VALUES (1)"))
 
-    assert failed.value.kind == "other"
+    assert failed.value.kind == ("other" if database_kind == SQLITE else "missing")
+    assert not failed.value.passes
     with database.write() as connection:
         connection.execute(text("CREATE TABLE t (n INTEGER)"))
 
 
+@ONLY_SQLITE
 def test_a_full_disk_is_named_and_passes(database: Database):
     with database.write() as connection:
         connection.execute(text("CREATE TABLE t (data BLOB)"))
@@ -172,6 +127,7 @@ def test_closing_twice_is_fine_and_reading_goes_on(database: Database):
         pytest.fail("it is closed")
 
 
+@ONLY_SQLITE
 def test_nothing_stays_open_after_closing_nor_after_reading_then(database: Database, tmp_path: Path):
     database.close()
     with database.read() as connection:
