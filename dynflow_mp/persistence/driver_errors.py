@@ -109,7 +109,7 @@ _WHILE_CONNECTING = (
     ('role "', _NO_ROLE),
     ('database "', _NO_DATABASE),
 )
-_QUOTED = re.compile(r"[\"'»«„“「](.+?)[\"'»«“”」]")
+_QUOTED = re.compile(r"[\"'»«„“「]\s*(.+?)\s*[\"'»«“”」]")
 """A name in the quotation marks of one language or another."""
 
 _STATEMENT_LIMIT = 200
