@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import tempfile
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from dynflow_mp.executor.worker_process import WorkerSettings
 _PREFIX = "dynflow-"
 _LONGEST_BASE = 80
 """A socket's path may have 107 bytes, and on some systems less; our names below take 25."""
-_OPEN_FILES, _OPEN_FILES_A_WORKER = 80, 8
-"""Counted: 34 without clients, and 8 for each worker; a client takes one."""
 
 
 def core_settings(world_id: str, config: Config) -> CoreSettings:
@@ -26,7 +23,6 @@ def core_settings(world_id: str, config: Config) -> CoreSettings:
     Workers import the ``apps`` of the configuration; where none are named, the modules of all
     actions registered in this process, the script being run among them (decisions.md 16, 25).
     """
-    _check_open_files(sum(config.pools.values()))
     apps = config.apps or tuple(registry.modules())
     script = None if config.apps else registry.script()
     return CoreSettings(
@@ -36,20 +32,6 @@ def core_settings(world_id: str, config: Config) -> CoreSettings:
         _private_directory(),
         WorkerSettings(apps, script, config.max_payload, config.start_timeout_s),
     )
-
-
-def _check_open_files(workers: int) -> None:
-    """Have enough descriptors for so many workers, their successors, a few clients and the database."""
-    needed = _OPEN_FILES + _OPEN_FILES_A_WORKER * workers
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
-    if hard != resource.RLIM_INFINITY and hard < needed:
-        raise ConfigError(
-            f"{workers} workers need {needed} open files, and this process may have {hard}: "
-            f"raise the limit (ulimit -n {needed}) or have fewer workers"
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _private_directory() -> Path:

@@ -39,7 +39,9 @@ class Surroundings:
     # -- what every step feels ---------------------------------------------------------------------
 
     def _note_place(self) -> None:
-        self._directory = os.getcwd()
+        self._directory = "."
+        with suppress(FileNotFoundError):  # the supervisor's directory is gone; one can stay there
+            self._directory = os.getcwd()
         self._directory_fd = high(os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY))
         self._umask = os.umask(0o077)
         os.umask(self._umask)

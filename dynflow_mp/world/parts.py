@@ -20,6 +20,7 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.protocol import SendEvent
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced
+from dynflow_mp.executor.open_files import make_room_for
 from dynflow_mp.maintenance.directory import WorldDirectory
 from dynflow_mp.maintenance.heirs import Heirs
 from dynflow_mp.maintenance.liveness import Liveness
@@ -57,6 +58,9 @@ class Parts:
 
     def open(self) -> None:
         """Storage, then who we are, then the ways in and out, then workers; only then may others come."""
+        if self._config.pools:
+            # First of all: without them everything else fails with words of its own.
+            make_room_for(sum(self._config.pools.values()))
         self._open_storage()
         self.clock.start()
         self._ending.on_close("clock", self.clock.stop)

@@ -43,10 +43,11 @@ def alive(pid):
 
 
 class Supervisor:
-    """``python -m dynflow_mp.supervisor`` as a process of its own."""
+    """``python -m dynflow_mp.supervisor`` as a process of its own; ``through`` is a command that starts it."""
 
-    def __init__(self, database_url, *options, workers=2, app="engine_actions", cwd=None):
+    def __init__(self, database_url, *options, workers=2, app="engine_actions", cwd=None, through=()):
         self.command = [
+            *through,
             sys.executable,
             "-m",
             "dynflow_mp.supervisor",
@@ -57,7 +58,7 @@ class Supervisor:
         ]
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
         }
         self.process = subprocess.Popen(
             self.command,
