@@ -3,46 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from dynflow_mp.connectors.connector import Executor
 from dynflow_mp.model.messages import Done, Envelope, Execution, Failed
 from dynflow_mp.model.policies import DEFAULT_QUEUE
 
-Item = TypeVar("Item")
-
 _FEW = 64
 """Executors long gone whose turns may be remembered."""
-
-
-class RoundRobin(Generic[Item]):
-    """Each item in turn. Taking an item out changes nothing about the turns of the others."""
-
-    def __init__(self, items: Iterable[Item] = ()) -> None:
-        self._items = list(items)
-        self._cursor = 0
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def add(self, item: Item) -> None:
-        """Append ``item``; its turn comes after all others'."""
-        self._items.append(item)
-
-    def delete(self, item: Item) -> None:
-        """Remove everything equal to ``item``; nothing happens if there is none."""
-        before = sum(1 for other in self._items[: self._cursor] if other == item)
-        self._items = [other for other in self._items if other != item]
-        self._cursor -= before
-
-    def next(self) -> Item | None:
-        """The item whose turn it is; None if there are none."""
-        if not self._items:
-            return None
-        item = self._items[self._cursor % len(self._items)]
-        self._cursor = (self._cursor + 1) % len(self._items)
-        return item
 
 
 class _Load(NamedTuple):

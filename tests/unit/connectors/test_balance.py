@@ -1,8 +1,8 @@
-"""Which executor gets a request that any may take, and the round robin underneath."""
+"""Which executor gets a request that any may take, and whose turn it is among equals."""
 
 from __future__ import annotations
 
-from dynflow_mp.connectors.balance import Balance, RoundRobin
+from dynflow_mp.connectors.balance import Balance
 from dynflow_mp.connectors.connector import Executor
 from dynflow_mp.errors import NoExecutor
 from dynflow_mp.model.messages import ANY_EXECUTOR, Accepted, Done, Envelope, Execution, Failed, Ping
@@ -27,70 +27,51 @@ def chosen(balance: Balance, executors: list[Executor], times: int, queue: str =
     return ids
 
 
-# -- round robin ---------------------------------------------------------------------------------
+def turns(balance: Balance, names: str, times: int) -> str:
+    """Who is chosen among these executors, all with the same room, that many times."""
+    executors = [executor(name, default=1) for name in names]
+    choices = [balance.choose(executors) for _ in range(times)]
+    return "".join(choice.world_id for choice in choices if choice is not None)
 
 
-def test_an_empty_round_robin_has_no_next() -> None:
+# -- taking turns --------------------------------------------------------------------------------
+
+
+def test_without_executors_it_is_nobodys_turn() -> None:
     """Worlds 20."""
-    empty: RoundRobin[str] = RoundRobin()
-
-    turns = [empty.next() for _ in range(3)]
-
-    assert turns == [None, None, None]
-    assert not empty
+    assert turns(Balance(), "", 3) == ""
 
 
-def test_one_item_has_every_turn() -> None:
+def test_one_executor_has_every_turn() -> None:
     """Worlds 21."""
-    robin: RoundRobin[str] = RoundRobin()
-    robin.add("a")
-
-    assert [robin.next() for _ in range(3)] == ["a", "a", "a"]
+    assert turns(Balance(), "a", 3) == "aaa"
 
 
-def test_two_items_take_turns() -> None:
-    robin = RoundRobin(["a", "b"])
-
-    assert [robin.next() for _ in range(5)] == ["a", "b", "a", "b", "a"]
+def test_equals_take_turns() -> None:
+    assert turns(Balance(), "ab", 5) == "ababa"
 
 
-def test_after_deleting_the_first_the_second_has_every_turn() -> None:
+def test_when_the_first_is_gone_the_second_has_every_turn() -> None:
     """Worlds 23."""
-    robin = RoundRobin(["a", "b"])
-    robin.next()
+    balance = Balance()
+    turns(balance, "ab", 1)
 
-    robin.delete("a")
-
-    assert [robin.next() for _ in range(3)] == ["b", "b", "b"]
+    assert turns(balance, "b", 3) == "bbb"
 
 
-def test_after_deleting_both_there_is_no_next() -> None:
+def test_when_both_are_gone_it_is_nobodys_turn() -> None:
     """Worlds 24."""
-    robin = RoundRobin(["a", "b"])
+    balance = Balance()
+    turns(balance, "ab", 1)
 
-    robin.delete("a")
-    robin.delete("b")
-
-    assert robin.next() is None
-    assert not robin
+    assert turns(balance, "", 1) == ""
 
 
-def test_deleting_one_skips_nobody_elses_turn() -> None:
-    robin = RoundRobin(["a", "b", "c"])
-    robin.next()
+def test_one_that_is_gone_costs_nobody_else_a_turn() -> None:
+    balance = Balance()
+    turns(balance, "abc", 1)
 
-    robin.delete("a")
-
-    assert [robin.next() for _ in range(4)] == ["b", "c", "b", "c"]
-
-
-def test_deleting_what_is_not_there_changes_nothing() -> None:
-    robin = RoundRobin(["a", "b"])
-    robin.next()
-
-    robin.delete("z")
-
-    assert robin.next() == "b"
+    assert turns(balance, "bc", 4) == "bcbc"
 
 
 # -- any executor --------------------------------------------------------------------------------
