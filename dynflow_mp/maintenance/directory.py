@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from dynflow_mp.connectors.connector import Executor
 from dynflow_mp.coordinator.coordinator import Coordinator
-from dynflow_mp.coordinator.records import WorldRecord
-from dynflow_mp.maintenance.processes_alive import proved_dead
+from dynflow_mp.maintenance.processes_alive import gone
 
 
 class WorldDirectory:
@@ -21,16 +20,12 @@ class WorldDirectory:
         return [
             Executor(record.id, record.meta["endpoint"], dict(record.meta.get("free", {})))
             for record in self._coordinator.find_worlds(active_executors_only=True)
-            if record.meta.get("takes_work") and record.meta.get("endpoint") and not _dead(record)
+            if record.meta.get("takes_work") and record.meta.get("endpoint") and not gone(record)
         ]
 
     def endpoint(self, world_id: str) -> str | None:
         """Where this world listens, if it does and is not known to be dead."""
         for record in self._coordinator.find_worlds(id=world_id):
             endpoint = record.meta.get("endpoint")
-            return str(endpoint) if endpoint and not _dead(record) else None
+            return str(endpoint) if endpoint and not gone(record) else None
         return None
-
-
-def _dead(record: WorldRecord) -> bool:
-    return proved_dead(record.meta.get("process", {}))

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from dynflow_mp.coordinator.records import WorldRecord
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
 _STARTED_FIELD = 19
@@ -39,6 +41,11 @@ def own_traces() -> dict[str, Any]:
         "pid": os.getpid(),
         "began": None if seen is None else seen.began,
     }
+
+
+def gone(world: WorldRecord) -> bool:
+    """Whether this host knows that the world's process has ended."""
+    return proved_dead(world.meta.get("process", {}))
 
 
 def proved_dead(traces: Mapping[str, Any]) -> bool:

@@ -18,7 +18,8 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord, WorldState
 from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.errors import InactiveWorld, LockLost, LockTaken, WorldFenced
-from dynflow_mp.maintenance.recovery import Recovery, gone
+from dynflow_mp.maintenance.processes_alive import gone
+from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.silences import Silences, judge
 from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution
 from dynflow_mp.persistence.store import Store

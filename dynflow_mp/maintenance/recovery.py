@@ -22,7 +22,7 @@ from dynflow_mp.coordinator.records import (
 from dynflow_mp.director.abandoned import settle
 from dynflow_mp.director.protocol import Answer, Asker, DropPlan, HandOver, Instruction
 from dynflow_mp.errors import InvalidPlan, LockLost, LockTaken, PlanNotFound, RecordNotFound, WorldFenced
-from dynflow_mp.maintenance.processes_alive import proved_dead
+from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import Write
@@ -176,11 +176,6 @@ class Recovery:
         """While its process may still be there, the record stays for some time: people look at it."""
         if any(gone(world) for world in self._coordinator.find_worlds(id=world_id)):
             self._coordinator.delete_world(world_id)
-
-
-def gone(world: WorldRecord) -> bool:
-    """Whether this host knows that the world's process has ended."""
-    return proved_dead(world.meta.get("process", {}))
 
 
 def _asker(lock: ExecutionLock | None) -> Asker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dynflow_mp.coordinator.coordinator import Coordinator
-from dynflow_mp.maintenance.recovery import gone
+from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.persistence.rows import PlanStatus
 from dynflow_mp.persistence.store import Store
 

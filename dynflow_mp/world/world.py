@@ -33,7 +33,7 @@ from dynflow_mp.errors import (
     WorldFenced,
     WorldTerminated,
 )
-from dynflow_mp.maintenance.recovery import gone
+from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.planning.planner import Planned
