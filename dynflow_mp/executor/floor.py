@@ -31,7 +31,7 @@ from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady, WorkF
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
-from dynflow_mp.executor.shelf import WINDOW, Page, PageWanted, Shelf
+from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
 from dynflow_mp.executor.timers import Timers
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import FinalizeJob, StepOutcome
@@ -89,7 +89,7 @@ class Floor:
         else:
             self._shelf.ready_finalize(order.plan_id, order.step_ids)
 
-    def page(self, page: Page) -> list[Stimulus]:
+    def page(self, page: PayloadPage) -> list[Stimulus]:
         """The reader brought what steps need."""
         missing = self._shelf.arrived(page)
         if not missing:

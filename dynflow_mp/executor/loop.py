@@ -44,7 +44,7 @@ from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.requests import Dispatcher, StatusAsked
-from dynflow_mp.executor.shelf import Page, PageWanted
+from dynflow_mp.executor.shelf import PageWanted, PayloadPage
 from dynflow_mp.executor.timers import Timers
 from dynflow_mp.model.messages import Envelope, ExecutionStatus, Failed, Response
 from dynflow_mp.model.writes import (
@@ -152,7 +152,7 @@ class Loop:
             ReadAhead: self._read_ahead,
             PlanLoaded: self._plan_loaded,
             PlanUnavailable: self._plan_unavailable,
-            Page: lambda page, now: self._decide_all(self._floor.page(page), now),
+            PayloadPage: lambda page, now: self._decide_all(self._floor.page(page), now),
             PageFailed: lambda news, now: self._decide_all(self._floor.page_failed(news), now),
             Stop: self._stop_asked,
         }

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from dynflow_mp.director.protocol import PlanUnavailable
 from dynflow_mp.errors import DynflowError, InvalidPlan, PersistenceError, PlanNotFound, RequestError
-from dynflow_mp.executor.shelf import Page, PageWanted
+from dynflow_mp.executor.shelf import PageWanted, PayloadPage
 from dynflow_mp.model.messages import Failed
 from dynflow_mp.model.plans import Payload, PlanSkeleton
 from dynflow_mp.telemetry import logger
@@ -46,7 +46,7 @@ class PageFailed(NamedTuple):
     reason: str
 
 
-ReaderNews = PlanLoaded | PlanUnavailable | Page | PageFailed
+ReaderNews = PlanLoaded | PlanUnavailable | PayloadPage | PageFailed
 
 
 class Reader:
@@ -135,12 +135,12 @@ class Reader:
                 return PlanLoaded(skeleton, payloads, holder)
         return PlanLoaded(skeleton, payloads, None)
 
-    def _page(self, wanted: PageWanted) -> Page:
+    def _page(self, wanted: PageWanted) -> PayloadPage:
         payloads = self._store.load_payloads(wanted.plan_id, wanted.action_ids)
         outputs = {}
         if wanted.producer_ids:
             outputs = self._store.load_outputs(wanted.plan_id, wanted.producer_ids)
-        return Page(wanted, payloads, outputs)
+        return PayloadPage(wanted, payloads, outputs)
 
 
 def _failure(question: str | PageWanted, error: Exception) -> ReaderNews:

@@ -41,7 +41,7 @@ class PageWanted(NamedTuple):
     ahead: tuple[int, ...] = ()
 
 
-class Page(NamedTuple):
+class PayloadPage(NamedTuple):
     """The reader's answer."""
 
     wanted: PageWanted
@@ -141,7 +141,7 @@ class Shelf:
 
     # -- what comes back ---------------------------------------------------------------------------
 
-    def arrived(self, page: Page) -> list[int]:
+    def arrived(self, page: PayloadPage) -> list[int]:
         """Turn a page into jobs; returns the steps whose actions were not there."""
         plan = self._plans.get(page.wanted.plan_id)
         if plan is None:
@@ -298,7 +298,7 @@ class Shelf:
         )
         self._jobs.append(queued(job, kind.queue))
 
-    def _finalize_job(self, plan: _Plan, page: Page, by_action: dict[int, Payload]) -> list[int]:
+    def _finalize_job(self, plan: _Plan, page: PayloadPage, by_action: dict[int, Payload]) -> list[int]:
         steps = plan.steps
         missing = [step_id for step_id in page.wanted.step_ids if steps.action_id(step_id) not in by_action]
         if missing:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dynflow_mp.executor.shelf import PAGE, WINDOW, Page, Shelf
+from dynflow_mp.executor.shelf import PAGE, WINDOW, PayloadPage, Shelf
 from dynflow_mp.model.codec import EMPTY
 from dynflow_mp.model.flows import Concurrence, Sequence
 from dynflow_mp.model.plans import Payload, PlanSkeleton, StepKind, StepTable
@@ -64,7 +64,7 @@ def test_a_large_plan_s_payloads_come_by_page():
     assert first.step_ids == tuple(range(1, PAGE + 1))
     assert shelf.take() == ([], [])
 
-    assert shelf.arrived(Page(first, payloads(first.action_ids), {})) == []
+    assert shelf.arrived(PayloadPage(first, payloads(first.action_ids), {})) == []
     jobs, (second,) = shelf.take()
     assert len(jobs) == PAGE
     assert second.step_ids[0] == PAGE + 1
@@ -122,7 +122,7 @@ def test_outputs_that_are_not_at_hand_are_read():
     assert jobs == []
     assert wanted.producer_ids == (10,)
 
-    shelf.arrived(Page(wanted, payloads([20], b"refs"), {10: b"from the store"}))
+    shelf.arrived(PayloadPage(wanted, payloads([20], b"refs"), {10: b"from the store"}))
     (item,), _ = shelf.take()
     assert item.job.producers == {10: b"from the store"}
 
@@ -138,7 +138,7 @@ def test_a_step_that_is_called_again_is_read_again():
     shelf.ready_event("p", 1, b"event")
     jobs, (wanted,) = shelf.take()
     assert jobs == []
-    shelf.arrived(Page(wanted, [Payload(10, b"in", None, b"so far")], {}))
+    shelf.arrived(PayloadPage(wanted, [Payload(10, b"in", None, b"so far")], {}))
     (item,), _ = shelf.take()
 
     assert (item.job.event, item.job.output) == (b"event", b"so far")
@@ -152,7 +152,7 @@ def test_a_long_sequence_is_not_read_step_by_step():
     _, (wanted,) = shelf.take()
     assert (wanted.step_ids, wanted.ahead) == ((1,), (2, 3, 4))
     assert wanted.action_ids == (10, 20, 30, 40)
-    shelf.arrived(Page(wanted, payloads(wanted.action_ids), {}))
+    shelf.arrived(PayloadPage(wanted, payloads(wanted.action_ids), {}))
     shelf.take()
     shelf.ready("p", [2])
     (item,), wanted = shelf.take()
@@ -170,7 +170,7 @@ def test_what_was_read_ahead_of_a_step_that_has_begun_meanwhile_is_not_kept():
 
     skeleton.steps.set_state(2, StepState.SUSPENDED)
     skeleton.steps.set_attempts(2, 1)
-    shelf.arrived(Page(wanted, payloads(wanted.action_ids), {}))
+    shelf.arrived(PayloadPage(wanted, payloads(wanted.action_ids), {}))
     shelf.take()
     shelf.ready_event("p", 2, b"event")
 
@@ -187,7 +187,7 @@ def test_finalize_is_one_job_with_all_its_parts():
     _, (wanted,) = shelf.take()
     assert (wanted.step_ids, wanted.producer_ids, wanted.finalize) == ((3, 4), (10,), True)
 
-    shelf.arrived(Page(wanted, payloads([30, 40]), {10: b"out"}))
+    shelf.arrived(PayloadPage(wanted, payloads([30, 40]), {10: b"out"}))
     (item,), _ = shelf.take()
     assert [part.step_id for part in item.job.parts] == [3, 4]
     assert item.job.producers == {10: b"out"}
@@ -199,7 +199,7 @@ def test_steps_whose_actions_are_missing_are_named():
     shelf.ready("p", [1, 2])
     _, (wanted,) = shelf.take()
 
-    assert shelf.arrived(Page(wanted, payloads([10]), {})) == [2]
+    assert shelf.arrived(PayloadPage(wanted, payloads([10]), {})) == [2]
 
 
 @pytest.mark.parametrize("late", ["page", "ready", "finished", "event", "finalize"])
@@ -212,7 +212,7 @@ def test_a_closed_plan_is_forgotten(late):
     shelf.close("p")
     shelf.close("p")
     if late == "page":
-        assert shelf.arrived(Page(wanted, payloads([10]), {})) == []
+        assert shelf.arrived(PayloadPage(wanted, payloads([10]), {})) == []
     elif late == "ready":
         shelf.ready("p", [2])
     elif late == "finished":
