@@ -15,10 +15,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, inspect, literal, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from dynflow_mp.errors import PersistenceError, SchemaMismatch
 from dynflow_mp.persistence.database import Database
+from dynflow_mp.persistence.driver_errors import persistence_error
 from dynflow_mp.persistence.tables import execution_plans, metadata, schema_version
 
 REVISIONS = ("0001",)
@@ -27,7 +28,8 @@ REVISIONS = ("0001",)
 MIGRATIONS = Path(__file__).parent / "migrations"
 _PATIENCE_S = 20
 """How long to wait for another process that changes the tables; less than a statement may take."""
-_LOCK_NAME = "dynflow_schema"
+_LOCK_NAME = "CONCAT('dynflow_schema.', MD5(DATABASE()))"
+"""MariaDB's locks are for the whole server: other databases' tables are no concern of ours."""
 _LOCK_NUMBER = 28281012742811511
 """PostgreSQL's advisory locks have numbers instead of names: this one reads "dynflow"."""
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -162,14 +164,23 @@ def _alone(database: Database) -> Iterator[None]:
     if database.is_sqlite:
         yield
         return
-    with database.read() as connection:
-        connection.detach()
+    with _session_of_its_own(database) as connection:
         if not _locked(connection):
             raise PersistenceError(
                 f"{database.url_text}: another process has been changing the tables for more than {_PATIENCE_S} s",
                 "locked",
             )
         yield
+
+
+@contextmanager
+def _session_of_its_own(database: Database) -> Iterator[Connection]:
+    try:
+        with database.engine.connect() as connection:
+            connection.detach()  # no pool keeps it: what it locks is free once it is closed
+            yield connection
+    except SQLAlchemyError as error:
+        raise persistence_error(error, database.url_text) from error
 
 
 def _locked(connection: Connection) -> bool:
@@ -184,4 +195,4 @@ def _locked(connection: Connection) -> bool:
                 raise
             return False
         return True
-    return bool(connection.execute(text(f"SELECT GET_LOCK('{_LOCK_NAME}', {_PATIENCE_S})")).scalar_one())
+    return bool(connection.execute(text(f"SELECT GET_LOCK({_LOCK_NAME}, {_PATIENCE_S})")).scalar_one())
