@@ -23,6 +23,7 @@ from dynflow_mp.executor.worker_process import environment_for_workers
         (3, {}, "exit(3)", "exit status 3"),
         (0, {}, "exit(0)", "sys.exit or os._exit"),
         (0, {"asked": True}, "exit(0)", "as it was asked to"),
+        (5, {"reason": "a step closed descriptors"}, "replaced", "to be replaced: a step closed descriptors"),
         (None, {}, "unknown", "could not be ended"),
     ],
 )

@@ -42,6 +42,27 @@ def test_the_other_side_reads_what_was_written(sides):
     assert supervisor.read()[:3] == (12, 11, 3)
 
 
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [("no longer fit", "no longer fit"), ("ü" * 400, "ü" * 252), ("\ud800", "\\ud800")],
+)
+def test_a_worker_that_leaves_by_itself_says_why(sides, said, read):
+    worker, supervisor = sides
+
+    worker.say_why(said)
+
+    assert supervisor.read().reason == read
+
+
+def test_a_full_ring_of_numbers_leaves_the_reason_alone(sides):
+    worker, supervisor = sides
+    worker.say_why("no longer fit")
+
+    worker.give_back(range(1, 2_000))
+
+    assert supervisor.read().reason == "no longer fit"
+
+
 def test_only_jobs_given_back_that_nobody_heard_of_are_left(sides):
     worker, supervisor = sides
 
