@@ -1,0 +1,130 @@
+"""The finalize phase: one job, its parts, and what becomes of it when a worker dies."""
+
+from plans_for_tests import (
+    PLAN,
+    a_skeleton,
+    failure,
+    only,
+    success,
+)
+
+from dynflow_mp.director.protocol import (
+    FINALIZE,
+    FinalizeFinished,
+    ReadyFinalize,
+    StepLost,
+    StepsReturned,
+)
+from dynflow_mp.model.flows import Concurrence
+from dynflow_mp.model.states import PlanState, Result, StepState
+from dynflow_mp.model.writes import (
+    ResetStep,
+    SaveOutcome,
+    SavePlan,
+)
+
+TWO = Concurrence([2, 4])
+
+
+def test_finalize_runs_as_one_job_after_all_run_steps(driver):
+    driver.start(a_skeleton(TWO, finalize=[3, 5]))
+
+    said = driver.run(success(2), success(4))
+
+    assert only(ReadyFinalize, said) == [ReadyFinalize(PLAN, [3, 5])]
+    assert only(SavePlan, said) == []
+
+
+def test_b069_finalize_does_not_run_when_a_run_step_failed(driver):
+    driver.start(a_skeleton(TWO, finalize=[3]))
+
+    said = driver.run(success(2), failure(4))
+
+    assert only(ReadyFinalize, said) == []
+    assert driver.stored[3] is StepState.PENDING
+
+
+def test_b066_a_plan_with_nothing_but_finalize_goes_there_at_once(driver):
+    said = driver.start(a_skeleton(Concurrence(), finalize=[2]))
+    assert only(ReadyFinalize, said) == [ReadyFinalize(PLAN, [2])]
+
+    (saved,) = only(SavePlan, driver.finalize(success(2)))
+
+    assert (saved.state, saved.result) == (PlanState.STOPPED, Result.SUCCESS)
+
+
+def test_a_failed_finalize_step_pauses_the_plan_and_leaves_the_later_ones_pending(driver):
+    driver.start(a_skeleton(Concurrence(), finalize=[2, 4, 6]))
+
+    (saved,) = only(SavePlan, driver.finalize(success(2), failure(4)))
+
+    assert (saved.state, saved.result) == (PlanState.PAUSED, Result.ERROR)
+    assert [driver.stored[step] for step in (2, 4, 6)] == [
+        StepState.SUCCESS,
+        StepState.ERROR,
+        StepState.PENDING,
+    ]
+
+
+def test_a_resumed_plan_forgets_its_old_errors_as_it_is_claimed(driver):
+    """Were the executor to die now, an error left standing would look like one of this attempt."""
+    skeleton = a_skeleton(
+        TWO,
+        finalize=[7],
+        state=PlanState.PAUSED,
+        states={2: StepState.ERROR, 7: StepState.ERROR},
+        attempts={2: 1, 7: 1},
+    )
+
+    said = driver.start(skeleton)
+
+    assert [reset.step_id for reset in only(ResetStep, said)] == [2, 7]
+
+
+def test_b073_a_resumed_finalize_phase_starts_over(driver):
+    skeleton = a_skeleton(
+        Concurrence(),
+        finalize=[2, 4, 6],
+        state=PlanState.PAUSED,
+        states={2: StepState.SUCCESS, 4: StepState.ERROR},
+        attempts={2: 1, 4: 1},
+    )
+
+    said = [*driver.start(skeleton), *driver.send(FINALIZE)]
+    ended = driver.tell(FinalizeFinished(PLAN, (success(2), success(4), success(6))))
+
+    assert [reset.step_id for reset in only(ResetStep, said)] == [4, 2]
+    assert only(SavePlan, ended)[0].state is PlanState.STOPPED
+    assert driver.attempts[2] == 2
+
+
+def test_skipped_finalize_steps_stay_skipped(driver):
+    said = driver.start(
+        a_skeleton(Concurrence(), finalize=[2, 4], states={2: StepState.SKIPPED}, state=PlanState.PAUSED)
+    )
+
+    assert only(ReadyFinalize, said) == [ReadyFinalize(PLAN, [4])]
+    (saved,) = only(SavePlan, driver.finalize(success(4)))
+    assert saved.result is Result.WARNING
+
+
+def test_a_worker_that_dies_in_finalize_fails_the_part_it_was_in(driver):
+    driver.start(a_skeleton(Concurrence(), finalize=[2, 4, 6]))
+    driver.send(FINALIZE)
+
+    said = driver.tell(StepLost(PLAN, FINALIZE, 1, "signal(11)", "crashed"))
+
+    (saved,) = only(SaveOutcome, said)
+    assert saved.step_id == 4
+    assert only(SavePlan, said)[0].state is PlanState.PAUSED
+
+
+def test_a_finalize_job_that_was_never_begun_can_be_sent_again(driver):
+    driver.start(a_skeleton(Concurrence(), finalize=[2]))
+    driver.send(FINALIZE)
+
+    (unmark,) = driver.tell(StepsReturned(PLAN, [FINALIZE]))
+    (mark,) = driver.send(FINALIZE)
+
+    assert (unmark.step_id, unmark.attempt) == (2, 1)
+    assert mark.attempt == 1
