@@ -1,4 +1,8 @@
-"""${message}"""
+"""${message}
+
+MariaDB commits every CREATE and ALTER by itself, so a revision that dies half-way runs again from its
+beginning: each change first looks whether it has been made.
+"""
 
 from __future__ import annotations
 
