@@ -2,17 +2,20 @@
 
 asker ══ probe, requests ══▶ ROUTER ──▶ delivery
       ◀══ answers, farewell ═══ Route, with what waits while it is full
+      ┄┄ not connected yet ┄┄┄▶ Expected, until it is
 """
 
 from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Iterable
 
 import zmq
 
 from dynflow_mp.connectors.delivery import Delivery
 from dynflow_mp.connectors.endpoints import Place, cannot_listen
+from dynflow_mp.connectors.expected import Expected
 from dynflow_mp.connectors.peers import (
     FAREWELL,
     MESSAGES_A_TURN,
@@ -40,6 +43,7 @@ class Askers:
         self._poller, self._delivery, self._linger_s = poller, delivery, linger_s
         self._routes: dict[str, Route] = {}
         self._full: dict[str, Route] = {}
+        self._expected = Expected()
         self._untold: list[Route] | None = None
         self._not_through: set[bytes] = set()
 
@@ -93,6 +97,8 @@ class Askers:
         before = self._routes.pop(world_id, None)
         route = Route(self.socket, identity, Outbox(self._linger_s) if before is None else before.outbox)
         self._routes[world_id] = route
+        for waiting in self._expected.take(world_id):
+            route.outbox.put(waiting)
         if route.outbox:
             self._full[world_id] = route
         if len(self._routes) > _MAX_ROUTES:
@@ -101,16 +107,16 @@ class Askers:
     # -- answering -----------------------------------------------------------------------------
 
     def answer(self, envelope: Envelope) -> None:
-        """Send an answer, now or when there is room.
+        """Send an answer, now, or when there is room, or when its asker has found us.
 
-        Raises :class:`UnknownReceiver` for a world that is not connected, :class:`PeerBusy` when too
-        much waits for it.
+        Raises :class:`UnknownReceiver` for a world that has gone, :class:`PeerBusy` when too much waits.
         """
         world_id = envelope.receiver_id
         route = self._routes.get(world_id)
-        if route is None:
-            raise UnknownReceiver(f"world {world_id} is not connected and cannot be answered")
         data = envelope.to_bytes()
+        if route is None:
+            self._expected.put(Waiting(envelope, data, time.monotonic()))
+            return
         try:
             if not route.outbox:
                 route.push(data)
@@ -134,6 +140,11 @@ class Askers:
         """Whether answers wait for room: a ROUTER cannot be polled for one, so try again soon."""
         return bool(self._full)
 
+    @property
+    def expects(self) -> bool:
+        """Whether answers wait for worlds that are not connected yet."""
+        return bool(self._expected)
+
     def retry(self) -> None:
         """Send what waits, as far as there is room now."""
         for world_id, route in list(self._full.items()):
@@ -150,6 +161,10 @@ class Askers:
             self._delivery.give_back_all(
                 route.outbox.overdue(now), f"world {world_id} does not take messages"
             )
+        self._give_back_unexpected(self._expected.overdue(now))
+
+    def _give_back_unexpected(self, envelopes: Iterable[Envelope]) -> None:
+        self._delivery.give_back_all(envelopes, "that world is not connected and cannot be answered")
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -183,5 +198,6 @@ class Askers:
 
     def close(self, linger_ms: int) -> None:
         """What libzmq has taken may still leave for so long."""
+        self._give_back_unexpected(self._expected.everything())
         if self.socket is not None:
             self.socket.close(linger_ms)

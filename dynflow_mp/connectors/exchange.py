@@ -101,7 +101,9 @@ class Exchange:
             return int(_RETRY_S * 1000)
         if self._stop_by is not None or self._executors.waited_for:
             return 50
-        return int(self._refresh_s * 1000) if self.delivery.balance.outstanding else 5_000
+        if self.delivery.balance.outstanding or self._askers.expects:
+            return int(self._refresh_s * 1000)
+        return 5_000
 
     def _hear(self, source: object, events: int) -> None:
         if source == self._bell.fd:

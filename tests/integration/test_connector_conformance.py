@@ -662,6 +662,22 @@ def test_an_asker_is_known_again_after_the_executor_came_back(tmp_path: Path) ->
     house.close()
 
 
+def test_an_answer_waits_for_an_asker_that_has_not_found_the_executor_yet(wire: House) -> None:
+    """A successor answers for plans it took over as it started: their clients look for it once a second."""
+    executor, settled = wire.executor("x"), Envelope("c", "dead", "c-1", Execution("plan"))
+    listed, wire.listed = wire.listed, []
+    client = wire.client("c")
+    client.send(ANY_EXECUTOR, Execution("another"), 2)
+    client.next_returned()
+
+    executor.answer(settled, Done())
+    executor.answer(settled, Done())
+    wire.listed = listed
+    client.send(ANY_EXECUTOR, Execution("another"), 3)
+
+    assert [client.next().request_id for _ in range(2)] == ["c-1", "c-1"]
+
+
 def test_a_directory_that_fails_leaves_the_last_known(wire: House, caplog: pytest.LogCaptureFixture) -> None:
     executor, client = wire.executor("x"), wire.client("c")
     connected(client, executor)
