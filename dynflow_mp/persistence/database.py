@@ -1,22 +1,25 @@
 """The database: opened, asked, written to – the border where a driver's habits and errors end.
 
-read()          BEGIN … COMMIT on one of a few pooled connections
-write(fence)    turnstile ─▶ BEGIN IMMEDIATE ─▶ fence ─▶ … ─▶ COMMIT     (SQLite: one kept connection)
+read()            BEGIN … COMMIT on a connection that is kept for it
+write(fence)      (SQLite: turnstile ─▶) BEGIN ─▶ fence ─▶ … ─▶ COMMIT
+change(work)      write, and again when the database gave up on it or went away
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from dynflow_mp.errors import ConfigError, ForkedWorld, PersistenceError
+from dynflow_mp.persistence.connections import Connections
 from dynflow_mp.persistence.driver_errors import persistence_error
 from dynflow_mp.persistence.opening import WRITING, new_engine, parsed_url, shown
+from dynflow_mp.persistence.retries import repeated
 from dynflow_mp.persistence.server_settings import remarks
 from dynflow_mp.persistence.sqlite_files import absolute
 from dynflow_mp.persistence.turnstile import Turnstile
@@ -25,7 +28,10 @@ from dynflow_mp.telemetry import logger
 log = logger("persistence")
 
 Fence = Callable[[Connection], None]
+T = TypeVar("T")
 
+PATIENCE_S = 15.0
+"""How long a change is tried again. A connection that a frozen network cut in two holds its locks for 10 s."""
 _WRITER_CACHE_KIB = 8_000
 """Four times the default: a step of a plan of 100,000 is written a tenth faster."""
 
@@ -47,12 +53,12 @@ class Database:
         self._pid = os.getpid()
         self._closed = False
         self._writer: Connection | None = None
-        self._idle: deque[Connection] = deque()
         self._turnstile: Turnstile | None = None
         if self.is_sqlite:
             parsed = absolute(parsed, self.url_text)
             self._turnstile = Turnstile(os.path.realpath(str(parsed.database)))
         self.engine: Engine = new_engine(parsed, hurried=hurried)
+        self._connections = Connections(self.engine, is_server=not self.is_sqlite)
         self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         self._open(max_payload)
 
@@ -72,6 +78,34 @@ class Database:
                 fence(connection)
             yield connection
 
+    def change(
+        self,
+        work: Callable[[Connection, bool], T],
+        fence: Fence | None = None,
+        *,
+        patience_s: float = PATIENCE_S,
+    ) -> T:
+        """What ``work(connection, in_doubt)`` returns, done in a write transaction that was committed.
+
+        When the database gave the transaction up (a deadlock, a lock held too long) or the connection was
+        lost, all of it is done again for ``patience_s``. ``in_doubt``: an earlier one may have been committed.
+        """
+
+        def attempt(in_doubt: bool) -> T:
+            with self.write(fence) as connection:
+                return work(connection, in_doubt)
+
+        return repeated(attempt, patience_s=patience_s, before_pause=_tell)
+
+    def ask(self, question: Callable[[Connection], T], *, patience_s: float = PATIENCE_S) -> T:
+        """What ``question(connection)`` returns in a read transaction; asked again while the server is away."""
+
+        def attempt(_in_doubt: bool) -> T:
+            with self.read() as connection:
+                return question(connection)
+
+        return repeated(attempt, patience_s=patience_s, before_pause=_tell)
+
     def close(self) -> None:
         """Give all connections back to the system; twice is fine."""
         if self._closed or self._pid != os.getpid():
@@ -81,26 +115,12 @@ class Database:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        """A connection to read with. SQLite's are kept between reads: checking one out of the pool and
-        back in costs four times what a short read does.
-        """
-        if not self.is_sqlite or self._closed:
-            try:
-                with self.engine.connect() as connection:
-                    yield connection
-            finally:
-                if self._closed:
-                    self._let_go()
-            return
-        connection = self._idle.pop() if self._idle else self.engine.connect()
         try:
-            yield connection
-        except BaseException:
-            connection.close()
-            raise
-        self._idle.append(connection)
-        if self._closed:
-            self._let_go()
+            with self._connections.lent() as connection:
+                yield connection
+        finally:
+            if self._closed:
+                self._let_go()
 
     def _open(self, max_payload: int) -> None:
         try:
@@ -129,7 +149,7 @@ class Database:
         if self._closed:
             raise PersistenceError(f"{self.url_text}: this world has closed the database")
         if not self.is_sqlite:
-            with self.engine.connect() as connection:
+            with self._connections.lent() as connection:
                 yield connection
             return
         connection = self._writer = self._writer or self._open_writer()
@@ -153,8 +173,7 @@ class Database:
             writer, self._writer = self._writer, None
             if writer is not None:
                 writer.close()
-            while self._idle:
-                self._idle.pop().close()
+            self._connections.close_idle()
             self.engine.dispose()
         self._close_turnstile()
 
@@ -174,3 +193,7 @@ class Database:
             raise ForkedWorld(
                 "a database connection lives only in the process that made it, not in its forks"
             )
+
+
+def _tell(error: PersistenceError) -> None:
+    log.warning("trying again: %s", error, extra={"action": "database_retry"})

@@ -56,7 +56,9 @@ def _on_postgresql(url: URL, hurried: bool) -> Engine:
     theirs = url.query.get("options", "")
     theirs = theirs if isinstance(theirs, str) else " ".join(theirs)
     arguments["options"] = f"{_postgresql_options(hurried)} {theirs}".strip()
-    engine = create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, connect_args=arguments)
+    engine = create_engine(
+        url, isolation_level="READ COMMITTED", pool_reset_on_return=None, connect_args=arguments
+    )
     if hurried:
         event.listen(engine, "do_connect", _connect_with_deadline)
     return engine
@@ -123,7 +125,9 @@ def _on_mysql(url: URL, hurried: bool) -> Engine:
     arguments = {name: value for name, value in arguments.items() if name not in url.query}
     theirs = url.query.get("init_command")
     arguments["init_command"] = _mysql_settings(hurried)
-    engine = create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, connect_args=arguments)
+    engine = create_engine(
+        url, isolation_level="READ COMMITTED", pool_reset_on_return=None, connect_args=arguments
+    )
     if isinstance(theirs, str):
         event.listen(engine, "connect", lambda connection, _record: _run(connection, theirs))
     return engine

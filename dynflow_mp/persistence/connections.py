@@ -1,0 +1,99 @@
+"""Connections that stay open between transactions.
+
+Taking one out of a pool and giving it back costs a server two round trips, a look whether it lives and a
+rollback, and on SQLite four times what a short read does. Here it is handed on as it is: a transaction has
+always ended before. One that nobody used for some time is looked at first; one that an error went through is
+closed, and if the server had gone away, so are all others that wait.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from dynflow_mp.errors import DynflowError
+
+_TRUSTED_S = 5.0
+"""So long after its last use, a connection is taken to be alive."""
+_KEPT_S = 60.0
+"""So long one waits until it is closed: after a rush there are more than are needed."""
+
+
+class Connections:
+    """An engine's connections. Any thread may borrow one."""
+
+    def __init__(self, engine: Engine, *, is_server: bool) -> None:
+        self._engine = engine
+        self._is_server = is_server
+        self._idle: deque[tuple[Connection, float]] = deque()
+        """The one used last stands last, and is taken first."""
+
+    @contextmanager
+    def lent(self) -> Iterator[Connection]:
+        """A connection that is in no transaction; the borrower must end the one it begins."""
+        connection = self._idle_one() or self._engine.connect()
+        try:
+            yield connection
+        except DynflowError:
+            self._give_back(connection)  # it was rolled back, and nothing is wrong with it
+            raise
+        except BaseException as error:
+            self._discard(connection)
+            if self._tells_of_a_lost_server(error, connection):
+                self.close_idle()
+            raise
+        self._give_back(connection)
+
+    def close_idle(self) -> None:
+        """Close those that nobody has borrowed."""
+        with suppress(IndexError):
+            while True:
+                self._discard(self._idle.pop()[0])
+
+    def _idle_one(self) -> Connection | None:
+        while True:
+            try:
+                connection, since = self._idle.pop()
+            except IndexError:
+                return None
+            if monotonic() - since < _TRUSTED_S or self._lives(connection):
+                return connection
+            self._discard(connection)
+
+    def _give_back(self, connection: Connection) -> None:
+        if _is_detached(connection):
+            connection.close()  # its borrower wanted it to end
+            return
+        now = monotonic()
+        self._idle.append((connection, now))
+        if self._is_server and now - self._idle[0][1] > _KEPT_S:
+            with suppress(IndexError):
+                self._discard(self._idle.popleft()[0])
+
+    def _discard(self, connection: Connection) -> None:
+        if self._is_server and not _is_detached(connection):
+            connection.invalidate()
+        connection.close()
+
+    def _lives(self, connection: Connection) -> bool:
+        if not self._is_server:
+            return True
+        try:
+            return self._engine.dialect.do_ping(connection.connection.dbapi_connection)  # type: ignore[arg-type]
+        except self._engine.dialect.loaded_dbapi.Error:
+            return False
+
+    def _tells_of_a_lost_server(self, error: BaseException, connection: Connection) -> bool:
+        if isinstance(error, DBAPIError):
+            return error.connection_invalidated
+        driver = self._engine.dialect.loaded_dbapi
+        return isinstance(error, driver.OperationalError) and self._is_server
+
+
+def _is_detached(connection: Connection) -> bool:
+    return not connection.invalidated and connection.connection.is_detached
