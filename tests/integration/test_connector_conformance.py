@@ -673,8 +673,12 @@ def test_an_answer_waits_for_an_asker_that_has_not_found_the_executor_yet(wire: 
     executor.answer(settled, Done())
     executor.answer(settled, Done())
     wire.listed = listed
-    client.send(ANY_EXECUTOR, Execution("another"), 3)
 
+    def found_by_asking() -> bool:
+        client.send(ANY_EXECUTOR, Execution("another"), 3)
+        return client.came.qsize() == 2
+
+    eventually(found_by_asking)
     assert [client.next().request_id for _ in range(2)] == ["c-1", "c-1"]
 
 
