@@ -17,6 +17,8 @@ from dynflow_mp.cli.groups import LazyGroup
 from dynflow_mp.errors import ConfigError, DynflowError, PersistenceError
 
 BROKEN, USAGE = 1, 2
+_ONLY_HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""Click's, since 8.2, for a group named without a command: its text is the whole help."""
 _GROUPS = {"db": "dynflow_mp.cli.db:db"}
 
 
@@ -40,6 +42,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         status = dynflow_mp.main(args=arguments, prog_name="dynflow-mp", standalone_mode=False)
         sys.stdout.flush()
+    except _ONLY_HELP as error:
+        print(error.format_message(), file=sys.stderr)
+        return USAGE
     except click.ClickException as error:
         _say(f"{error.format_message()} (-h shows what there is)")
         return USAGE
