@@ -14,12 +14,19 @@ from watching import Supervisor
 def pytest_generate_tests(metafunc):
     """``@pytest.mark.every_database``: the test runs on each kind of server, too, instead of on SQLite alone."""
     if metafunc.definition.get_closest_marker("every_database"):
-        metafunc.parametrize("database_url", databases.KINDS, indirect=True)
+        if "database_url" in metafunc.fixturenames:
+            metafunc.parametrize("database_url", databases.KINDS, indirect=True)
+        else:
+            metafunc.parametrize("world", databases.KINDS, indirect=True, scope="module")
+
+
+def kind_for(request):
+    return getattr(request, "param", databases.SQLITE)
 
 
 @pytest.fixture
 def database_url(request, tmp_path):
-    with databases.fresh_database(getattr(request, "param", databases.SQLITE), tmp_path) as url:
+    with databases.fresh_database(kind_for(request), tmp_path) as url:
         yield url
 
 
@@ -56,12 +63,15 @@ def a_client(database_url):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """One embedded world with two workers for all tests of a module."""
+def world(request, tmp_path_factory):
+    """One embedded world with two workers for all tests of a module, which may name its ``APPS``."""
     import engine_actions  # noqa: F401 - registers the actions
 
     from dynflow_mp import World
 
-    path = tmp_path_factory.mktemp("world") / "plans.db"
-    with World(database_url=f"sqlite:///{path}", workers=2, apps=["engine_actions"]) as world:
+    apps = getattr(request.module, "APPS", ["engine_actions"])
+    with (
+        databases.fresh_database(kind_for(request), tmp_path_factory.mktemp("world")) as url,
+        World(database_url=url, workers=2, apps=apps) as world,
+    ):
         yield world

@@ -6,6 +6,8 @@ from watching import run, wait_until
 
 from dynflow_mp.errors import DataError, EventDropped, UnprocessableEvent
 
+pytestmark = pytest.mark.every_database
+
 
 def run_step(plan):
     (step,) = [step for step in plan.steps.values() if step.phase == "run"]

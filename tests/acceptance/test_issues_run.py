@@ -6,9 +6,11 @@ from engine_actions import Held, Noop
 from sqlalchemy import bindparam, text
 from watching import lines_of, run, wait_until
 
-from dynflow_mp import World
 from dynflow_mp.errors import PlanNotFound
 from dynflow_mp.persistence.database import Database
+
+pytestmark = pytest.mark.every_database
+APPS = ["engine_actions", "actions_for_tests"]
 
 CLASSIFICATION = {"assignee": "John Doe", "severity": "medium"}
 TROLLING = {"author": "Troll", "text": "trolling"}
@@ -17,14 +19,6 @@ LATE = {"author": "Tortoise", "text": "late"}
 RUN = (4, 7, 9, 13, 16, 18)
 FINALIZE = (5, 10, 14, 19, 20)
 """Of two issues: the steps 4 and 13 are Triage, 7 and 16 UpdateIssue, 9 and 18 NotifyAssignee."""
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    path = tmp_path_factory.mktemp("issues") / "plans.db"
-    apps = ["engine_actions", "actions_for_tests"]
-    with World(database_url=f"sqlite:///{path}", workers=2, apps=apps) as world:
-        yield world
 
 
 def states(plan, step_ids):

@@ -31,6 +31,8 @@ from dynflow_mp.errors import (
     PlanStopped,
 )
 
+pytestmark = pytest.mark.every_database
+
 
 def history(plan):
     return [entry.name for entry in plan.execution_history]
