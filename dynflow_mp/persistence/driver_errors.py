@@ -31,6 +31,8 @@ _UNREACHABLE = _Meaning("connection", "the database server cannot be reached")
 _UNKNOWN_HOST = _Meaning("connection", "there is no host of this name")
 _CROWDED = _Meaning("connection", "the server takes no more connections")
 _NOT_READY = _Meaning("connection", "the server is starting or shutting down")
+_NO_PRIMARY = _Meaning("connection", "this server takes no writes, as a standby does not; name the primary")
+"""Passes: whoever was let in when the database was opened is in the midst of a failover."""
 _FULL = _Meaning("disk_full")
 _LOGIN = _Meaning("login", "the server does not let this user in (name, password, host and encryption count)")
 _NO_ROLE = _Meaning("login", "the server knows no such user")
@@ -43,7 +45,7 @@ _NO_FILE = _Meaning("other", "the file is no SQLite database, or is damaged or e
 
 _BY_SQLSTATE = {
     "08": _LOST,
-    "25006": _READ_ONLY,
+    "25006": _NO_PRIMARY,
     "25P03": _LOST,  # idle in a transaction for too long; with P04 in any transaction
     "25P04": _LOST,
     "28": _LOGIN,
@@ -73,7 +75,7 @@ _BY_NUMBER = {
     **dict.fromkeys((2026, 3159), _NO_TLS),
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), _NO_RIGHT),
     **dict.fromkeys((1046, 1049), _NO_DATABASE),
-    **dict.fromkeys((1290, 1792, 1836), _READ_ONLY),
+    **dict.fromkeys((1290, 1792, 1836), _NO_PRIMARY),
     1053: _NOT_READY,
     1146: _NO_TABLE,
     **dict.fromkeys((2002, 2003, 2005), _UNREACHABLE),
@@ -93,6 +95,8 @@ _BY_RESULT = {
 """A longer name is told by its beginning: SQLITE_BUSY_SNAPSHOT is a SQLITE_BUSY."""
 
 _WHILE_CONNECTING = (
+    ("session is read-only", _NO_PRIMARY),
+    ("hot standby", _NO_PRIMARY),
     ("password authentication failed", _LOGIN),
     ("no password supplied", _LOGIN),
     ("no pg_hba.conf entry", _LOGIN),

@@ -50,6 +50,8 @@ def _on_postgresql(url: URL, hurried: bool) -> Engine:
         "keepalives_idle": _SILENCE_S // 2,
         "keepalives_interval": 2,
         "keepalives_count": 3,
+        # Also after a failover: what a standby says is old, and it takes no writes.
+        "target_session_attrs": "read-write",
         "fallback_application_name": _PROGRAM,
     }
     arguments = {name: value for name, value in arguments.items() if name not in url.query}

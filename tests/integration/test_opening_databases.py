@@ -275,8 +275,8 @@ def test_a_database_that_is_set_read_only_is_refused(tmp_path: Path):
 
         refused = _refused(url)
 
-    assert (refused.kind, refused.passes) == ("readonly", False)
-    assert "default_transaction_read_only" in str(refused)
+    assert (refused.kind, refused.passes) == ("connection", True)
+    assert "this server takes no writes" in str(refused)
 
 
 def test_a_server_whose_packets_are_smaller_than_our_payloads_is_refused_with_the_number(tmp_path: Path):
@@ -318,6 +318,19 @@ def test_a_server_that_goes_away_and_comes_back_is_used_again():
         assert (away.value.kind, answer) == ("connection", 1)
 
 
+def test_a_server_that_becomes_read_only_passes_once_it_is_not_any_more(tmp_path: Path):
+    with fresh_database(POSTGRESQL, tmp_path) as url:
+        database = Database(url)
+        _write(database, "CREATE TABLE t (n INTEGER)")
+
+        with pytest.raises(PersistenceError) as refused:
+            _write(database, "SET TRANSACTION READ ONLY", "INSERT INTO t VALUES (1)")
+        _write(database, "INSERT INTO t VALUES (2)")
+
+        database.close()
+        assert (refused.value.kind, refused.value.passes) == ("connection", True)
+
+
 def test_a_standby_is_refused_and_one_that_answers_nobody_may_be_tried_later():
     require(POSTGRESQL)
     with private_postgresql() as server:
@@ -325,12 +338,14 @@ def test_a_standby_is_refused_and_one_that_answers_nobody_may_be_tried_later():
         server.become_standby()
         server.start(hot_standby="on")
         standby = _refused(server.url())
+        asked_for = _refused(server.url() + "?target_session_attrs=any")
         server.stop()
         server.start(hot_standby="off")
         silent = _refused(server.url())
 
-    assert standby.kind == "readonly"
-    assert "is a standby" in str(standby)
+    assert (standby.kind, asked_for.kind) == ("connection", "readonly")
+    assert "this server takes no writes, as a standby does not; name the primary" in str(standby)
+    assert "is a standby" in str(asked_for)
     assert silent.kind == "connection"
     assert "starting or shutting down" in str(silent)
 
@@ -350,3 +365,9 @@ def _prepared(url: str) -> None:
     database = Database(url)
     prepare(database)
     database.close()
+
+
+def _write(database: Database, *statements: str) -> None:
+    with database.write() as connection:
+        for statement in statements:
+            connection.execute(text(statement))

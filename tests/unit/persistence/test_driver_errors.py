@@ -46,7 +46,7 @@ OperationalPsycopgError.__name__ = "OperationalError"
         ("42P01", "missing"),
         ("42501", "rights"),
         ("3F000", "rights"),
-        ("25006", "readonly"),
+        ("25006", "connection"),
         ("22021", "other"),
     ],
 )
@@ -80,6 +80,7 @@ def test_codes_of_postgresql_decide_and_its_words_do_not(sqlstate: str, kind: st
             "not let this user in",
         ),
         ("server does not support SSL, but SSL was required", "login", "no encrypted connection"),
+        ("session is read-only", "connection", "name the primary"),
         ("Connection refused", "connection", "cannot be reached"),
         ("Verbindungsaufbau abgelehnt", "connection", "cannot be reached"),
     ],
@@ -123,7 +124,7 @@ def test_a_connection_of_postgresql_that_breaks_without_a_code_is_lost():
         (1146, "missing"),
         (1044, "rights"),
         (1142, "rights"),
-        (1290, "readonly"),
+        (1290, "connection"),
         (1062, "other"),
     ],
 )
