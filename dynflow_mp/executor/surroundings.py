@@ -48,7 +48,7 @@ class Surroundings:
         self._environ = os.environ
         self._variables = dict(os.environ)
         # The mapping itself, encoded: comparing two of them costs a fifth of reading one.
-        self._encoded: dict[Any, Any] = vars(os.environ)["_data"]
+        self._encoded: Any = getattr(os.environ, "_data", os.environ)
         self._encoded_then = dict(self._encoded)
 
     def _note_interpreter(self) -> None:
@@ -59,7 +59,7 @@ class Surroundings:
         self._collects = gc.isenabled()
 
     def tidy(self) -> None:
-        """Put back what the next step would feel, in about two microseconds."""
+        """Put back what the next step would feel, in about three microseconds."""
         try:
             os.fchdir(self._directory_fd)
         except OSError:
@@ -70,7 +70,11 @@ class Surroundings:
             self._repair_environment()
         if sys.path is not self._path or sys.path != self._entries:
             self._repair_path()
-        if [sys.stdin, sys.stdout, sys.stderr] != self._streams or sys.stdout.closed or sys.stderr.closed:
+        if (
+            [sys.stdin, sys.stdout, sys.stderr] != self._streams
+            or _is_closed(sys.stdout)
+            or _is_closed(sys.stderr)
+        ):
             self._repair_streams()
         if sys.getrecursionlimit() != self._limit:
             sys.setrecursionlimit(self._limit)
@@ -81,7 +85,7 @@ class Surroundings:
             (gc.enable if self._collects else gc.disable)()
 
     def _find_directory(self) -> None:
-        with suppress(OSError):  # the descriptor was closed and the directory is gone: there is no way back
+        with suppress(OSError):  # descriptor closed, directory gone: there is no way back
             os.chdir(self._directory)
 
     def _repair_environment(self) -> None:
@@ -104,7 +108,7 @@ class Surroundings:
         """The streams of before; new ones in place of those that were closed."""
         for position, mode in enumerate("rww"):
             stream = self._streams[position]
-            if stream.closed:
+            if _is_closed(stream):
                 self._repair_standard_descriptors()
                 self._streams[position] = open(  # noqa: SIM115 - it stays open as long as the process
                     position, mode, buffering=1, errors="backslashreplace", closefd=False
@@ -147,7 +151,8 @@ class Surroundings:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
         # Asked for again each time: nothing tells whether they still hold, and asking costs nothing.
         with suppress(OSError, RuntimeError):
-            faulthandler.enable(self._output_fd)
+            if not faulthandler.is_enabled():
+                faulthandler.enable(self._output_fd)
             faulthandler.register(signal.SIGUSR1, self._output_fd, all_threads=True)
 
     def _repair_standard_descriptors(self) -> bool:
@@ -161,3 +166,8 @@ class Surroundings:
         ):  # what was printed without an end of line is not held back for ever
             sys.stdout.flush()
         return None not in self._standard
+
+
+def _is_closed(stream: Any) -> bool:
+    """Whether a stream is closed; what users' modules put in place of one need not know the word."""
+    return getattr(stream, "closed", False) is True

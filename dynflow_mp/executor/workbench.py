@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import zmq
 
+from dynflow_mp.actions.failure import exception_name, message_of
 from dynflow_mp.actions.phases import run_finalize, run_step
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
@@ -158,17 +159,20 @@ class Workbench:
     def _tidy(self, now: float) -> None:
         try:
             self._surroundings.tidy()
-            if now - self._looked_at > LOOK_EVERY_S:
-                self._look_closer(now)
         except Exception as error:
-            self._unfit = f"what a step left could not be put in order: {error!r}"
+            self._unfit = _in_disorder(error)
+        if now - self._looked_at > LOOK_EVERY_S:
+            self._look_closer(now)
 
     def _look_closer(self, now: float) -> None:
         self._looked_at = now
         self._leave_if_closed()
         if self._descriptors.replaced():
             self._leave_at_once("a step put other files in the place of descriptors that were not its own")
-        self._unfit = self._unfit or self._surroundings.look_closer(now)
+        try:
+            self._unfit = self._unfit or self._surroundings.look_closer(now)
+        except Exception as error:
+            self._unfit = _in_disorder(error)
 
     def _leave_if_closed(self) -> None:
         if self._descriptors.closed():
@@ -186,6 +190,10 @@ class Workbench:
             self._tally.keep(_encoded(outcomes))
         self._page.say_why(reason)
         os._exit(LEFT_TO_BE_REPLACED)
+
+
+def _in_disorder(error: Exception) -> str:
+    return f"what a step left could not be put in order: {exception_name(type(error))}: {message_of(error)}"
 
 
 def send_unsent(tally: Tally, lane: zmq.Socket[bytes]) -> None:

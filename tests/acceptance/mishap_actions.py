@@ -124,7 +124,7 @@ def surroundings():
         "alarm": list(signal.getitimer(signal.ITIMER_REAL)),
         "limit": sys.getrecursionlimit(),
         "streams": [stream is getattr(sys, f"__{name}__") for name, stream in _streams()],
-        "closed": [stream.closed for _, stream in _streams()],
+        "closed": [getattr(stream, "closed", None) for _, stream in _streams()],
         "locale": locale.setlocale(locale.LC_ALL),
         "collecting": gc.isenabled(),
         "faults": faulthandler.is_enabled(),

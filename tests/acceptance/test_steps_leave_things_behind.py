@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import textwrap
 import time
 
 import psutil
@@ -54,6 +55,43 @@ def test_files_in_the_place_of_the_worker_s_sockets_cost_at_most_the_step(fresh_
     assert plan.state in ("paused", "stopped")
     if plan.state == "paused":
         assert the_error(plan).exception_class == "dynflow_mp.errors.WorkerLost"
+
+
+def test_what_users_modules_did_when_they_were_imported_is_what_every_step_finds(tmp_path, monkeypatch):
+    (tmp_path / "at_home.py").write_text(
+        textwrap.dedent(
+            """
+            import decimal, os, signal, sys
+
+            class Tee:
+                def write(self, text):
+                    return len(text)
+
+                def flush(self):
+                    pass
+
+            os.chdir("/")
+            os.umask(0o077)
+            os.environ = {**os.environ, "SET_BY": "a module"}
+            sys.stdout = Tee()
+            sys.path.append("/of/the/module")
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            decimal.getcontext().prec = 9
+            """
+        )
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with a_world(tmp_path, workers=1, apps=["mishap_actions", "at_home"]) as world:
+        pid = worker_of(world)
+        run(world, Mishap, what="change_directory")
+        found = run(world, Witness).entry_action.output["found"]
+
+    assert found["pid"] == pid
+    assert (found["directory"], found["umask"], found["precision"]) == ("/", 0o077, 9)
+    assert found["environment"]["SET_BY"] == "a module"
+    assert "/of/the/module" in found["path"]
+    assert found["handlers"]["15"] == str(signal.SIG_IGN)
+    assert found["streams"] == [True, False, True]
 
 
 # -- what is left running ------------------------------------------------------------------------------
