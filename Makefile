@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 EXTRAS := dev,postgres,mysql
 TESTS ?= tests
 WORKLOADS ?=
+DATABASES ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format bench clean
@@ -36,7 +37,7 @@ format: setup
 	@$(BIN)/ruff format .
 
 bench: setup
-	@$(BIN)/python -m bench $(WORKLOADS) $(BENCH)
+	@$(BIN)/python -m bench $(WORKLOADS) $(addprefix --database=,$(DATABASES)) $(BENCH)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .bench build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

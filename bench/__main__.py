@@ -42,12 +42,22 @@ def rival_names(
     return names
 
 
+def usable(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """A database that somebody names must answer."""
+    for database in given:
+        reason = databases.why_not(databases.url_of(database))
+        if reason:
+            raise click.BadParameter(f"{database!r}: {reason}")
+    return given
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("workloads", nargs=-1, type=click.Choice(NAMES), metavar="[WORKLOADS]...")
 @click.option(
     "--database",
     "named",
     multiple=True,
+    callback=usable,
     help="sqlite, postgresql, mysql or an SQLAlchemy URL; may be repeated. Every run gets a fresh file or database beside the one it names.",
 )
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1))
@@ -115,13 +125,15 @@ def show_results(
     choices: list[Choice], size: int | str | None, settings: runner.Settings, as_json: bool
 ) -> None:
     results: list[runner.Result] = []
-    for choice in choices:
-        found = measured(choice, size, on(choice, settings))
-        results += found
-        for result in found if as_json else ():
-            click.echo(report.result_json(result))
-    if not as_json:
-        report.show_results(Console(), results, settings.runs)
+    try:
+        for choice in choices:
+            found = measured(choice, size, on(choice, settings))
+            results += found
+            for result in found if as_json else ():
+                click.echo(report.result_json(result))
+    finally:  # a set takes half an hour: what there is of one that broke off is worth showing
+        if results and not as_json:
+            report.show_results(Console(), results, settings.runs)
 
 
 def measured(choice: Choice, size: int | str | None, settings: runner.Settings) -> list[runner.Result]:

@@ -5,7 +5,7 @@ Configuration (celery 5.7.0; the guides are those of docs.celeryq.dev):
 * Broker RabbitMQ, one of its two stable ones ("Backends and Brokers"). Queues are durable and messages persistent by default ("Optimizing", transient queues).
 * ``task_acks_late`` with ``task_reject_on_worker_lost``: a task whose worker died runs again.
 * ``worker_prefetch_multiplier``: "Optimizing" says 1 for long tasks, 64 or 128 for many short ones, and to experiment. The default, 4, was the
-  fastest of 1, 4 and 64 here with late acknowledgement, so it is 4.
+  fastest of 1, 4 and 64 in one trial here with late acknowledgement, so it is 4.
 * The default pool, prefork, with as many processes as we have workers.
 * ``--results=database`` keeps every result in the same kind of database as ours (SQLAlchemy backend): the durable setting.
   ``--results=redis`` is the usual, faster one; the Redis here keeps nothing on disk.
