@@ -1,0 +1,60 @@
+"""The bell that wakes a thread out of its poll, on a real pipe."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Iterator
+
+import pytest
+
+from dynflow_mp.bell import Bell
+
+
+@pytest.fixture
+def bell() -> Iterator[Bell]:
+    bell = Bell()
+    yield bell
+    bell.close()
+
+
+def heard(bell: Bell) -> bool:
+    return bool(select.select([bell.fd], [], [], 0)[0])
+
+
+def test_a_bell_is_heard_until_it_is_silenced(bell: Bell) -> None:
+    before = heard(bell)
+
+    bell.ring()
+    rung = heard(bell)
+    bell.silence()
+
+    assert (before, rung, heard(bell)) == (False, True, False)
+
+
+def test_a_bell_rung_many_times_is_silenced_once(bell: Bell) -> None:
+    for _ in range(100_000):
+        bell.ring()
+
+    bell.silence()
+
+    assert not heard(bell)
+
+
+def test_a_silenced_bell_rings_again(bell: Bell) -> None:
+    bell.ring()
+    bell.silence()
+
+    bell.ring()
+
+    assert heard(bell)
+
+
+def test_a_closed_bell_may_be_rung_and_closed_again() -> None:
+    bell = Bell()
+    bell.close()
+
+    bell.ring()
+    bell.close()
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        heard(bell)
