@@ -9,6 +9,7 @@ row (:meth:`Coordinator.follow_turn`); all other locks are one transaction each.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -54,7 +55,7 @@ from dynflow_mp.errors import (
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.writes import ClaimPlan, SavePlan, Write
 from dynflow_mp.persistence.database import Database
-from dynflow_mp.persistence.statements import Row, Statement, inserting
+from dynflow_mp.persistence.statements import Row, Statement, changing, inserting
 from dynflow_mp.persistence.tables import coordinator_records
 
 _column = coordinator_records.c
@@ -77,14 +78,15 @@ _FENCE = Statement(
     select(_column.state).where(*_own_world(bindparam("world"))).with_for_update(read=True), ("world",)
 )
 _INSERT = inserting(coordinator_records, or_nothing=True)
-_RELEASE_EPOCH = Statement(
-    delete(coordinator_records).where(
+_LEASE = select(_column.lease).where(_class == bindparam("kind"), _column.id == bindparam("id"))
+_RELEASE_EPOCH = changing(
+    {"lock": _column.id, "owner": _column.owner_id, "lock_epoch": _column.epoch},
+    lambda given: delete(coordinator_records).where(
         _class == literal_column(f"'{_EXECUTION_LOCK}'"),
-        _column.id == bindparam("lock"),
-        _column.owner_id == bindparam("owner"),
-        _column.epoch == bindparam("lock_epoch"),
+        _column.id == given("lock"),
+        _column.owner_id == given("owner"),
+        _column.epoch == given("lock_epoch"),
     ),
-    ("lock", "owner", "lock_epoch"),
 )
 
 
@@ -131,9 +133,13 @@ class Coordinator:
         if meta is not None:
             values["data"] = _packed(meta)
         renewal = update(coordinator_records).where(*_own_world(world)).values(**values)
-        with self._database.write() as connection:
+
+        def renew(connection: Connection, _in_doubt: bool) -> None:
             if connection.execute(renewal).rowcount != 1:
                 raise self._fenced()
+
+        # Soon it is renewed anyway; until then nobody shall wait.
+        self._database.change(renew, patience_s=0.0)
 
     def _fenced(self) -> WorldFenced:
         return WorldFenced(f"world {self.world_id} was declared dead or removed; it may not write any more")
@@ -157,9 +163,12 @@ class Coordinator:
             .where(_column.state != WorldState.DEAD.value)
             .values(state=state)
         )
-        with self._database.write() as connection:
-            if connection.execute(change).rowcount != 1:
+
+        def move(connection: Connection, in_doubt: bool) -> None:
+            if connection.execute(change).rowcount != 1 and not in_doubt:
                 raise RecordNotFound(f"no living world {world_id} is registered")
+
+        self._database.change(move)
 
     def delete_world(self, world_id: str) -> None:
         """Remove a world, its locks first – but not those of plans it still holds: they tell who had them."""
@@ -167,9 +176,12 @@ class Coordinator:
             _column.owner_id == owner_of_world(world_id), _class != _EXECUTION_LOCK
         )
         world = delete(coordinator_records).where(_class.in_(WORLD_CLASSES), _column.id == world_id)
-        with self._database.write() as connection:
+
+        def remove(connection: Connection, _in_doubt: bool) -> None:
             connection.execute(theirs)
             connection.execute(world)
+
+        self._database.change(remove)
 
     def find_worlds(self, active_executors_only: bool = False, **filters: Any) -> list[WorldRecord]:
         """Executors, then clients, that ``filters`` let through; or only executors that take work."""
@@ -190,8 +202,8 @@ class Coordinator:
     def create_record(self, record: AnyRecord) -> None:
         """Insert a record. Raises :class:`DuplicateRecord` when its class and id are taken."""
         check_sizes(record)
-        with self._database.write() as connection:
-            self._insert(connection, record)
+        row = _to_row(record)._replace(lease=_lease_of_new(record))
+        self._database.change(lambda connection, in_doubt: self._insert(connection, record, row, in_doubt))
 
     def update_record(self, record: AnyRecord) -> None:
         """Replace a record's data. Raises :class:`RecordNotFound`: a deleted record never comes back."""
@@ -204,14 +216,17 @@ class Coordinator:
         )
         if isinstance(record, WorldRecord):
             change = change.where(_column.state != WorldState.DEAD.value).values(state=row.state)
-        with self._database.write() as connection:
+
+        def replace(connection: Connection, _in_doubt: bool) -> None:
             if connection.execute(change).rowcount != 1:
                 raise RecordNotFound(f"{record} is not there any more")
 
+        self._database.change(replace)
+
     def delete_record(self, record: AnyRecord) -> None:
         """Delete a record by class and id; one that is gone already is fine. Locks are released instead."""
-        with self._database.write() as connection:
-            connection.execute(_deleting(record.class_name, record.id))
+        deletion = _deleting(record.class_name, record.id)
+        self._database.change(lambda connection, _in_doubt: connection.execute(deletion))
 
     def find_records(self, **filters: Any) -> list[AnyRecord]:
         """Records by ``class_name``, ``id``, ``owner_id`` (a value or several each), ``exclude_owner_id``."""
@@ -229,9 +244,11 @@ class Coordinator:
             raise TypeError(f"{lock} was read from the database: it can be released, not acquired")
         if not self._active():
             raise InactiveWorld(self.world_id)
+        row = _to_row(lock)._replace(lease=_lease_of_new(lock))
         try:
-            with self._database.write(self.fence) as connection:
-                self._insert(connection, lock)
+            self._database.change(
+                lambda connection, in_doubt: self._insert(connection, lock, row, in_doubt), self.fence
+            )
         except DuplicateRecord as taken:
             raise LockTaken(lock) from taken
 
@@ -246,9 +263,12 @@ class Coordinator:
 
     def release(self, lock: Lock) -> None:
         """Give a lock up. Raises :class:`LockLost` when this owner does not hold it (any more)."""
-        with self._database.write() as connection:
-            if not self.release_within(connection, lock):
+
+        def give_up(connection: Connection, in_doubt: bool) -> None:
+            if not self.release_within(connection, lock) and not in_doubt:
                 raise LockLost(f"{lock} is not held any more")
+
+        self._database.change(give_up)
 
     def release_within(self, connection: Connection, lock: Lock) -> bool:
         """Give up a lock, also another world's, in the caller's transaction; whether it was held."""
@@ -259,18 +279,16 @@ class Coordinator:
 
     def release_by_owner(self, owner_id: str) -> int:
         """Give up every lock of an owner; how many there were."""
-        with self._database.write() as connection:
-            return connection.execute(
-                delete(coordinator_records).where(_column.owner_id == owner_id)
-            ).rowcount
+        theirs = delete(coordinator_records).where(_column.owner_id == owner_id)
+        return self._database.change(lambda connection, _in_doubt: connection.execute(theirs).rowcount)
 
     def release_plan(self, plan_id: str) -> bool:
         """Give up the lock on a plan, at whatever epoch this world holds it; whether it did."""
         own = _column.owner_id == owner_of_world(self.world_id)
-        with self._database.write() as connection:
-            return (
-                connection.execute(_deleting(_EXECUTION_LOCK, plan_lock_id(plan_id)).where(own)).rowcount == 1
-            )
+        giving_up = _deleting(_EXECUTION_LOCK, plan_lock_id(plan_id)).where(own)
+        return self._database.change(
+            lambda connection, in_doubt: connection.execute(giving_up).rowcount == 1 or in_doubt
+        )
 
     def find_locks(self, **filters: Any) -> list[Lock]:
         """Locks by ``class_name``, ``id``, ``owner_id`` (a value or several each), ``exclude_owner_id``."""
@@ -310,9 +328,15 @@ class Coordinator:
 
     # -- the table -------------------------------------------------------------------------------------
 
-    def _insert(self, connection: Connection, record: AnyRecord) -> None:
-        if _INSERT.run(connection, _to_row(record)).rowcount != 1:
-            raise DuplicateRecord(record)
+    def _insert(self, connection: Connection, record: AnyRecord, row: _Stored, in_doubt: bool) -> None:
+        if _INSERT.run(connection, row).rowcount == 1:
+            return
+        if (
+            in_doubt
+            and connection.execute(_LEASE, {"kind": row.class_name, "id": row.id}).scalar() == row.lease
+        ):
+            return  # it is the very row that was inserted before
+        raise DuplicateRecord(record)
 
     def _read(self, query: Select[Any]) -> list[_Stored]:
         with self._database.read() as connection:
@@ -324,6 +348,11 @@ class Coordinator:
 
 def _packed(data: Mapping[str, Any]) -> bytes:
     return encode(dict(data), "record")
+
+
+def _lease_of_new(record: AnyRecord) -> int | None:
+    """A world begins at the lease it says; with others, the column tells whose insertion a row comes from."""
+    return record.lease if isinstance(record, WorldRecord) else random.getrandbits(62)
 
 
 def _to_row(record: AnyRecord) -> _Stored:

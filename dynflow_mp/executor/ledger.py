@@ -9,20 +9,16 @@ all at once ─┬─ written
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import monotonic, sleep
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import PersistenceError
 from dynflow_mp.model.writes import Write
+from dynflow_mp.persistence.retries import repeated
 from dynflow_mp.persistence.store import GuardFailed, Store
+from dynflow_mp.persistence.turn_commit import TurnCommit
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.ledger")
-
-_FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 2.0
-_PASSING = ("locked", "connection", "disk_full")
-"""Kinds of database errors that go away by themselves, or by someone's doing."""
 
 
 class Ledger:
@@ -40,27 +36,16 @@ class Ledger:
         when the database stayed away for longer than ``patience_s``.
         """
         lost: frozenset[str] = frozenset()
-        give_up_at = monotonic() + patience_s
-        pause_s = _FIRST_PAUSE_S
         while True:
             left = [write for write in writes if write.plan_id not in lost] if lost else writes
             try:
-                return lost | self._commit(left)
+                return lost | self._commit(left, patience_s)
             except GuardFailed as refused:
-                lost |= frozenset(refused.plan_ids)
+                lost |= refused.plan_ids
             except PersistenceError as error:
-                if getattr(error, "kind", "other") not in _PASSING:
-                    return lost | self._one_by_one(left, error)
-                if monotonic() >= give_up_at:
+                if error.passes:
                     raise
-                log.warning(
-                    "the database does not take this turn, trying again",
-                    extra={"action": "turn_retry"},
-                    exc_info=error,
-                )
-                self._while_waiting()
-                sleep(pause_s)  # the database is away: nothing to wait on but time
-                pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+                return lost | self._one_by_one(left, error, patience_s)
 
     def release(self, plan_id: str) -> None:
         """Give up the lock of a plan that is gone. If that fails, the lock stays: it is in nobody's way."""
@@ -73,15 +58,25 @@ class Ledger:
                 exc_info=error,
             )
 
-    def _commit(self, writes: Sequence[Write]) -> frozenset[str]:
+    def _commit(self, writes: Sequence[Write], patience_s: float) -> frozenset[str]:
         if not writes:
             return frozenset()
-        with self._store.database.write(self._coordinator.fence) as connection:
-            lost: frozenset[str] = self._store.write_turn(connection, writes)
-            self._coordinator.follow_turn(connection, writes, lost)
-        return lost
+        turn = TurnCommit(self._store, writes, self._coordinator.fence, self._coordinator.follow_turn)
+        return repeated(
+            turn.attempt, patience_s=patience_s, kinds=PersistenceError.PASSING, before_pause=self._wait
+        )
 
-    def _one_by_one(self, writes: Sequence[Write], cause: PersistenceError) -> frozenset[str]:
+    def _wait(self, error: PersistenceError) -> None:
+        log.warning(
+            "the database does not take this turn, trying again",
+            extra={"action": "turn_retry"},
+            exc_info=error,
+        )
+        self._while_waiting()
+
+    def _one_by_one(
+        self, writes: Sequence[Write], cause: PersistenceError, patience_s: float
+    ) -> frozenset[str]:
         """So that one bad row cannot sink the other plans' turn (decisions.md 4)."""
         log.error(
             "a turn was refused, writing it plan by plan",
@@ -94,8 +89,10 @@ class Ledger:
         lost: set[str] = set()
         for plan_id, own in by_plan.items():
             try:
-                lost |= self._commit(own)
+                lost |= self._commit(own, patience_s)
             except (GuardFailed, PersistenceError) as error:
+                if isinstance(error, PersistenceError) and error.passes:
+                    raise
                 log.error(
                     "a plan's writes were refused",
                     extra={"action": "plan_refused", "plan_id": plan_id},

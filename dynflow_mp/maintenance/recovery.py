@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from sqlalchemy import Connection
+
 from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import (
@@ -26,7 +28,10 @@ from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import Write
+from dynflow_mp.persistence.database import PATIENCE_S
+from dynflow_mp.persistence.retries import repeated
 from dynflow_mp.persistence.store import Store
+from dynflow_mp.persistence.turn_commit import TurnCommit
 from dynflow_mp.telemetry import logger
 
 log = logger("maintenance.recovery")
@@ -129,14 +134,15 @@ class Recovery:
     def _settle(self, plan_id: str, lock: ExecutionLock | None, world_id: str) -> None:
         instructions = self._decide(plan_id, lock, world_id)
         writes = [order for order in instructions if not isinstance(order, _ORDERS)]
-        with self._store.database.write(self._coordinator.fence) as connection:
-            if writes:
-                lost = self._store.write_turn(connection, cast("Sequence[Write]", writes))
-            else:
-                lost = frozenset()
+
+        def let_go(connection: Connection, *_: object) -> None:
+            if not writes:
                 self._store.disown(connection, plan_id, world_id)
             if lock is not None:
                 self._coordinator.release_within(connection, lock)
+
+        settled = TurnCommit(self._store, cast("Sequence[Write]", writes), self._coordinator.fence, let_go)
+        lost = repeated(settled.attempt, patience_s=PATIENCE_S)
         if not lost:  # deleted meanwhile: who waits for it finds that out
             for order in instructions:
                 self._emit(order)

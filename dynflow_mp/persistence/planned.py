@@ -6,18 +6,22 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, select
 
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.flows import Flow, flow_tokens
 from dynflow_mp.model.plans import PlannedAction, PlannedPlan, PlannedStep, history_to_data
 from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.persistence import tables
-from dynflow_mp.persistence.statements import Row, inserting
+from dynflow_mp.persistence.statements import Row, Statement, inserting
 
 _INSERT_PLAN = inserting(tables.execution_plans)
 _INSERT_STEP = inserting(tables.steps)
 _INSERT_ACTION = inserting(tables.actions)
+_STORED_AT = Statement(
+    select(tables.execution_plans.c.created_at).where(tables.execution_plans.c.id == bindparam("plan")),
+    ("plan",),
+)
 
 _BATCH = 5_000
 _NO_LIMIT = 2**40
@@ -33,6 +37,12 @@ def insert_plan(connection: Connection, plan: PlannedPlan, requested_at: int | N
     ):
         while batch := list(islice(rows, _BATCH)):
             statement.run_many(connection, batch)
+
+
+def is_stored(connection: Connection, plan_id: str, created_at: int) -> bool:
+    """Whether a plan of this id is there that was stored at this very moment: not another's."""
+    row = _STORED_AT.run(connection, (plan_id,)).fetchone()
+    return row is not None and row[0] == created_at
 
 
 def _plan_row(plan: PlannedPlan, requested_at: int | None, now: int) -> Row:

@@ -16,7 +16,7 @@ from dynflow_mp.errors import PersistenceError
 T = TypeVar("T")
 
 _FIRST_PAUSE_S = 0.02
-_LONGEST_PAUSE_S = 2.0
+_LONGEST_PAUSE_S = 1.0
 
 
 def repeated(

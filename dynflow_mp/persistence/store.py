@@ -40,8 +40,13 @@ class Store:
         self, plan: PlannedPlan, *, requested_at: int | None = None, fence: Fence | None = None
     ) -> None:
         """Store a new plan whole, in one transaction."""
-        with self.database.write(fence) as connection:
-            planned.insert_plan(connection, plan, requested_at, now_us())
+        now = now_us()
+
+        def store_it(connection: Connection, in_doubt: bool) -> None:
+            if not (in_doubt and planned.is_stored(connection, plan.id, now)):
+                planned.insert_plan(connection, plan, requested_at, now)
+
+        self.database.change(store_it, fence)
 
     def request(self, plan_id: str, now: int, fence: Fence | None = None) -> PlanStatus:
         """Ask that a planned or paused plan be executed; where it stands now. Raises PlanNotFound."""
@@ -54,9 +59,12 @@ class Store:
             )
             .values(requested_at=now)
         )
-        with self.database.write(fence) as connection:
+
+        def ask_for_it(connection: Connection, _in_doubt: bool) -> dict[str, PlanStatus]:
             connection.execute(asked)
-            found = queries.read_statuses(connection, [plan_id])
+            return queries.read_statuses(connection, [plan_id])
+
+        found = self.database.change(ask_for_it, fence)
         if plan_id not in found:
             raise _not_found(plan_id)
         return found[plan_id]
@@ -126,34 +134,33 @@ class Store:
 
     def load_plan(self, plan_id: str) -> PlanRow:
         """One plan's row. Raises PlanNotFound, or InvalidPlan when steps of it are missing."""
-        with self.database.read() as connection:
-            return queries.read_plan(connection, plan_id)
+        return self.database.ask(lambda connection: queries.read_plan(connection, plan_id))
 
     def load_whole_plan(
         self, plan_id: str, up_to_steps: int
     ) -> tuple[PlanRow, list[StepRow], list[ActionRow]]:
         """One plan's row and, of a plan of up to so many steps, all its steps and actions, read together."""
-        with self.database.read() as connection:
+
+        def read(connection: Connection) -> tuple[PlanRow, list[StepRow], list[ActionRow]]:
             plan = queries.read_plan(connection, plan_id)
             if plan.step_count > up_to_steps:
                 return plan, [], []
             own_steps = queries.read_steps(connection, plan_id, None)
             return plan, own_steps, queries.read_actions(connection, plan_id, None)
 
+        return self.database.ask(read)
+
     def load_steps(self, plan_id: str, step_ids: Sequence[int] | None = None) -> list[StepRow]:
         """A plan's steps, all or these, by id."""
-        with self.database.read() as connection:
-            return queries.read_steps(connection, plan_id, step_ids)
+        return self.database.ask(lambda connection: queries.read_steps(connection, plan_id, step_ids))
 
     def load_actions(self, plan_id: str, action_ids: Sequence[int] | None = None) -> list[ActionRow]:
         """A plan's actions, all or these, by id."""
-        with self.database.read() as connection:
-            return queries.read_actions(connection, plan_id, action_ids)
+        return self.database.ask(lambda connection: queries.read_actions(connection, plan_id, action_ids))
 
     def step_counts(self, plan_id: str) -> list[StepCount]:
         """How many of a plan's steps are in which phase and state: its progress, cheaply."""
-        with self.database.read() as connection:
-            return queries.count_steps(connection, plan_id)
+        return self.database.ask(lambda connection: queries.count_steps(connection, plan_id))
 
     def find_execution_plans(
         self,
@@ -168,18 +175,17 @@ class Store:
         ``page`` counts from 0 and needs ``per_page``. Raises :class:`QueryError` for what cannot be
         asked.
         """
-        with self.database.read() as connection:
-            return queries.find_plans(connection, filters, order_by, desc, page, per_page)
+        return self.database.ask(
+            lambda connection: queries.find_plans(connection, filters, order_by, desc, page, per_page)
+        )
 
     def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int:
         """How many plans these filters let through."""
-        with self.database.read() as connection:
-            return queries.count_plans(connection, filters)
+        return self.database.ask(lambda connection: queries.count_plans(connection, filters))
 
     def find_statuses(self, filters: Mapping[str, Any] | None = None) -> dict[str, PlanStatus]:
         """Where the plans stand that these filters let through."""
-        with self.database.read() as connection:
-            return queries.find_plan_statuses(connection, filters)
+        return self.database.ask(lambda connection: queries.find_plan_statuses(connection, filters))
 
     # -- changing by hand ------------------------------------------------------------------------------
 
@@ -195,12 +201,17 @@ class Store:
         Whoever runs one of them finds it lost with its next write.
         """
         deleted = 0
-        while True:
-            with self.database.write(fence) as connection:
-                plan_ids = queries.find_plan_ids(connection, filters, batch_size)
-                deleted += deletion.delete_plans(connection, plan_ids, backup_dir)
-            if len(plan_ids) < batch_size:
-                return deleted
+
+        def delete_some(connection: Connection, _in_doubt: bool) -> tuple[int, bool]:
+            plan_ids = queries.find_plan_ids(connection, filters, batch_size)
+            gone = deletion.delete_plans(connection, plan_ids, backup_dir)
+            return gone, len(plan_ids) == batch_size
+
+        more = True
+        while more:
+            gone, more = self.database.change(delete_some, fence)
+            deleted += gone
+        return deleted
 
     def replace_input(self, plan_id: str, action_id: int, data: bytes, fence: Fence | None = None) -> None:
         """Give an action another stored input, complete in itself; only while nobody runs the plan."""
@@ -210,7 +221,8 @@ class Store:
             .where(actions.c.execution_plan_id == plan_id, actions.c.id == action_id)
             .values(input=data, references=None)
         )
-        with self.database.write(fence) as connection:
+
+        def replace_it(connection: Connection, _in_doubt: bool) -> None:
             row = connection.execute(owner).one_or_none()
             if row is None:
                 raise _not_found(plan_id)
@@ -218,6 +230,8 @@ class Store:
                 raise AlreadyRunning(f"plan {plan_id} is being executed: its data cannot be changed", plan_id)
             if connection.execute(change).rowcount != 1:
                 raise PlanNotFound(f"plan {plan_id} has no action {action_id}", plan_id)
+
+        self.database.change(replace_it, fence)
 
     def _steps_before(self, wanted: Collection[Step]) -> dict[Step, tuple[str, int]]:
         """State and attempts as others see them: a running transaction's changes are not among them."""
