@@ -9,6 +9,7 @@ from engine_actions import Chain, Held, InQueue, Noop, SpawnsChild
 from watching import Supervisor, alive, lines_of, run, wait_until
 
 
+@pytest.mark.every_database
 def test_a_client_process_has_its_plans_run_by_a_supervisor(start_supervisor, a_client):
     supervisor = start_supervisor()
     client = a_client()
@@ -18,6 +19,25 @@ def test_a_client_process_has_its_plans_run_by_a_supervisor(start_supervisor, a_
     assert re.fullmatch(r"ready world=\w+ workers=2 listen=\S+", supervisor.ready_line)
     assert (plan.state, plan.result) == ("stopped", "success")
     assert {entry.world_id for entry in plan.execution_history} == {supervisor.world_id}
+
+
+@pytest.mark.every_database
+def test_two_supervisors_share_the_plans_of_one_client(start_supervisor, a_client, tmp_path):
+    supervisors = [start_supervisor(), start_supervisor()]
+    client = a_client()
+    wait_until(lambda: client.ping(supervisors[1].world_id).result(10), what="the connection")
+    log, go = tmp_path / "log", tmp_path / "go"
+
+    held = [client.trigger(Held, log=str(log), until=str(go)) for _ in range(4)]
+    wait_until(lambda: len(lines_of(log)) == 4, what="four steps running on four workers of two supervisors")
+    go.touch()
+    plans = [triggered.finished.result(30) for triggered in held]
+    plans += [run(client, Chain, 3) for _ in range(10)]
+
+    ran_by = [plan.execution_history[0].world_id for plan in plans]
+    assert {plan.result for plan in plans} == {"success"}
+    assert all(ran_by[:4].count(supervisor.world_id) == 2 for supervisor in supervisors)
+    assert all(ran_by.count(supervisor.world_id) >= 4 for supervisor in supervisors)
 
 
 def test_a_supervisor_says_how_busy_it_is(start_supervisor, a_client):
@@ -39,6 +59,7 @@ def test_a_supervisor_that_comes_late_still_runs_the_plan(a_client, start_superv
     assert triggered.finished.result(30).result == "success"
 
 
+@pytest.mark.every_database
 def test_g24_sigterm_drains_running_steps_end_and_the_exit_is_clean(start_supervisor, a_client, tmp_path):
     supervisor = start_supervisor()
     client = a_client()

@@ -65,6 +65,7 @@ def suspended_plan(client):
     return triggered
 
 
+@pytest.mark.every_database
 def test_g13_a_step_that_ran_when_its_supervisor_was_killed_is_an_error_and_can_be_resumed(
     supervisor, a_client, tmp_path
 ):
@@ -94,6 +95,7 @@ def test_g13_a_step_that_ran_when_its_supervisor_was_killed_is_an_error_and_can_
     ]
 
 
+@pytest.mark.every_database
 def test_worlds_41_a_suspended_plan_goes_on_in_another_executor_under_its_own_request(supervisor, a_client):
     """Core B354; worlds 43 tells what happens without the other executor."""
     one, other = supervisor(workers=1), supervisor(workers=1)
@@ -216,6 +218,7 @@ def stop_between_writes(supervisor, client):
     pytest.fail("the supervisor was writing each time it was stopped")
 
 
+@pytest.mark.every_database
 def test_g14_a_supervisor_that_stood_still_for_too_long_writes_nothing_more_and_exits_75(
     supervisor, a_client, tmp_path, monkeypatch
 ):
