@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dynflow_mp.errors import (
         AbnormalTermination,
         AlreadyRunning,
+        BadArgument,
         ConfigError,
         ConnectorError,
         DamagedData,
@@ -61,6 +62,7 @@ __all__ = [
     "AbnormalTermination",
     "Action",
     "AlreadyRunning",
+    "BadArgument",
     "Config",
     "ConfigError",
     "ConnectorError",

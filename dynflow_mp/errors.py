@@ -16,6 +16,10 @@ class ConfigError(DynflowError):
     """A setting is unknown, missing or has a value that cannot work."""
 
 
+class BadArgument(DynflowError, ValueError):
+    """A call was given something that cannot work; nothing was done."""
+
+
 class DataError(DynflowError):
     """A value that cannot be stored stands somewhere in an input, an output or an event.
 

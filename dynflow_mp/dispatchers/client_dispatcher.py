@@ -151,7 +151,7 @@ class ClientDispatcher:
         with self._guard:
             if self._stopped is None:
                 self._futures[request_id] = future
-                self._inbox.put(lambda now: decide(request_id, now))
+                self._inbox.put(lambda now: self._begin(request_id, decide, now))
                 return future
         future.set_exception(self._stopped)
         return future
@@ -173,8 +173,25 @@ class ClientDispatcher:
             note = self._next_note()
             now = time.monotonic()
             if note is not None:
-                self._carry_out(note(now))
+                self._carry_out(self._heard(note, now))
             self._carry_out(self._decisions.due(now))
+
+    def _heard(self, note: _Note, now: float) -> Sequence[Decision]:
+        try:
+            return note(now)
+        except Exception:
+            # All other requests still want their answers: this thread must not end with one of them.
+            log.exception("the client dispatcher stumbled", extra={"action": "client_stumbled"})
+            return ()
+
+    def _begin(
+        self, request_id: str, decide: Callable[[str, float], Sequence[Decision]], now: float
+    ) -> Sequence[Decision]:
+        try:
+            return decide(request_id, now)
+        except Exception as error:
+            self._resolve(request_id, partial(_raise, RequestError(f"the request cannot be made: {error!r}")))
+            raise
 
     def _next_note(self) -> _Note | None:
         try:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
+from dynflow_mp.errors import BadArgument, PlanNotFound
+
 _RANDOM_BITS = 62
 _VERSION = 0x7 << 76
 _VARIANT = 0b10 << 62
+
+_SHOWN = 60
 
 _last = 0
 
@@ -25,6 +29,22 @@ def new_plan_id(now_us: int, random: Callable[[int], bytes]) -> str:
         ordered = _last + 1 + (chance >> 20)
     _last = ordered
     return str(UUID(int=_with_version(ordered)))
+
+
+def plan_id_of(given: object) -> str:
+    """The id of a plan as it is stored, from what a caller has.
+
+    Raises :class:`BadArgument` for what is no id at all, :class:`PlanNotFound` for a text that is no UUID.
+    """
+    if isinstance(given, UUID):
+        return str(given)
+    if not isinstance(given, str):
+        raise BadArgument(f"a plan id is a text, not {type(given).__name__}; a plan has it as .id")
+    try:
+        return str(UUID(given))
+    except ValueError:
+        shown = repr(given if len(given) <= _SHOWN else given[:_SHOWN] + "…")
+        raise PlanNotFound(f"no plan {shown} is stored: a plan's id is a UUID") from None
 
 
 def _with_version(ordered: int) -> int:

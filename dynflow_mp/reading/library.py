@@ -10,6 +10,7 @@ from dynflow_mp.model.codec import MAX_PAYLOAD, encode
 from dynflow_mp.persistence.database import Fence
 from dynflow_mp.persistence.rows import PlanStatus, StepCount
 from dynflow_mp.persistence.store import Store
+from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 
 
@@ -21,7 +22,7 @@ class Library:
 
     def load_execution_plan(self, plan_id: str) -> ExecutionPlan:
         """One plan as it is stored now. Raises :class:`PlanNotFound` or :class:`InvalidPlan`."""
-        return ExecutionPlan.load(plan_id, self._store)
+        return ExecutionPlan.load(plan_id_of(plan_id), self._store)
 
     def find_execution_plans(
         self,
@@ -48,7 +49,7 @@ class Library:
 
     def step_counts(self, plan_id: str) -> list[StepCount]:
         """How many steps are in which phase and state: a plan's progress without reading the plan."""
-        return self._store.step_counts(plan_id)
+        return self._store.step_counts(plan_id_of(plan_id))
 
     def delete_execution_plans(
         self,
@@ -64,4 +65,4 @@ class Library:
     def replace_input(self, plan_id: str, action_id: int, values: dict[str, Any]) -> None:
         """Give an action other input, without references; for a plan nobody runs, before it is resumed."""
         data = encode(values, "input", self._max_payload)
-        self._store.replace_input(plan_id, action_id, data, self._fence)
+        self._store.replace_input(plan_id_of(plan_id), action_id, data, self._fence)

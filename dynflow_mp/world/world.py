@@ -36,10 +36,12 @@ from dynflow_mp.errors import (
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.states import PlanState
+from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.planning.planner import Planned
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
 from dynflow_mp.telemetry import logger
+from dynflow_mp.world import arguments
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.parts import Parts
 from dynflow_mp.world.plans import first_queue, plan_here
@@ -134,6 +136,7 @@ class World:
         """Run a planned plan, or resume a paused one; the future ends with the plan when the attempt ended."""
         self._check_alive()
         try:
+            plan_id = plan_id_of(plan_id)
             self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
         except PlanNotFound as error:
             return _failed(error)
@@ -154,7 +157,13 @@ class World:
         """
         self._check_alive()
         data = encode(event, "event", self.config.max_payload)
-        return self._parts.client.event(plan_id, step_id, data, optional, delay_s)
+        arguments.number("step_id", step_id)
+        if delay_s is not None:
+            arguments.seconds("delay_s", delay_s)
+        try:
+            return self._parts.client.event(plan_id_of(plan_id), step_id, data, optional, delay_s)
+        except PlanNotFound as error:
+            return _failed(error)
 
     def ping(self, world_id: str, timeout: float = 5.0) -> Future[bool]:
         """True when that executor's core answers within ``timeout`` seconds.
@@ -164,17 +173,20 @@ class World:
         :class:`UnknownReceiver` otherwise.
         """
         self._check_alive()
-        for record in self.coordinator.find_worlds(id=world_id):
+        timeout_s = arguments.seconds("timeout", timeout)
+        for record in self.coordinator.find_worlds(id=arguments.world_id(world_id)):
             if not record.executor:
                 return _answered(record)
-        return self._parts.client.ping(world_id, timeout)
+        return self._parts.client.ping(world_id, timeout_s)
 
     def execution_status(
         self, world_id: str, plan_id: str | None = None, timeout: float = 5.0
     ) -> Future[dict[str, dict[str, int]]]:
         """How busy that executor is, per queue: ``pool_size``, ``free_workers``, ``queue_size``."""
         self._check_alive()
-        return self._parts.client.status(world_id, plan_id, timeout)
+        timeout_s = arguments.seconds("timeout", timeout)
+        wanted = None if plan_id is None else plan_id_of(plan_id)
+        return self._parts.client.status(arguments.world_id(world_id), wanted, timeout_s)
 
     def auto_execute(self) -> list[Future[ExecutionPlan]]:
         """Execute plans that were planned or left paused without an error and that nobody runs.
@@ -200,7 +212,7 @@ class World:
         :class:`LockTaken` while another world invalidates the same one.
         """
         self._check_alive()
-        world_id = world.id if isinstance(world, WorldRecord) else world
+        world_id = arguments.world_id(world.id if isinstance(world, WorldRecord) else world)
         if world_id == self.id:
             raise RequestError(f"world {self.id} does not invalidate itself; terminate() ends it")
         return self._parts.recovery.invalidate(world_id)
@@ -254,12 +266,13 @@ class World:
         Plans that are not finished stay stored and requested. Called again it returns the same
         future, which is true when everything has ended.
         """
-        grace_s = self.config.drain_grace_s if timeout is None else timeout
+        self._check_process()
+        grace_s = self.config.drain_grace_s if timeout is None else arguments.seconds("timeout", timeout)
         first = self._ending.begin(partial(self._parts.drain, grace_s))
         core = self._parts.core
         if not first and timeout is not None and core is not None:
             # Asked again, less patiently.
-            core.hurry(timeout)
+            core.hurry(grace_s)
         return self._ending.result
 
     def _on_fenced(self, error: WorldFenced) -> None:
@@ -267,11 +280,14 @@ class World:
             log.critical("this world was declared dead; it ends itself", extra={"action": "fenced"})
             self.terminate(timeout=0.0)
 
-    def _check_alive(self) -> None:
+    def _check_process(self) -> None:
         if os.getpid() != self._pid:
             raise ForkedWorld(
                 f"world {self.id} lives in process {self._pid}; a forked child needs a world of its own"
             )
+
+    def _check_alive(self) -> None:
+        self._check_process()
         if self.terminating:
             raise WorldTerminated(f"world {self.id} is terminated")
 
@@ -282,7 +298,12 @@ class World:
         self._end()
 
     def _end(self) -> None:
-        """Terminate and wait for it. Ctrl-C while running steps get their time: they get no more."""
+        """Terminate and wait for it. Ctrl-C while running steps get their time: they get no more.
+
+        In a forked child there is nothing to end: the world is its parent's.
+        """
+        if os.getpid() != self._pid:
+            return
         patience_s = self.config.termination_timeout_s + self.config.drain_grace_s
         try:
             self.terminate().result(patience_s)
@@ -326,5 +347,5 @@ def _failed(error: DynflowError) -> Future[Any]:
 
 def _terminate_at_exit(reference: weakref.ref[World]) -> None:
     world = reference()
-    if world is not None and os.getpid() == world._pid:
+    if world is not None:
         world._end()

@@ -1,0 +1,33 @@
+"""What callers give a world, looked at before anything is done with it.
+
+A time that is no number, left to the thread that waits for it, would take that thread down, and every
+future with it.
+"""
+
+from __future__ import annotations
+
+from dynflow_mp.errors import BadArgument
+
+_LONGEST_S = 100_000_000
+"""Three years. What is infinite is more than the system's clocks take."""
+
+
+def seconds(name: str, given: object) -> float:
+    """A span of time from 0 on. Raises :class:`BadArgument`, as all of these do."""
+    if isinstance(given, (int, float)) and not isinstance(given, bool) and 0 <= given <= _LONGEST_S:
+        return float(given)
+    raise BadArgument(f"{name}={given!r}: must be a number of seconds from 0 to {_LONGEST_S:,}")
+
+
+def number(name: str, given: object) -> int:
+    """The number of a step."""
+    if isinstance(given, int) and not isinstance(given, bool) and 0 < given < 2**31:
+        return given
+    raise BadArgument(f"{name}={given!r}: must be a whole number from 1")
+
+
+def world_id(given: object) -> str:
+    """The id of a world."""
+    if isinstance(given, str) and given and given.isascii() and given.isprintable():
+        return given
+    raise BadArgument(f"world_id={given!r}: must be the id of a world, as find_worlds() shows it")
