@@ -16,7 +16,6 @@ from time import monotonic
 
 import psutil
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bench.site import TOKEN, prefix
@@ -36,10 +35,13 @@ def main(token: str, directory: str) -> None:
         else:
             directories.append(told["directory"])
     kill_marked(token)
-    for server in servers:
-        drop_databases(server, prefix(token))
     for path in directories:
         shutil.rmtree(path, ignore_errors=True)
+    for server in servers:
+        try:
+            drop_databases(server, prefix(token))
+        except (SQLAlchemyError, ImportError) as error:
+            print(f"databases {prefix(token)}* may be left on a server: {error}", file=sys.stderr)
 
 
 def kill_marked(token: str) -> None:
@@ -75,9 +77,6 @@ def drop_databases(server: str, beginning: str) -> None:
             found = connection.execute(text(LISTED[engine.dialect.name])).scalars()
             for name in [name for name in found if name.startswith(beginning)]:
                 connection.execute(text(drop_statement(engine.dialect.name, name)))
-    except SQLAlchemyError as error:
-        where = make_url(server).render_as_string(hide_password=True)
-        print(f"databases {beginning}* may be left on {where}: {error}", file=sys.stderr)
     finally:
         engine.dispose()
 

@@ -99,6 +99,26 @@ def test_a_bench_that_is_killed_leaves_no_process_database_or_directory(how, tmp
         wait_until(lambda: not list(tmp_path.iterdir()), 60, "the removal of its directory")
 
 
+def test_a_server_that_is_gone_keeps_the_sweeper_from_nothing_else(tmp_path):
+    directory, other = tmp_path / "site", tmp_path / "other"
+    directory.mkdir()
+    other.mkdir()
+    told = [{"server": "nosuch://here/x"}, {"directory": str(other)}]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.sweeper", "0badcafe", str(directory)],
+        cwd=ROOT,
+        input="".join(json.dumps(line) + "\n" for line in told),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+
+    assert done.returncode == 0
+    assert "dynflow_bench_0badcafe_* may be left on a server" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def marked(token):
     """The processes that a run has started, by what they carry."""
     return [process for process in psutil.process_iter() if carries(process, token)]
