@@ -81,7 +81,8 @@ class ClientDispatcher:
         self._futures: dict[str, Future[Any]] = {}
         self._inbox: SimpleQueue[_Note] = SimpleQueue()
         self._notifier = Notifier()
-        self._guard = threading.Lock()
+        # A signal handler may trigger in the middle of a trigger of its own thread.
+        self._guard = threading.RLock()
         self._thread: threading.Thread | None = None
         self._stopped: DynflowError | None = None
 

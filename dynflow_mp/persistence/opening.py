@@ -12,7 +12,10 @@ from sqlalchemy.pool import QueuePool
 from dynflow_mp.errors import ConfigError
 from dynflow_mp.persistence.server_sessions import set_up_sessions
 
-BUSY_TIMEOUT_S = 30.0
+BUSY_TIMEOUT_S = 5.0
+"""How long one attempt at SQLite waits for a program that is none of ours: attempts are repeated, and in
+between the core shows that it lives."""
+_POOL_TIMEOUT_S = 30.0
 WRITING = "dynflow_writing"
 """The execution option of an SQLite connection whose transactions begin by taking the write lock."""
 _READERS = 5
@@ -97,7 +100,7 @@ def _sqlite_engine(url: URL) -> Engine:
         poolclass=QueuePool,
         pool_size=_READERS + 1,
         max_overflow=0,
-        pool_timeout=BUSY_TIMEOUT_S,
+        pool_timeout=_POOL_TIMEOUT_S,
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
     )
     event.listen(engine, "connect", _set_up_sqlite)

@@ -14,12 +14,13 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Lock
+from threading import Lock, local
 from time import monotonic, sleep
 
 from dynflow_mp.errors import PersistenceError
 
-DEADLINE_S = 30.0
+DEADLINE_S = 10.0
+"""For one attempt: see ``opening.BUSY_TIMEOUT_S``. Both together must be less than the guardian's patience."""
 
 _EAGER_S = 0.2
 """How long to look again often before looking rarely."""
@@ -32,17 +33,31 @@ class Turnstile:
 
     def __init__(self, database_path: str, deadline_s: float = DEADLINE_S) -> None:
         self._deadline_s = deadline_s
+        self._own = local()
         self._gate = _Door(f"{database_path}-gate", signed=False)
         self._room = _Door(f"{database_path}-lock", signed=True)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Be the only writer. Raises :class:`PersistenceError`, naming who is inside, after the deadline."""
-        self._enter()
+        """Be the only writer. Raises :class:`PersistenceError`, naming who is inside, after the deadline.
+
+        A signal handler that comes here in the middle of a write of its own thread would wait for itself.
+        """
+        own = self._own
+        if getattr(own, "inside", False):
+            raise PersistenceError(
+                "this thread is in the middle of a write, which a signal handler has interrupted: "
+                "have the handler leave a note, and write later"
+            )
+        own.inside = True
         try:
-            yield
+            self._enter()
+            try:
+                yield
+            finally:
+                self._room.leave()
         finally:
-            self._room.leave()
+            own.inside = False
 
     def close(self) -> None:
         """Close the files; going through again opens them again."""

@@ -69,7 +69,7 @@ def _once_the_database_answers(config: Config, open_world: Callable[[Config], An
             return open_world(config)
         except PersistenceError as error:
             left_s = give_up_at - monotonic()
-            if error.kind != "connection" or left_s <= 0:
+            if error.kind not in ("connection", "locked") or left_s <= 0:
                 raise
             _say(f"{error}; trying again for {left_s:.0f} s")
         sleep(min(pause_s, left_s))  # nothing to wait on but time

@@ -32,6 +32,8 @@ class Ending:
         """Why another world declared this one dead, when it did."""
         self._exit_process = exit_process
         self._lock = Lock()
+        self._first = Lock()
+        """Taken by who ends the world, and never given back."""
         self._hooks: list[Callable[[], object]] = []
         self._closers: list[tuple[str, Callable[[], object]]] = []
 
@@ -51,12 +53,12 @@ class Ending:
 
     def begin(self, drain: Callable[[], object]) -> bool:
         """End, in a thread of its own; False if that has begun already."""
-        with self._lock:
-            if self.begun:
-                return False
-            self.begun = True
-            Thread(target=self._run, args=(drain,), name="dynflow terminate", daemon=True).start()
-            return True
+        # Never waits: a signal handler may ask again in the middle of this.
+        if not self._first.acquire(blocking=False):
+            return False
+        self.begun = True
+        Thread(target=self._run, args=(drain,), name="dynflow terminate", daemon=True).start()
+        return True
 
     def _run(self, drain: Callable[[], object]) -> None:
         try:
