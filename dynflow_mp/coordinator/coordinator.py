@@ -77,6 +77,12 @@ def _own_world(world_id: BindParameter[str]) -> tuple[ColumnElement[bool], ...]:
 _FENCE = Statement(
     select(_column.state).where(*_own_world(bindparam("world"))).with_for_update(read=True), ("world",)
 )
+_LOCK_OF_PLAN = Statement(
+    select(coordinator_records).where(
+        _class == literal_column(f"'{_EXECUTION_LOCK}'"), _column.id == bindparam("lock")
+    ),
+    ("lock",),
+)
 _INSERT = inserting(coordinator_records, or_nothing=True)
 _LEASE = select(_column.lease).where(_class == bindparam("kind"), _column.id == bindparam("id"))
 _RELEASE_EPOCH = changing(
@@ -304,10 +310,10 @@ class Coordinator:
 
     def execution_lock(self, plan_id: str) -> ExecutionLock | None:
         """Who runs a plan; None if nobody."""
-        for lock in self.find_locks(class_name=_EXECUTION_LOCK, id=plan_lock_id(plan_id)):
-            if isinstance(lock, ExecutionLock):
-                return lock
-        return None
+        given: Row = (plan_lock_id(plan_id),)
+        row = self._database.ask(lambda connection: _LOCK_OF_PLAN.run(connection, given).fetchone())
+        lock = None if row is None else _lock(_Stored(*row))
+        return lock if isinstance(lock, ExecutionLock) else None
 
     def follow_turn(self, connection: Connection, writes: Sequence[Write], lost: Collection[str]) -> None:
         """The execution locks of plans that a turn claims and releases, in the turn's own transaction."""
