@@ -239,6 +239,10 @@ class WorldFenced(DynflowError):
     """Another world declared this one dead; it may not write any more and ends itself."""
 
 
+class DatabaseReplaced(WorldFenced):
+    """The SQLite file is not the one that was opened any more: what is written would not be found again."""
+
+
 class DuplicateRecord(DynflowError):
     """A coordinator record of this class and id is there already."""
 

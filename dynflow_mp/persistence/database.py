@@ -21,7 +21,7 @@ from dynflow_mp.persistence.driver_errors import persistence_error
 from dynflow_mp.persistence.opening import WRITING, new_engine, parsed_url, shown
 from dynflow_mp.persistence.retries import repeated
 from dynflow_mp.persistence.server_settings import remarks
-from dynflow_mp.persistence.sqlite_files import absolute
+from dynflow_mp.persistence.sqlite_files import OpenedFile, absolute
 from dynflow_mp.persistence.turnstile import Turnstile
 from dynflow_mp.telemetry import logger
 
@@ -61,6 +61,7 @@ class Database:
         self._connections = Connections(self.engine, is_server=not self.is_sqlite)
         self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         self._open(max_payload)
+        self._file = OpenedFile(str(parsed.database)) if self.is_sqlite else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -148,6 +149,8 @@ class Database:
         """A connection that begins by taking the write lock. SQLite's is kept, the turnstile guards it."""
         if self._closed:
             raise PersistenceError(f"{self.url_text}: this world has closed the database")
+        if self._file is not None:
+            self._file.check()
         if not self.is_sqlite:
             with self._connections.lent() as connection:
                 yield connection

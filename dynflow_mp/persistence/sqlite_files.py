@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from dynflow_mp.errors import ConfigError, PersistenceError
+from dynflow_mp.errors import ConfigError, DatabaseReplaced, PersistenceError
 
 _MOUNTS = Path("/proc/self/mountinfo")
 
@@ -46,6 +46,27 @@ def absolute(url: URL, url_text: str) -> URL:
     if problem is not None:
         raise PersistenceError(f"cannot open {url_text}: {problem[0]}", problem[1])
     return url.set(database=str(path))
+
+
+class OpenedFile:
+    """The file that was opened, so that another one in its place is noticed."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        found = os.stat(path)
+        self._identity = found.st_dev, found.st_ino
+
+    def check(self) -> None:
+        """Raises :class:`DatabaseReplaced`; costs a microsecond."""
+        try:
+            found = os.stat(self._path)
+            happened = "replaced"
+        except FileNotFoundError:
+            happened = "removed"
+        else:
+            if (found.st_dev, found.st_ino) == self._identity:
+                return
+        raise DatabaseReplaced(f"the database file {self._path} was {happened} while it was open")
 
 
 def network_file_system(path: Path, mounts: Path | None = None) -> str | None:

@@ -4,7 +4,8 @@
       └─ a signal before that: stop at once ─▶ exit 0        a second one: stop at once
 
 Exit status: 0 after a clean end, 1 when something broke, 2 for wrong options, an unusable database
-or an application that cannot be imported, 75 when another world declared this one dead.
+or an application that cannot be imported, 75 when another world declared this one dead or its SQLite
+file was removed.
 """
 
 from __future__ import annotations

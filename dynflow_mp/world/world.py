@@ -277,7 +277,7 @@ class World:
 
     def _on_fenced(self, error: WorldFenced) -> None:
         if self._ending.note_fenced(error):
-            log.critical("this world was declared dead; it ends itself", extra={"action": "fenced"})
+            log.critical("%s; this world ends itself", error, extra={"action": "fenced"})
             self.terminate(timeout=0.0)
 
     def _check_process(self) -> None:
