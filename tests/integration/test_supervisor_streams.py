@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 
@@ -61,8 +62,11 @@ def test_writing_never_waits_and_what_was_dropped_is_counted(pipe: tuple[int, in
         said += all_there_is(reader)
         stream.write("more\n")
     kept = said.count("x\n")
+    (dropped,) = re.findall(
+        r"dynflow_mp: (\d+) messages before this line were dropped: nobody read them", said
+    )
     assert 1_000 <= kept < 2_500
-    assert f"dynflow_mp: {10_000 - kept} messages before this line were dropped: nobody read them" in said
+    assert int(dropped) >= 10_000 - kept  # some of those that came while we read, too
 
 
 def test_a_reader_that_is_gone_is_no_error() -> None:
