@@ -37,7 +37,7 @@ from dynflow_mp.coordinator.records import (
     Record,
     WorldRecord,
     WorldState,
-    check_sizes,
+    check_texts,
     owner_of_world,
     plan_lock_id,
     stored_lock,
@@ -207,13 +207,13 @@ class Coordinator:
 
     def create_record(self, record: AnyRecord) -> None:
         """Insert a record. Raises :class:`DuplicateRecord` when its class and id are taken."""
-        check_sizes(record)
+        check_texts(record)
         row = _to_row(record)._replace(lease=_lease_of_new(record))
         self._database.change(lambda connection, in_doubt: self._insert(connection, record, row, in_doubt))
 
     def update_record(self, record: AnyRecord) -> None:
         """Replace a record's data. Raises :class:`RecordNotFound`: a deleted record never comes back."""
-        check_sizes(record)
+        check_texts(record)
         row = _to_row(record)
         change = (
             update(coordinator_records)
@@ -245,7 +245,7 @@ class Coordinator:
 
         Raises :class:`InactiveWorld` when this world is ending.
         """
-        check_sizes(lock)
+        check_texts(lock)
         if lock.stored:
             raise TypeError(f"{lock} was read from the database: it can be released, not acquired")
         if not self._active():

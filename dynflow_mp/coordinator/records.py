@@ -189,16 +189,24 @@ def stored_lock(
     return lock
 
 
-def check_sizes(record: Record | Lock | WorldRecord) -> None:
-    """Raise :class:`DataError` where a text is empty or longer than databases can index."""
+def check_texts(record: Record | Lock | WorldRecord) -> None:
+    """Raise :class:`DataError` where a text is not one that every database keeps and compares alike."""
     for name in ("class_name", "id", "owner_id"):
-        value = getattr(record, name, "-")
-        if not isinstance(value, str) or not value:
-            raise DataError(f"{type(record).__name__}.{name}", f"{value!r} is not a text")
-        if len(value) > MAX_TEXT:
-            raise DataError(
-                f"{type(record).__name__}.{name}", f"{len(value)} characters are more than {MAX_TEXT}"
-            )
+        reason = _unfit(getattr(record, name, "-"))
+        if reason is not None:
+            raise DataError(f"{type(record).__name__}.{name}", reason)
+
+
+def _unfit(value: Any) -> str | None:
+    if not isinstance(value, str) or not value:
+        return f"{value!r} is not a text"
+    if len(value) > MAX_TEXT:
+        return f"{len(value)} characters are more than {MAX_TEXT}"
+    if value.endswith(" "):
+        return f"{value!r} ends with a space, which MariaDB and MySQL do not compare"
+    if "\0" in value:
+        return f"{value!r} has a NUL in it, which PostgreSQL does not store"
+    return None
 
 
 def _text_or_none(value: Any) -> str | None:
