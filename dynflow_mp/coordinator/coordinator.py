@@ -9,16 +9,14 @@ row (:meth:`Coordinator.follow_turn`); all other locks are one transaction each.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
-    Delete,
     Select,
     bindparam,
     delete,
@@ -27,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from dynflow_mp.coordinator.record_queries import deleting, matching, ordered, refuse_unknown
 from dynflow_mp.coordinator.records import (
     CLIENT_WORLD,
     EXECUTOR_WORLD,
@@ -34,25 +33,31 @@ from dynflow_mp.coordinator.records import (
     AnyRecord,
     ExecutionLock,
     Lock,
-    Record,
     WorldRecord,
     WorldState,
     check_texts,
     owner_of_world,
     plan_lock_id,
-    stored_lock,
     world_of_owner,
+)
+from dynflow_mp.coordinator.stored_records import (
+    StoredRecord,
+    any_record,
+    claim_row,
+    lease_of_new,
+    lock_of,
+    packed,
+    to_row,
+    world_of,
 )
 from dynflow_mp.errors import (
     DuplicateRecord,
     InactiveWorld,
     LockLost,
     LockTaken,
-    QueryError,
     RecordNotFound,
     WorldFenced,
 )
-from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.writes import ClaimPlan, SavePlan, Write
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.statements import Row, Statement, changing, inserting
@@ -96,18 +101,6 @@ _RELEASE_EPOCH = changing(
 )
 
 
-class _Stored(NamedTuple):
-    """One row of the table, in the order of its columns."""
-
-    class_name: str
-    id: str
-    owner_id: str | None
-    state: str | None
-    epoch: int | None
-    lease: int | None
-    data: bytes
-
-
 class Coordinator:
     """One world's view of the records all worlds share. Any thread may call it.
 
@@ -137,7 +130,7 @@ class Coordinator:
         world: BindParameter[str] = bindparam(None, self.world_id)
         values: dict[str, Any] = {"lease": _column.lease + 1}
         if meta is not None:
-            values["data"] = _packed(meta)
+            values["data"] = packed(meta)
         renewal = update(coordinator_records).where(*_own_world(world)).values(**values)
 
         def renew(connection: Connection, _in_doubt: bool) -> None:
@@ -191,30 +184,30 @@ class Coordinator:
 
     def find_worlds(self, active_executors_only: bool = False, **filters: Any) -> list[WorldRecord]:
         """Executors, then clients, that ``filters`` let through; or only executors that take work."""
-        _refuse_unknown(filters, ("id", "state", "executor"))
+        refuse_unknown(filters, ("id", "state", "executor"))
         executor = filters.pop("executor", None)
         query = (
             select(coordinator_records).where(_class.in_(WORLD_CLASSES)).order_by(_class.desc(), _column.id)
         )
-        query = _matching(query, filters)
+        query = matching(query, filters)
         if executor is not None:
             query = query.where(_class == (EXECUTOR_WORLD if executor else CLIENT_WORLD))
         if active_executors_only:
             query = query.where(_class == EXECUTOR_WORLD, _column.state == WorldState.ALIVE.value)
-        return [_world(stored) for stored in self._read(query)]
+        return [world_of(stored) for stored in self._read(query)]
 
     # -- records ---------------------------------------------------------------------------------------
 
     def create_record(self, record: AnyRecord) -> None:
         """Insert a record. Raises :class:`DuplicateRecord` when its class and id are taken."""
         check_texts(record)
-        row = _to_row(record)._replace(lease=_lease_of_new(record))
+        row = to_row(record)._replace(lease=lease_of_new(record))
         self._database.change(lambda connection, in_doubt: self._insert(connection, record, row, in_doubt))
 
     def update_record(self, record: AnyRecord) -> None:
         """Replace a record's data. Raises :class:`RecordNotFound`: a deleted record never comes back."""
         check_texts(record)
-        row = _to_row(record)
+        row = to_row(record)
         change = (
             update(coordinator_records)
             .where(_class == row.class_name, _column.id == row.id)
@@ -231,12 +224,12 @@ class Coordinator:
 
     def delete_record(self, record: AnyRecord) -> None:
         """Delete a record by class and id; one that is gone already is fine. Locks are released instead."""
-        deletion = _deleting(record.class_name, record.id)
+        deletion = deleting(record.class_name, record.id)
         self._database.change(lambda connection, _in_doubt: connection.execute(deletion))
 
     def find_records(self, **filters: Any) -> list[AnyRecord]:
         """Records by ``class_name``, ``id``, ``owner_id`` (a value or several each), ``exclude_owner_id``."""
-        return [_any_record(stored) for stored in self._read(_matching(_ordered(), filters))]
+        return [any_record(stored) for stored in self._read(matching(ordered(), filters))]
 
     # -- locks -----------------------------------------------------------------------------------------
 
@@ -250,7 +243,7 @@ class Coordinator:
             raise TypeError(f"{lock} was read from the database: it can be released, not acquired")
         if not self._active():
             raise InactiveWorld(self.world_id)
-        row = _to_row(lock)._replace(lease=_lease_of_new(lock))
+        row = to_row(lock)._replace(lease=lease_of_new(lock))
         try:
             self._database.change(
                 lambda connection, in_doubt: self._insert(connection, lock, row, in_doubt), self.fence
@@ -278,7 +271,7 @@ class Coordinator:
 
     def release_within(self, connection: Connection, lock: Lock) -> bool:
         """Give up a lock, also another world's, in the caller's transaction; whether it was held."""
-        giving_up = _deleting(lock.class_name, lock.id).where(_column.owner_id == lock.owner_id)
+        giving_up = deleting(lock.class_name, lock.id).where(_column.owner_id == lock.owner_id)
         if lock.epoch is not None:
             giving_up = giving_up.where(_column.epoch == lock.epoch)
         return connection.execute(giving_up).rowcount == 1
@@ -291,15 +284,15 @@ class Coordinator:
     def release_plan(self, plan_id: str) -> bool:
         """Give up the lock on a plan, at whatever epoch this world holds it; whether it did."""
         own = _column.owner_id == owner_of_world(self.world_id)
-        giving_up = _deleting(_EXECUTION_LOCK, plan_lock_id(plan_id)).where(own)
+        giving_up = deleting(_EXECUTION_LOCK, plan_lock_id(plan_id)).where(own)
         return self._database.change(
             lambda connection, in_doubt: connection.execute(giving_up).rowcount == 1 or in_doubt
         )
 
     def find_locks(self, **filters: Any) -> list[Lock]:
         """Locks by ``class_name``, ``id``, ``owner_id`` (a value or several each), ``exclude_owner_id``."""
-        query = _matching(_ordered(), filters).where(_column.owner_id.is_not(None))
-        return [_lock(stored) for stored in self._read(query)]
+        query = matching(ordered(), filters).where(_column.owner_id.is_not(None))
+        return [lock_of(stored) for stored in self._read(query)]
 
     def lock_holders(self) -> set[str]:
         """Ids of all worlds that hold locks, registered or not."""
@@ -312,7 +305,7 @@ class Coordinator:
         """Who runs a plan; None if nobody."""
         given: Row = (plan_lock_id(plan_id),)
         row = self._database.ask(lambda connection: _LOCK_OF_PLAN.run(connection, given).fetchone())
-        lock = None if row is None else _lock(_Stored(*row))
+        lock = None if row is None else lock_of(StoredRecord(*row))
         return lock if isinstance(lock, ExecutionLock) else None
 
     def follow_turn(self, connection: Connection, writes: Sequence[Write], lost: Collection[str]) -> None:
@@ -320,7 +313,7 @@ class Coordinator:
         kept = [write for write in writes if isinstance(write, (ClaimPlan, SavePlan))]
         if lost:
             kept = [write for write in kept if write.plan_id not in lost]
-        claimed: list[Row] = [_claim_row(write) for write in kept if isinstance(write, ClaimPlan)]
+        claimed: list[Row] = [claim_row(write) for write in kept if isinstance(write, ClaimPlan)]
         released = [
             self._release_row(write) for write in kept if isinstance(write, SavePlan) and write.release
         ]
@@ -334,7 +327,7 @@ class Coordinator:
 
     # -- the table -------------------------------------------------------------------------------------
 
-    def _insert(self, connection: Connection, record: AnyRecord, row: _Stored, in_doubt: bool) -> None:
+    def _insert(self, connection: Connection, record: AnyRecord, row: StoredRecord, in_doubt: bool) -> None:
         if _INSERT.run(connection, row).rowcount == 1:
             return
         if (
@@ -344,106 +337,6 @@ class Coordinator:
             return  # it is the very row that was inserted before
         raise DuplicateRecord(record)
 
-    def _read(self, query: Select[Any]) -> list[_Stored]:
+    def _read(self, query: Select[Any]) -> list[StoredRecord]:
         with self._database.read() as connection:
-            return [_Stored(*row) for row in connection.execute(query)]
-
-
-# -- rows --------------------------------------------------------------------------------------------
-
-
-def _packed(data: Mapping[str, Any]) -> bytes:
-    return encode(dict(data), "record")
-
-
-def _lease_of_new(record: AnyRecord) -> int | None:
-    """A world begins at the lease it says; with others, the column tells whose insertion a row comes from."""
-    return record.lease if isinstance(record, WorldRecord) else random.getrandbits(62)
-
-
-def _to_row(record: AnyRecord) -> _Stored:
-    if isinstance(record, WorldRecord):
-        return _Stored(
-            record.class_name,
-            record.id,
-            None,
-            str(record.state),
-            None,
-            record.lease,
-            _packed(record.meta),
-        )
-    if isinstance(record, Lock):
-        return _Stored(
-            record.class_name, record.id, record.owner_id, None, record.epoch, None, _packed(record.data)
-        )
-    return _Stored(record.class_name, record.id, None, None, None, None, _packed(record.data))
-
-
-def _claim_row(claim: ClaimPlan) -> Row:
-    lock = ExecutionLock(
-        claim.plan_id, claim.world_id, claim.client_id, claim.request_id, claim.epoch_read + 1
-    )
-    return _to_row(lock)
-
-
-def _any_record(stored: _Stored) -> AnyRecord:
-    if stored.class_name in WORLD_CLASSES:
-        return _world(stored)
-    if stored.owner_id is not None:
-        return _lock(stored)
-    return Record(stored.class_name, stored.id, decode(stored.data), stored=True)
-
-
-def _lock(stored: _Stored) -> Lock:
-    owner_id = stored.owner_id or ""
-    return stored_lock(stored.class_name, stored.id, owner_id, decode(stored.data), stored.epoch)
-
-
-def _world(stored: _Stored) -> WorldRecord:
-    return WorldRecord(
-        stored.id,
-        stored.class_name == EXECUTOR_WORLD,
-        stored.state or WorldState.DEAD.value,
-        decode(stored.data),
-        stored.lease or 0,
-    )
-
-
-# -- queries -----------------------------------------------------------------------------------------
-
-_FILTERS: Mapping[str, Any] = {
-    "class_name": _class,
-    "id": _column.id,
-    "owner_id": _column.owner_id,
-    "state": _column.state,
-}
-
-
-def _ordered() -> Select[Any]:
-    return select(coordinator_records).order_by(_class, _column.id)
-
-
-def _deleting(class_name: str, record_id: str) -> Delete:
-    return delete(coordinator_records).where(_class == class_name, _column.id == record_id)
-
-
-def _matching(query: Select[Any], filters: Mapping[str, Any]) -> Select[Any]:
-    _refuse_unknown(filters, (*_FILTERS, "exclude_owner_id"))
-    for name, value in filters.items():
-        values = _several(value)
-        if name == "exclude_owner_id":
-            query = query.where(_column.owner_id.is_(None) | _column.owner_id.not_in(values))
-        else:
-            query = query.where(_FILTERS[name].in_(values))
-    return query
-
-
-def _several(value: Any) -> list[str]:
-    values = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
-    return [str.__str__(item) for item in values]
-
-
-def _refuse_unknown(filters: Mapping[str, Any], allowed: Sequence[str]) -> None:
-    unknown = sorted(set(filters) - set(allowed))
-    if unknown:
-        raise QueryError(f"records cannot be found by {', '.join(unknown)}; by {', '.join(allowed)} they can")
+            return [StoredRecord(*row) for row in connection.execute(query)]
