@@ -107,8 +107,10 @@ def migrate(connection: Connection) -> None:
 
 def _standing(connection: Connection, url_text: str) -> tuple[Standing, str | None]:
     inspector = inspect(connection)
+    # In this order: another process may commit both tables between the two questions.
+    has_plans = inspector.has_table(execution_plans.name)
     if not inspector.has_table(schema_version.name):
-        if inspector.has_table(execution_plans.name):
+        if has_plans:
             raise SchemaMismatch(
                 f"{url_text}: there are tables of dynflow_mp, but {schema_version.name} is missing",
                 "unsuitable",
