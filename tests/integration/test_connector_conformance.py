@@ -246,6 +246,7 @@ def test_messages_between_two_worlds_keep_their_order(house: House) -> None:
 
 def test_ten_thousand_messages_go_both_ways_and_none_is_lost(house: House) -> None:
     executor, client = house.executor("x"), house.client("c")
+    connected(client, executor)
     executor.on_receive = lambda envelope: executor.answer(envelope, Done())
 
     for number in range(10_000):
@@ -496,10 +497,21 @@ def test_a_receiver_may_stop_its_own_connector(house: House) -> None:
 
 
 def connected(client: World, *executors: World) -> None:
-    """Have the client's connections stand before turns are counted."""
+    """Have the client's connections stand before turns are counted.
+
+    On a busy machine connecting may take longer than a request waits for it: then it comes back.
+    """
     for executor in executors:
-        client.send(executor.world_id, Ping(), 0)
-        executor.next()
+
+        def heard(executor: World = executor) -> bool:
+            client.send(executor.world_id, Ping(), 0)
+            eventually(lambda: not executor.came.empty() or not client.returned.empty())
+            if executor.came.empty():
+                client.next_returned()
+                return False
+            return executor.next().message == Ping()
+
+        eventually(heard)
 
 
 def goes_to(client: World, executor: World) -> bool:
