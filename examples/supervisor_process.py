@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ class SupervisorProcess:
         self.ready_line = ""
 
     def __enter__(self) -> SupervisorProcess:
+        # A program that is terminated leaves its with-blocks, and so stops what it has started.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         self.process = subprocess.Popen(
             self.command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
         )
