@@ -3,6 +3,7 @@
 import signal
 import time
 from collections import Counter
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -44,18 +45,20 @@ def go_on(server):
 
 
 def stand_still(server):
-    for process in processes_of(server):
-        process.send_signal(signal.SIGSTOP)
+    tell_all(server, signal.SIGSTOP)
 
 
 def move_again(server):
-    for process in processes_of(server):
-        process.send_signal(signal.SIGCONT)
+    tell_all(server, signal.SIGCONT)
 
 
-def processes_of(server):
+def tell_all(server, number):
+    """The one that starts the others first: then there are no new ones."""
     postmaster = psutil.Process(int((server.directory / "data" / "postmaster.pid").read_text().split()[0]))
-    return [postmaster, *postmaster.children()]
+    postmaster.send_signal(number)
+    for process in postmaster.children():
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
 @pytest.mark.parametrize(("leave", "come_back"), [(stop, go_on), (stand_still, move_again)])
