@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Column, Connection, Result, Select, delete, select
 
 from dynflow_mp.errors import PersistenceError
 from dynflow_mp.persistence.skeleton import CHUNK
-from dynflow_mp.persistence.tables import actions, events, execution_plans, step_attempts, steps
+from dynflow_mp.persistence.tables import (
+    actions,
+    actions_with_outputs,
+    events,
+    execution_plans,
+    outputs,
+    step_attempts,
+    steps,
+)
 
-_BACKED_UP = (("execution_plans.csv", execution_plans), ("actions.csv", actions), ("steps.csv", steps))
-_OF_A_PLAN = (events, step_attempts, steps, actions)
+_BACKED_UP: tuple[tuple[str, Select[Any], Column[str]], ...] = (
+    ("execution_plans.csv", select(execution_plans), execution_plans.c.id),
+    (
+        "actions.csv",
+        select(actions, outputs.c.output).select_from(actions_with_outputs),
+        actions.c.execution_plan_id,
+    ),
+    ("steps.csv", select(steps), steps.c.execution_plan_id),
+)
+_OF_A_PLAN = (events, step_attempts, steps, outputs, actions)
 
 
 def delete_plans(connection: Connection, plan_ids: Sequence[str], backup_dir: Path | None) -> int:
@@ -36,20 +52,18 @@ def _back_up(connection: Connection, plan_ids: list[str], backup_dir: Path) -> N
     directory = backup_dir / datetime.now(UTC).strftime("%Y%m%d")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name, table in _BACKED_UP:
-            key = table.c.id if table is execution_plans else table.c.execution_plan_id
-            query = select(table).where(key.in_(plan_ids)).order_by(key)
-            rows = connection.execute(query, execution_options={"yield_per": 1000})
-            _append(directory / name, table, rows)
+        for name, rows, plan_id in _BACKED_UP:
+            query = rows.where(plan_id.in_(plan_ids)).order_by(plan_id)
+            _append(directory / name, connection.execute(query, execution_options={"yield_per": 1000}))
     except OSError as error:
         raise PersistenceError(f"cannot back up deleted plans in {directory}: {error}") from error
 
 
-def _append(path: Path, table: Table, rows: Iterable[Sequence[Any]]) -> None:
+def _append(path: Path, rows: Result[Any]) -> None:
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         if file.tell() == 0:
-            writer.writerow(column.name for column in table.columns)
+            writer.writerow(rows.keys())
         writer.writerows(
             [value.hex() if isinstance(value, bytes) else value for value in row] for row in rows
         )

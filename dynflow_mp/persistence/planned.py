@@ -137,5 +137,4 @@ def _action_rows(plan_id: str, actions: list[PlannedAction]) -> Iterator[Row]:
             finalize_step_id,
             given,
             references,
-            None,
         )

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Table,
     bindparam,
     false,
     func,
@@ -33,7 +34,7 @@ from dynflow_mp.persistence.rows import (
 )
 from dynflow_mp.persistence.skeleton import CHUNK, invalid
 from dynflow_mp.persistence.statements import Statement
-from dynflow_mp.persistence.tables import actions, execution_plans, steps
+from dynflow_mp.persistence.tables import actions, actions_with_outputs, execution_plans, outputs, steps
 
 Filters = Mapping[str, Any]
 
@@ -78,7 +79,11 @@ _ALL_STEPS = Statement(
     select(steps).where(steps.c.execution_plan_id == _OF_PLAN).order_by(steps.c.id), ("plan_id",)
 )
 _ALL_ACTIONS = Statement(
-    select(actions).where(actions.c.execution_plan_id == _OF_PLAN).order_by(actions.c.id), ("plan_id",)
+    select(actions, outputs.c.output)
+    .select_from(actions_with_outputs)
+    .where(actions.c.execution_plan_id == _OF_PLAN)
+    .order_by(actions.c.id),
+    ("plan_id",),
 )
 
 
@@ -162,14 +167,15 @@ def read_steps(connection: Connection, plan_id: str, step_ids: Sequence[int] | N
     """All steps of a plan, or these, by id."""
     if step_ids is None:
         return [_step_row(row) for row in _ALL_STEPS.run(connection, (plan_id,)).fetchall()]
-    return [_step_row(row) for row in _of_plan(connection, steps, plan_id, step_ids)]
+    return [_step_row(row) for row in _of_plan(connection, select(steps), steps, plan_id, step_ids)]
 
 
 def read_actions(connection: Connection, plan_id: str, action_ids: Sequence[int] | None) -> list[ActionRow]:
     """All actions of a plan, or these, by id."""
     if action_ids is None:
         return [ActionRow(*row) for row in _ALL_ACTIONS.run(connection, (plan_id,)).fetchall()]
-    return [ActionRow(*row) for row in _of_plan(connection, actions, plan_id, action_ids)]
+    query = select(actions, outputs.c.output).select_from(actions_with_outputs)
+    return [ActionRow(*row) for row in _of_plan(connection, query, actions, plan_id, action_ids)]
 
 
 def count_steps(connection: Connection, plan_id: str) -> list[StepCount]:
@@ -184,9 +190,9 @@ def count_steps(connection: Connection, plan_id: str) -> list[StepCount]:
 
 
 def _of_plan(
-    connection: Connection, table: Any, plan_id: str, ids: Sequence[int]
+    connection: Connection, query: Select[Any], table: Table, plan_id: str, ids: Sequence[int]
 ) -> Iterable[tuple[Any, ...]]:
-    query = select(table).where(table.c.execution_plan_id == plan_id).order_by(table.c.id)
+    query = query.where(table.c.execution_plan_id == plan_id).order_by(table.c.id)
     wanted = sorted(set(ids))
     for start in range(0, len(wanted), CHUNK):
         yield from connection.execute(query.where(table.c.id.in_(wanted[start : start + CHUNK])))

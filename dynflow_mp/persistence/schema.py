@@ -22,7 +22,7 @@ from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.driver_errors import persistence_error
 from dynflow_mp.persistence.tables import execution_plans, metadata, schema_version
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision there is, oldest first; the last is what this version works with."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -95,14 +95,14 @@ def upgrade(database: Database) -> None:
             migrate(connection)
 
 
-def migrate(connection: Connection) -> None:
-    """Run all revisions that are newer than the tables, in this connection's transaction."""
+def migrate(connection: Connection, to: str = "head") -> None:
+    """Run the revisions that are newer than the tables, up to this one, in this connection's transaction."""
     from alembic import command
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _standing(connection: Connection, url_text: str) -> tuple[Standing, str | None]:

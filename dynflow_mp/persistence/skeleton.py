@@ -23,7 +23,14 @@ from dynflow_mp.model.policies import DEFAULT_QUEUE, ActionPolicy
 from dynflow_mp.model.states import Phase
 from dynflow_mp.persistence.rows import PLAN_STATES, STEP_STATES, PlanRow
 from dynflow_mp.persistence.statements import Statement
-from dynflow_mp.persistence.tables import actions, events, execution_plans, steps
+from dynflow_mp.persistence.tables import (
+    actions,
+    actions_with_outputs,
+    events,
+    execution_plans,
+    outputs,
+    steps,
+)
 
 CHUNK = 500
 """Ids per statement: every database takes so many parameters."""
@@ -64,28 +71,25 @@ _EVENTS = Statement(
     .order_by(events.c.recorded_at, events.c.id),
     ("plan_id",),
 )
+_PAYLOAD = select(actions.c.id, actions.c.input, actions.c.references, outputs.c.output).select_from(
+    actions_with_outputs
+)
 _PAYLOAD_RANGE = Statement(
-    select(actions.c.id, actions.c.input, actions.c.references, actions.c.output)
-    .where(
+    _PAYLOAD.where(
         actions.c.execution_plan_id == _OF_PLAN,
         actions.c.id >= bindparam("first"),
         actions.c.id <= bindparam("last"),
-    )
-    .order_by(actions.c.id),
+    ).order_by(actions.c.id),
     ("plan_id", "first", "last"),
 )
 _ALL_PAYLOADS = Statement(
-    select(actions.c.id, actions.c.input, actions.c.references, actions.c.output).where(
-        actions.c.execution_plan_id == _OF_PLAN
-    ),
+    _PAYLOAD.where(actions.c.execution_plan_id == _OF_PLAN),
     ("plan_id",),
 )
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_PAYLOADS = select(actions.c.id, actions.c.input, actions.c.references, actions.c.output).where(
-    actions.c.execution_plan_id == _OF_PLAN, actions.c.id.in_(_IDS)
-)
-_OUTPUTS = select(actions.c.id, actions.c.output).where(
-    actions.c.execution_plan_id == _OF_PLAN, actions.c.id.in_(_IDS), actions.c.output.is_not(None)
+_PAYLOADS = _PAYLOAD.where(actions.c.execution_plan_id == _OF_PLAN, actions.c.id.in_(_IDS))
+_OUTPUTS = select(outputs.c.action_id, outputs.c.output).where(
+    outputs.c.execution_plan_id == _OF_PLAN, outputs.c.action_id.in_(_IDS)
 )
 
 

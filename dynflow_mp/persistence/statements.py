@@ -23,7 +23,7 @@ from sqlalchemy.sql.expression import ClauseElement
 
 from dynflow_mp.persistence.rows_at_once import WORTH_IT_FROM, Build, Parameters, Row, RowsAtOnce
 
-__all__ = ["InsertOrNothing", "Row", "Statement", "changing", "inserting", "run_all"]
+__all__ = ["InsertOrNothing", "Row", "Statement", "changing", "inserting", "replacing", "run_all"]
 
 
 class _Compiled(NamedTuple):
@@ -147,6 +147,26 @@ def _insert_ignore(construct: InsertOrNothing, compiler: Any, **options: Any) ->
     return text.replace("INSERT INTO", "INSERT IGNORE INTO", 1)
 
 
+class InsertOrReplace(Insert):
+    """An INSERT whose last value takes the place of what is in a row of the same key."""
+
+    inherit_cache = False
+
+
+@compiles(InsertOrReplace)
+def _on_conflict_do_update(construct: InsertOrReplace, compiler: Any, **options: Any) -> str:
+    *key, value = (column.name for column in construct.table.columns)
+    inserted = compiler.visit_insert(construct, **options)
+    return f"{inserted} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {value} = excluded.{value}"
+
+
+@compiles(InsertOrReplace, "mysql", "mariadb")
+def _on_duplicate_key_update(construct: InsertOrReplace, compiler: Any, **options: Any) -> str:
+    *_, value = (column.name for column in construct.table.columns)
+    inserted = compiler.visit_insert(construct, **options)
+    return f"{inserted} ON DUPLICATE KEY UPDATE {value} = VALUES({value})"
+
+
 def changing(parameters: Parameters, build: Build) -> Statement:
     """An UPDATE or DELETE of one row for each row it is given: ``build`` is handed its parameters by name."""
     one_row = build(lambda name: bindparam(name, type_=parameters[name].type))
@@ -157,3 +177,8 @@ def inserting(table: Table, *, or_nothing: bool = False) -> Statement:
     """The INSERT of whole rows of ``table``, values in the order of its columns."""
     kind = InsertOrNothing if or_nothing else Insert
     return Statement(kind(table), [column.name for column in table.columns])
+
+
+def replacing(table: Table) -> Statement:
+    """The INSERT of whole rows of ``table``, or of its last column where the others, its key, are there."""
+    return Statement(InsertOrReplace(table), [column.name for column in table.columns])

@@ -1,7 +1,8 @@
 """What is stored, as tables.
 
     execution_plans ─┬─< steps            one row per step, updated twice per attempt
-                     ├─< actions          payloads: input, output
+                     ├─< actions          what they were planned with: input, references
+                     ├─< outputs          what they have written
                      ├─< step_attempts    attempts that did not succeed
                      └─< events           accepted and not yet taken
     coordinator_records                   worlds, locks, and whatever else is agreed on
@@ -111,9 +112,29 @@ actions = Table(
     Column("finalize_step_id", Integer),
     Column("input", Blob(), nullable=False),
     Column("references", Blob()),
-    Column("output", Blob()),
     PrimaryKeyConstraint("execution_plan_id", "id"),
     sqlite_with_rowid=False,
+)
+
+# Apart from the actions: a database writes a changed row anew, and with an output its action's input.
+outputs = Table(
+    "dynflow_outputs",
+    metadata,
+    Column(
+        "execution_plan_id",
+        PlanId(),
+        ForeignKey("dynflow_execution_plans.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("action_id", Integer, nullable=False, autoincrement=False),
+    Column("output", Blob(), nullable=False),
+    PrimaryKeyConstraint("execution_plan_id", "action_id"),
+    sqlite_with_rowid=False,
+)
+
+actions_with_outputs = actions.outerjoin(
+    outputs,
+    (outputs.c.execution_plan_id == actions.c.execution_plan_id) & (outputs.c.action_id == actions.c.id),
 )
 
 step_attempts = Table(

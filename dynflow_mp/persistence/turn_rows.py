@@ -65,7 +65,9 @@ class TurnRows:
     def __init__(self, writes: Sequence[Write]) -> None:
         self._waves = [_Wave()]
         self._last: dict[Step, int] = {}
-        self._payloads: dict[Step, tuple[bytes | None, bytes | None]] = {}
+        # By plan and action. Whatever was written last: a statement for many rows knows no order.
+        self._inputs: dict[Step, bytes] = {}
+        self._outputs: dict[Step, bytes] = {}
         self._journal: list[Row] = []
         self._recorded: list[Row] = []
         self._forgotten: list[Row] = []
@@ -83,21 +85,9 @@ class TurnRows:
         return [batch for batch in found if batch.rows]
 
     def _payload_batches(self) -> list[Batch]:
-        outputs: list[Row] = []
-        inputs: list[Row] = []
-        both: list[Row] = []
-        for action, (given, output) in self._payloads.items():
-            if given is None:
-                outputs.append((output, *action))
-            elif output is None:
-                inputs.append((given, *action))
-            else:
-                both.append((given, output, *action))
-        return [
-            Batch(statements.OUTPUT, outputs, True),
-            Batch(statements.INPUT, inputs, True),
-            Batch(statements.INPUT_AND_OUTPUT, both, True),
-        ]
+        inputs: list[Row] = [(given, *action) for action, given in self._inputs.items()]
+        outputs: list[Row] = [(*action, output) for action, output in self._outputs.items()]
+        return [Batch(statements.INPUT, inputs, True), Batch(statements.OUTPUT, outputs, False)]
 
     def _sort(self, writes: Sequence[Write]) -> None:
         add = {
@@ -164,18 +154,12 @@ class TurnRows:
                 attempt,
             )
         )
-        if output is not None or given is not None:
-            self._changed((plan_id, action_id), given, output)
+        if given is not None:
+            self._inputs[plan_id, action_id] = given
+        if output is not None:
+            self._outputs[plan_id, action_id] = output
         if state is StepState.ERROR:
             self._journal.append((plan_id, step_id, attempt, state._value_, error, ended_at, execution_time))
-
-    def _changed(self, action: Step, given: bytes | None, output: bytes | None) -> None:
-        """An action has one row here, whatever wrote it last: a statement for many rows knows no order."""
-        earlier = self._payloads.get(action)
-        if earlier is not None:
-            given = earlier[0] if given is None else given
-            output = earlier[1] if output is None else output
-        self._payloads[action] = (given, output)
 
     def _mark(self, write: MarkRunning) -> None:
         plan_id, _, step_id, from_state, attempt, started_at = write

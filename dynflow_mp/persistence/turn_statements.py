@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 
 from dynflow_mp.model.states import PlanState, StepState
-from dynflow_mp.persistence.statements import Statement, changing, inserting
-from dynflow_mp.persistence.tables import actions, events, execution_plans, step_attempts, steps
+from dynflow_mp.persistence.statements import Statement, changing, inserting, replacing
+from dynflow_mp.persistence.tables import actions, events, execution_plans, outputs, step_attempts, steps
 
 _plan, _step, _action, _event = execution_plans.c, steps.c, actions.c, events.c
 Given = Callable[[str], ColumnElement[Any]]
@@ -190,23 +190,12 @@ OUTCOME = changing(
     ),
 )
 _THIS_ACTION = {"plan": _action.execution_plan_id, "action": _action.id}
-OUTPUT = changing(
-    {"new_output": _action.output, **_THIS_ACTION},
-    lambda given: update(actions).where(*_this_action(given)).values(output=given("new_output")),
-)
+OUTPUT = replacing(outputs)
 # An input that comes back has its references resolved in it.
 INPUT = changing(
     {"new_input": _action.input, **_THIS_ACTION},
     lambda given: (
         update(actions).where(*_this_action(given)).values(input=given("new_input"), references=null())
-    ),
-)
-INPUT_AND_OUTPUT = changing(
-    {"new_input": _action.input, "new_output": _action.output, **_THIS_ACTION},
-    lambda given: (
-        update(actions)
-        .where(*_this_action(given))
-        .values(input=given("new_input"), references=null(), output=given("new_output"))
     ),
 )
 JOURNAL = inserting(step_attempts, or_nothing=True)

@@ -19,6 +19,7 @@ from dynflow_mp.persistence import schema
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.schema import REVISIONS, current, prepare
 
+NOW = REVISIONS[-1]
 NOWHERE = "postgresql://scott:tiger@127.0.0.1:1/plans"
 
 
@@ -81,12 +82,12 @@ def test_older_tables_are_found_and_then_upgraded(
     checked_again = cli("db", "check", "--database", url)
 
     assert (checked[0], upgraded[0], checked_again[0]) == (1, 0, 0)
-    assert "tables of version 0001: older" in checked[1]
+    assert f"tables of version {NOW}: older" in checked[1]
     assert (
-        "this dynflow_mp works with version 0002; stop all worlds, then run: dynflow-mp db upgrade"
+        "this dynflow_mp works with version 9000; stop all worlds, then run: dynflow-mp db upgrade"
         in checked[1]
     )
-    assert "the tables are of version 0002, upgraded from 0001" in upgraded[1]
+    assert f"the tables are of version 9000, upgraded from {NOW}" in upgraded[1]
 
 
 def test_newer_tables_are_left_alone(url: str, cli: Callable[..., tuple[int, str, str]]):
@@ -240,12 +241,12 @@ def _add_a_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if a newer dynflow_mp were running, with one revision more."""
     migrations = tmp_path / "migrations"
     shutil.copytree(schema.MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
-    (migrations / "versions" / "0002_note.py").write_text(
+    (migrations / "versions" / "9000_note.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
-        'revision = "0002"\ndown_revision = "0001"\nbranch_labels = None\ndepends_on = None\n'
+        'revision = "9000"\ndown_revision = "' + NOW + '"\nbranch_labels = None\ndepends_on = None\n'
         "def upgrade() -> None:\n"
         '    op.add_column("dynflow_coordinator_records", sa.Column("note", sa.String(20)))\n'
     )
     monkeypatch.setattr(schema, "MIGRATIONS", migrations)
-    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
-    monkeypatch.setattr("dynflow_mp.cli.db.REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(schema, "REVISIONS", (*REVISIONS, "9000"))
+    monkeypatch.setattr("dynflow_mp.cli.db.REVISIONS", (*REVISIONS, "9000"))

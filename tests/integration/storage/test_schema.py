@@ -13,13 +13,17 @@ from typing import Any
 
 import databases
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import MetaData, Table, event, text
 
 from dynflow_mp.errors import PersistenceError, SchemaMismatch
 from dynflow_mp.persistence import schema
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.schema import Standing, current, look, migrate, prepare, upgrade
+from dynflow_mp.persistence.store import Store
 from dynflow_mp.persistence.tables import metadata, steps
+
+NOW = schema.REVISIONS[-1]
+PLAN = "0193f0c5-0000-7000-8000-000000000001"
 
 
 @pytest.fixture
@@ -83,11 +87,11 @@ def test_older_tables_are_upgraded_by_itself_on_sqlite_only(
     if database_kind == databases.SQLITE:
         prepare(database)
     else:
-        with pytest.raises(SchemaMismatch, match=r"version 0001.*run: dynflow-mp db upgrade"):
+        with pytest.raises(SchemaMismatch, match=rf"version {NOW}.*run: dynflow-mp db upgrade"):
             prepare(database)
 
-    assert before == (Standing.OLDER, "0001")
-    assert current(database) == ("0002" if database_kind == databases.SQLITE else "0001")
+    assert before == (Standing.OLDER, NOW)
+    assert current(database) == ("9000" if database_kind == databases.SQLITE else NOW)
 
 
 def test_an_upgrade_brings_older_tables_to_this_version_and_keeps_their_rows(
@@ -99,9 +103,27 @@ def test_an_upgrade_brings_older_tables_to_this_version_and_keeps_their_rows(
     upgrade(database)
     upgrade(database)
 
-    assert look(database) == (Standing.CURRENT, "0002")
+    assert look(database) == (Standing.CURRENT, "9000")
     with database.read() as connection:
         assert connection.execute(text("SELECT note FROM dynflow_coordinator_records")).all() == [(None,)]
+
+
+def test_outputs_of_the_first_version_are_moved_by_the_upgrade(open_database: Callable[[], Database]):
+    database = open_database()
+    with database.write() as connection:
+        migrate(connection, "0001")
+        found = MetaData()
+        found.reflect(connection)
+        plans, own = found.tables["dynflow_execution_plans"], found.tables["dynflow_actions"]
+        connection.execute(plans.insert().values(**_anything(plans, id=PLAN)))
+        for number, output in ((1, None), (2, b"two")):
+            row = _anything(own, execution_plan_id=PLAN, id=number, input=b"given", output=output)
+            connection.execute(own.insert().values(**row))
+
+    upgrade(database)
+
+    rows = Store(database).load_actions(PLAN)
+    assert [(row.id, row.input, row.output) for row in rows] == [(1, b"given", None), (2, b"given", b"two")]
 
 
 def test_an_upgrade_that_fails_says_so_and_leaves_the_version(
@@ -112,7 +134,7 @@ def test_an_upgrade_that_fails_says_so_and_leaves_the_version(
     with pytest.raises(PersistenceError, match="what_is_not_there"):
         upgrade(database)
 
-    assert look(database) == (Standing.OLDER, "0001")
+    assert look(database) == (Standing.OLDER, NOW)
 
 
 def test_a_creation_that_dies_half_way_is_done_again(
@@ -220,13 +242,22 @@ def _add_a_revision(
     """As if a newer dynflow_mp were running, with one revision more."""
     migrations = tmp_path / "migrations"
     shutil.copytree(schema.MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
-    (migrations / "versions" / "0002_note.py").write_text(
+    (migrations / "versions" / "9000_note.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
-        'revision = "0002"\ndown_revision = "0001"\nbranch_labels = None\ndepends_on = None\n'
+        'revision = "9000"\ndown_revision = "' + NOW + '"\nbranch_labels = None\ndepends_on = None\n'
         f"def upgrade() -> None:\n    {change}\n"
     )
     monkeypatch.setattr(schema, "MIGRATIONS", migrations)
-    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(schema, "REVISIONS", (*schema.REVISIONS, "9000"))
+
+
+def _anything(table: Table, **values: Any) -> dict[str, Any]:
+    """A row with these values, and with nothing much where something must stand."""
+    for column in table.columns:
+        if column.name not in values and not column.nullable:
+            kind = column.type.python_type
+            values[column.name] = kind()
+    return values
 
 
 def _add_a_row(database: Database) -> None:

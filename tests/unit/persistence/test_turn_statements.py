@@ -86,7 +86,7 @@ def test_a_statement_takes_so_many_rows_and_bytes_and_no_more():
     small = [(b"x", "a", number) for number in range(1, 1501)]
     large = [(b"x" * 600_000, "a", number) for number in range(1, 4)]
 
-    portions = list(_at_once(turn_statements.OUTPUT).execute(_Cursors(), small + large))
+    portions = list(_at_once(turn_statements.INPUT).execute(_Cursors(), small + large))
 
     # 1,000 small rows, 500 and a large one, then each large one by itself.
     assert len(portions) == 4

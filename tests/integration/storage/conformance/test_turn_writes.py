@@ -340,13 +340,13 @@ def test_a_mark_of_a_step_that_runs_already_is_found_out(claimed: Turn):
     assert failed.value.plan_ids == {PLAN}
 
 
-def test_an_output_without_its_action_names_the_plan(claimed: Turn, database: Database):
+def test_an_input_without_its_action_names_the_plan(claimed: Turn, database: Database):
     claimed(mark(3))
     with database.write() as connection:
         connection.execute(text("DELETE FROM dynflow_actions WHERE id = 2"))
 
     with pytest.raises(GuardFailed) as failed:
-        claimed(outcome(3, output=b"\x80"))
+        claimed(outcome(3, input=b"\x80"))
 
     assert failed.value.plan_ids == {PLAN}
 
