@@ -139,10 +139,21 @@ def _config(database_url: str | None) -> Config:
 
 @contextmanager
 def _opened(config: Config, *, hurried: bool = True) -> Iterator[Database]:
-    # What the server's settings lack is told as text, once.
-    logging.getLogger("dynflow_mp.persistence").setLevel(logging.ERROR)
-    database = Database(config.database_url, max_payload=config.max_payload, hurried=hurried)
+    with _remarks_untold():
+        database = Database(config.database_url, max_payload=config.max_payload, hurried=hurried)
     try:
         yield database
     finally:
         database.close()
+
+
+@contextmanager
+def _remarks_untold() -> Iterator[None]:
+    """What the server's settings lack is told as text, once, and not in the log as well."""
+    log = logging.getLogger("dynflow_mp.persistence")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
