@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS := dev,postgres,mysql
 TESTS ?= tests
+JOBS ?= 2
 WORKLOADS ?=
 DATABASES ?=
 
@@ -24,7 +25,7 @@ demo: setup
 	@$(BIN)/python -m examples.catalogue --report build/catalogue.json $(DEMO)
 
 test: setup
-	@$(BIN)/python -m pytest $(TESTS) $(PYTEST)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS) $(PYTEST)
 
 lint: setup
 	@$(BIN)/ruff check .

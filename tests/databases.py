@@ -25,8 +25,6 @@ _SERVERS = {
     ),
     MYSQL: os.environ.get("DYNFLOW_TEST_MYSQL", "mysql+pymysql://root@127.0.0.1:3306/test"),
 }
-left_out: dict[str, str] = {}
-"""Why a kind was left out, for the summary."""
 
 
 def server_url(kind: str) -> str:
@@ -36,12 +34,11 @@ def server_url(kind: str) -> str:
 
 def require(kind: str) -> None:
     """Skip the test when there is no such server – in CI, fail it."""
-    reason = _missing(kind)
+    reason = missing(kind)
     if reason is None:
         return
     if os.environ.get("CI"):
         pytest.fail(f"{kind}: {reason}", pytrace=False)
-    left_out[kind] = reason
     pytest.skip(f"{kind}: {reason}")
 
 
@@ -72,7 +69,8 @@ def run_on_server(kind: str, *statements: str) -> None:
 
 
 @cache
-def _missing(kind: str) -> str | None:
+def missing(kind: str) -> str | None:
+    """Why there is no such server here; None where there is one."""
     if kind == SQLITE:
         return None
     try:
