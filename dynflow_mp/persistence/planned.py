@@ -13,7 +13,7 @@ from dynflow_mp.model.flows import Flow, flow_tokens
 from dynflow_mp.model.plans import PlannedAction, PlannedPlan, PlannedStep, history_to_data
 from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.persistence import tables
-from dynflow_mp.persistence.statements import Row, Statement, inserting
+from dynflow_mp.persistence.statements import Row, Statement, inserting, run_all
 
 _INSERT_PLAN = inserting(tables.execution_plans)
 _INSERT_STEP = inserting(tables.steps)
@@ -30,13 +30,14 @@ _NO_LIMIT = 2**40
 
 def insert_plan(connection: Connection, plan: PlannedPlan, requested_at: int | None, now: int) -> None:
     """Insert all rows of ``plan``."""
-    _INSERT_PLAN.run(connection, _plan_row(plan, requested_at, now))
-    for statement, rows in (
+    rows = (
+        (_INSERT_PLAN, iter([_plan_row(plan, requested_at, now)])),
         (_INSERT_STEP, _step_rows(plan.id, plan.steps)),
         (_INSERT_ACTION, _action_rows(plan.id, plan.actions)),
-    ):
-        while batch := list(islice(rows, _BATCH)):
-            statement.run_many(connection, batch)
+    )
+    # All at once unless the plan is large: a server is waited for once.
+    while batches := [(table, batch) for table, left in rows if (batch := list(islice(left, _BATCH)))]:
+        run_all(connection, batches)
 
 
 def is_stored(connection: Connection, plan_id: str, created_at: int) -> bool:
