@@ -19,21 +19,25 @@ from dynflow_mp.coordinator.records import WorldRecord
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
-_STARTED_FIELD = 19
-"""Where /proc/<pid>/stat says when the process began, counted from behind its name."""
+_USER_FIELD, _SYSTEM_FIELD, _STARTED_FIELD = 11, 12, 19
+"""Where /proc/<pid>/stat says how long the process has run, and when it began, counted from behind its name."""
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """A process that has this pid now."""
 
     began: float
     ended: bool
     """Whether only its exit status is left of it."""
+    stopped: bool = False
+    """Whether a signal (SIGSTOP, SIGTSTP) made it stand still; known on Linux only."""
+    ran_ticks: int = 0
+    """How long it has run since it began; known on Linux only."""
 
 
 def own_traces() -> dict[str, Any]:
     """What lets another process on this host tell whether this one still lives."""
-    seen = _look_at(os.getpid())
+    seen = look_at(os.getpid())
     return {
         "hostname": socket.gethostname(),
         "boot_id": _boot_id(),
@@ -74,26 +78,31 @@ def _is_free(pid: int) -> bool:
 
 
 def _is_anothers(pid: int, began: float) -> bool:
-    seen = _look_at(pid)
+    seen = look_at(pid)
     return seen is not None and (seen.ended or abs(seen.began - began) > 1.0)
 
 
-def _look_at(pid: int) -> _Seen | None:
+def look_at(pid: int) -> Seen | None:
     """None where it cannot be seen: that is no proof of anything."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        # Ticks since boot. As a time of day it would shift whenever the clock is set.
-        return _Seen(float(fields[_STARTED_FIELD]), fields[0] in "ZX")
+        return Seen(
+            # Ticks since boot. As a time of day it would shift whenever the clock is set.
+            began=float(fields[_STARTED_FIELD]),
+            ended=fields[0] in "ZX",
+            stopped=fields[0] == "T",
+            ran_ticks=int(fields[_USER_FIELD]) + int(fields[_SYSTEM_FIELD]),
+        )
     except OSError:
         return _ask_psutil(pid)
 
 
-def _ask_psutil(pid: int) -> _Seen | None:
+def _ask_psutil(pid: int) -> Seen | None:
     if _PID_NAMESPACE.exists():
         return None  # Linux: what /proc does not show, psutil cannot see
     try:
         process = psutil.Process(pid)
-        return _Seen(process.create_time(), process.status() == psutil.STATUS_ZOMBIE)
+        return Seen(process.create_time(), process.status() == psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return None
 

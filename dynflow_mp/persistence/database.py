@@ -22,7 +22,7 @@ from dynflow_mp.persistence.opening import WRITING, new_engine, parsed_url, show
 from dynflow_mp.persistence.retries import repeated
 from dynflow_mp.persistence.server_settings import remarks
 from dynflow_mp.persistence.sqlite_files import OpenedFile, absolute
-from dynflow_mp.persistence.turnstile import Turnstile
+from dynflow_mp.persistence.turnstile import Turnstile, door_files
 from dynflow_mp.telemetry import logger
 
 log = logger("persistence")
@@ -34,6 +34,17 @@ PATIENCE_S = 15.0
 """How long a change is tried again. A connection that a frozen network cut in two holds its locks for 10 s."""
 _WRITER_CACHE_KIB = 8_000
 """Four times the default: a step of a plan of 100,000 is written a tenth faster."""
+
+
+def write_locks(url: str) -> Sequence[str]:
+    """The files whose locks every writer of an SQLite database must hold; a server needs none.
+
+    Raises what :class:`Database` raises for a URL that cannot work.
+    """
+    parsed = parsed_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return ()
+    return door_files(os.path.realpath(str(absolute(parsed, shown(parsed)).database)))
 
 
 class Database:

@@ -5,6 +5,8 @@
 With one lock alone, a process that writes in a tight loop takes it again before a waiting one has
 woken (160-750 ms were measured). With two, whoever waits holds the gate, so the busy one must queue
 behind it before it comes in again.
+
+Whoever comes through a door writes into its file who it is: see :mod:`dynflow_mp.persistence.stays`.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Lock, local
 from time import monotonic, sleep
 
 from dynflow_mp.errors import PersistenceError
+from dynflow_mp.persistence.stays import Stay, read_from, signature
 
 DEADLINE_S = 10.0
 """For one attempt: see ``opening.BUSY_TIMEOUT_S``. Both together must be less than the guardian's patience."""
@@ -28,14 +31,18 @@ _EAGER_PAUSE_S = 0.0001
 _PATIENT_PAUSE_S = 0.005
 
 
+def door_files(database_path: str) -> tuple[str, str]:
+    """Gate and room: the files whose locks a writer must hold."""
+    return f"{database_path}-gate", f"{database_path}-lock"
+
+
 class Turnstile:
     """Both locks of one database file. Any thread may go through; in a forked child it opens its own files."""
 
     def __init__(self, database_path: str, deadline_s: float = DEADLINE_S) -> None:
         self._deadline_s = deadline_s
         self._own = local()
-        self._gate = _Door(f"{database_path}-gate", signed=False)
-        self._room = _Door(f"{database_path}-lock", signed=True)
+        self._gate, self._room = map(_Door, door_files(database_path))
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -67,30 +74,30 @@ class Turnstile:
     def _enter(self) -> None:
         give_up_at = monotonic() + self._deadline_s
         if not self._gate.enter(give_up_at):
-            raise self._too_late()
+            raise self._too_late(self._gate)
         try:
             inside = self._room.enter(give_up_at)
         finally:
             self._gate.leave()
         if not inside:
-            raise self._too_late()
+            raise self._too_late(self._room)
 
-    def _too_late(self) -> PersistenceError:
-        holder = self._room.holder()
-        who = f"process {holder} has held" if holder else "another process has held"
+    def _too_late(self, door: _Door) -> PersistenceError:
+        stay = door.last_stay()
+        who = f"process {stay.pid} has held" if stay else "another process has held"
         return PersistenceError(
-            f"{who} the write lock {self._room.path} for more than {self._deadline_s:g} s", "locked"
+            f"{who} the write lock {door.path} for more than {self._deadline_s:g} s", "locked"
         )
 
 
 class _Door:
     """A lock among threads and, as an flock on a file, among processes."""
 
-    __slots__ = ("_fd", "_opened_by", "_signed", "_threads", "path")
+    __slots__ = ("_fd", "_opened_by", "_stays", "_threads", "path")
 
-    def __init__(self, path: str, signed: bool) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._signed = signed
+        self._stays = 0
         self._threads = Lock()
         self._fd = -1
         self._opened_by = 0
@@ -112,12 +119,9 @@ class _Door:
         finally:
             self._threads.release()
 
-    def holder(self) -> int | None:
-        """The process that came in last, as far as the file tells."""
-        try:
-            return int(os.pread(self._fd, 20, 0))
-        except (OSError, ValueError):
-            return None
+    def last_stay(self) -> Stay | None:
+        """Who came in last, as far as the file tells."""
+        return read_from(self._fd)
 
     def close(self) -> None:
         with self._threads:
@@ -135,8 +139,7 @@ class _Door:
                 if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
                     raise PersistenceError(f"cannot lock {self.path}: {error.strerror}") from error
             else:
-                if self._signed:
-                    self._sign(me)
+                self._sign(me)
                 return True
             now = monotonic()
             if now >= give_up_at:
@@ -146,9 +149,11 @@ class _Door:
             sleep(_EAGER_PAUSE_S if now < eager_until else _PATIENT_PAUSE_S)
 
     def _sign(self, me: int) -> None:
-        # Only for messages: a full disk must not keep anyone out.
-        with suppress(OSError):
-            os.pwrite(self._fd, b"%-19d\n" % me, 0)
+        self._stays += 1
+        try:  # noqa: SIM105 - for every write, and a context manager doubles what it costs
+            os.pwrite(self._fd, signature(me, self._stays), 0)
+        except OSError:
+            pass  # nobody relies on it alone: a full disk must not keep anyone out
 
     def _open_file(self, me: int) -> None:
         # A forked child shares its parent's lock through an inherited descriptor: it needs its own.

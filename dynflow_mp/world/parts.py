@@ -22,13 +22,14 @@ from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced
 from dynflow_mp.executor.open_files import make_room_for
 from dynflow_mp.maintenance.directory import WorldDirectory
+from dynflow_mp.maintenance.frozen_writers import FrozenWriters
 from dynflow_mp.maintenance.heirs import Heirs
 from dynflow_mp.maintenance.liveness import Liveness
 from dynflow_mp.maintenance.reconciler import Reconciler
 from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope
-from dynflow_mp.persistence.database import Database
+from dynflow_mp.persistence.database import Database, write_locks
 from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.reading.library import Library
@@ -73,6 +74,11 @@ class Parts:
         self._open_maintenance()
 
     def _open_storage(self) -> None:
+        if self._config.pools:
+            # Before the database: to open it is to wait for whoever writes.
+            frozen_writers = FrozenWriters(write_locks(self._config.database_url))
+            frozen_writers.start()
+            self._ending.on_close("frozen writers", frozen_writers.stop)
         database = Database(self._config.database_url, max_payload=self._config.max_payload)
         self._ending.on_close("database", database.close)
         prepare(database)

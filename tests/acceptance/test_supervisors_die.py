@@ -5,15 +5,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from concurrent.futures import wait
 
+import psutil
 import pytest
 from recovery_actions import Evented, HeldThenNoop, Noop, SeveralCounted
 from watching import HERE, alive, lines_of, run, wait_until
 
 from dynflow_mp import World
 from dynflow_mp.errors import AbnormalTermination, NoExecutor
+from dynflow_mp.persistence.database import write_locks
+from dynflow_mp.persistence.stays import is_inside
 
 ABNORMAL = "abnormal termination (previous state: running)"
 
@@ -205,7 +209,7 @@ def name_of(plan, step):
 
 
 def stop_between_writes(supervisor, client):
-    """SIGSTOP, but not in the middle of a write: a process that stands still there holds SQLite's lock."""
+    """SIGSTOP, but not in the middle of a write: a process that stands still there is killed."""
     for _ in range(20):
         supervisor.signal(signal.SIGSTOP)
         writing = threading.Thread(target=client.coordinator.renew_lease)
@@ -216,6 +220,51 @@ def stop_between_writes(supervisor, client):
         supervisor.signal(signal.SIGCONT)
         writing.join(10)
     pytest.fail("the supervisor was writing each time it was stopped")
+
+
+def stop_inside_a_write(supervisor, database_url):
+    """SIGSTOP, tried until it comes in the middle of a write."""
+    _, room = write_locks(database_url)
+    pid = supervisor.process.pid
+
+    def stopped_inside():
+        supervisor.signal(signal.SIGSTOP)
+        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, what="the standstill")
+        if is_inside(pid, room):
+            return True
+        supervisor.signal(signal.SIGCONT)
+        return False
+
+    wait_until(stopped_inside, what="a standstill inside a write")
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux only")
+def test_g27_a_supervisor_that_stands_still_inside_a_write_is_killed_and_its_plans_are_taken_over(
+    supervisor, a_client, database_url, tmp_path
+):
+    """Until then nobody can write. The second one comes when nobody can even open the database."""
+    first = supervisor()
+    client = a_client()
+    triggered, go = held_plan(client, tmp_path)
+    busy = client.trigger(SeveralCounted, 1000, plan=1, log=str(tmp_path / "busy"), seconds=0)
+
+    stop_inside_a_write(first, database_url)
+    began = time.monotonic()
+    second = supervisor()
+    taken_over = triggered.finished.result(20)
+    passed_s = time.monotonic() - began
+
+    assert first.wait(5) == -signal.SIGKILL
+    assert passed_s < 20
+    assert (taken_over.state, taken_over.result) == ("paused", "error")
+    assert history(taken_over)[1] == ("terminate execution", first.world_id)
+    assert client.coordinator.find_worlds(id=first.world_id) == []
+    go.touch()
+    assert client.execute(triggered.id).result(20).result == "success"
+    ended = busy.finished.result(60)
+    ended = ended if ended.state == "stopped" else client.execute(busy.id).result(60)
+    assert ended.result == "success"
+    assert history(ended)[-1] == ("finish execution", second.world_id)
 
 
 @pytest.mark.every_database
