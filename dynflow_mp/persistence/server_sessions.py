@@ -9,6 +9,7 @@ recovered. MySQL (not MariaDB) knows no such limit; there an administrator must 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from time import monotonic
 from typing import Any
@@ -58,12 +59,18 @@ def _on_postgresql(url: URL, hurried: bool) -> Engine:
     theirs = url.query.get("options", "")
     theirs = theirs if isinstance(theirs, str) else " ".join(theirs)
     arguments["options"] = f"{_postgresql_options(hurried)} {theirs}".strip()
+    logging.getLogger("psycopg").addFilter(_is_news)
     engine = create_engine(
         url, isolation_level="READ COMMITTED", pool_reset_on_return=None, connect_args=arguments
     )
     if hurried:
         event.listen(engine, "do_connect", _connect_with_deadline)
     return engine
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what psycopg remarks about statements sent behind one that failed: that one's error is raised."""
+    return not str(record.msg).startswith("error ignored terminating")
 
 
 def _postgresql_options(hurried: bool) -> str:
