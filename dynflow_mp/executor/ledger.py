@@ -20,6 +20,10 @@ from dynflow_mp.telemetry import logger
 
 log = logger("executor.ledger")
 
+_IN_LINE_S = 0.0002
+"""Who waited longer to write was not alone: going through takes a hundredth of a millisecond."""
+_MOST_COURTESY_S = 0.005
+
 
 class Ledger:
     """Writes turns. Owned by the core's thread; ``while_waiting`` is called between attempts."""
@@ -28,6 +32,16 @@ class Ledger:
         self._store = store
         self._coordinator = coordinator
         self._while_waiting = while_waiting
+
+    @property
+    def courtesy_s(self) -> float:
+        """How long to let others write before the next turn (seconds).
+
+        On SQLite one commit follows another. A client that stores many plans stands in line behind a turn for
+        each of them, and a turn that waits a little has more to commit.
+        """
+        waited_s = self._store.database.waited_s
+        return min(2 * waited_s, _MOST_COURTESY_S) if waited_s > _IN_LINE_S else 0.0
 
     def write(self, writes: Sequence[Write], patience_s: float) -> frozenset[str]:
         """Commit ``writes``; returns the plans that are lost (none of their writes is stored).

@@ -11,7 +11,7 @@ Nothing leaves before its cause is stored.
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import zmq
@@ -109,8 +109,11 @@ class Loop:
         """One turn; waits for something to happen, a second at most."""
         self._hear()
         self._assign()
+        written = bool(self._writes)
         lost = self._commit()
         self._emit(lost)
+        if written and (courtesy_s := self._ledger.courtesy_s):
+            sleep(courtesy_s)
         self._wind_up()
         self.keep_alive()
 

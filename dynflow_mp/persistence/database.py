@@ -90,6 +90,11 @@ class Database:
                 fence(connection)
             yield connection
 
+    @property
+    def waited_s(self) -> float:
+        """How long this thread's last write stood behind others' (SQLite; on a server they do not wait in line)."""
+        return 0.0 if self._turnstile is None else self._turnstile.waited_s
+
     def change(
         self,
         work: Callable[[Connection, bool], T],

@@ -58,13 +58,20 @@ class Turnstile:
             )
         own.inside = True
         try:
+            came = monotonic()
             self._enter()
+            own.waited_s = monotonic() - came
             try:
                 yield
             finally:
                 self._room.leave()
         finally:
             own.inside = False
+
+    @property
+    def waited_s(self) -> float:
+        """How long this thread stood in line the last time."""
+        return getattr(self._own, "waited_s", 0.0)
 
     def close(self) -> None:
         """Close the files; going through again opens them again."""

@@ -6,14 +6,19 @@ import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from time import monotonic, sleep
 
 import pytest
 from sqlalchemy import text
 
+from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import PersistenceError
+from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.persistence.database import Database
+from dynflow_mp.persistence.store import Store
 from dynflow_mp.persistence.turnstile import Turnstile
 
 
@@ -27,6 +32,41 @@ def test_who_is_inside_is_named_after_the_deadline(tmp_path: Path):
     assert late.value.kind == "locked"
     with ours.held():
         pass
+
+
+def test_who_stood_in_line_is_courteous_and_who_did_not_is_not(tmp_path: Path):
+    database = Database(f"sqlite:///{tmp_path}/plans.db")
+    ledger = Ledger(Store(database), Coordinator(database, "w"), lambda: None)
+    told: list[float] = []
+    inside, waited = Event(), 0.02
+
+    def write() -> None:
+        inside.wait(10)
+        with database.write():
+            told.append(ledger.courtesy_s)
+
+    alone: list[float] = []
+    for _ in range(20):  # the first one opens the files, and any may be interrupted
+        with database.write():
+            alone.append(ledger.courtesy_s)
+    writer = Thread(target=write)
+    writer.start()
+    with database.write():
+        inside.set()
+        wait_for(lambda: database._turnstile._gate._threads.locked())  # the writer stands in line
+        sleep(waited)
+    writer.join(10)
+    database.close()
+
+    assert min(alone) == 0.0
+    assert told == [0.005]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    ends = monotonic() + 10
+    while not condition():
+        assert monotonic() < ends, "nobody came"
+        sleep(0.001)
 
 
 def test_a_late_thread_gives_up_too(tmp_path: Path):
@@ -88,7 +128,10 @@ _HAMMER = """
 import sys
 from time import monotonic, sleep
 from sqlalchemy import text
+from dynflow_mp.coordinator.coordinator import Coordinator
+from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.persistence.database import Database
+from dynflow_mp.persistence.store import Store
 
 url, me, busy = sys.argv[1:]
 database = Database(url)
