@@ -2,7 +2,7 @@
 
 asker ══ probe, requests ══▶ ROUTER ──▶ delivery
       ◀══ answers, farewell ═══ Route, with what waits while it is full
-      ┄┄ not connected yet ┄┄┄▶ Expected, until it is
+      ┄┄ not connected yet: an Outbox, until it is
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import zmq
 
 from dynflow_mp.connectors.delivery import Delivery
 from dynflow_mp.connectors.endpoints import Place, cannot_listen
-from dynflow_mp.connectors.expected import Expected
 from dynflow_mp.connectors.peers import (
     FAREWELL,
     MESSAGES_A_TURN,
@@ -33,6 +32,9 @@ from dynflow_mp.telemetry import logger
 log = logger("connectors.askers")
 
 _MAX_ROUTES = 10_000
+_EXPECTED_S = 3.0
+"""An executor that takes plans over as it starts answers their clients before these have found it. They look for
+executors once a second while they wait for something, so they will be here in a moment."""
 
 
 class Askers:
@@ -43,7 +45,7 @@ class Askers:
         self._poller, self._delivery, self._linger_s = poller, delivery, linger_s
         self._routes: dict[str, Route] = {}
         self._full: dict[str, Route] = {}
-        self._expected = Expected()
+        self._expected: dict[str, Outbox] = {}
         self._untold: list[Route] | None = None
         self._not_through: set[bytes] = set()
 
@@ -95,10 +97,10 @@ class Askers:
     def _learn_route(self, world_id: str, identity: bytes) -> None:
         assert self.socket is not None
         before = self._routes.pop(world_id, None)
-        route = Route(self.socket, identity, Outbox(self._linger_s) if before is None else before.outbox)
+        outbox = self._expected.pop(world_id, None) or Outbox(self._linger_s)
+        outbox.patience_s = self._linger_s
+        route = Route(self.socket, identity, outbox if before is None else before.outbox)
         self._routes[world_id] = route
-        for waiting in self._expected.take(world_id):
-            route.outbox.put(waiting)
         if route.outbox:
             self._full[world_id] = route
         if len(self._routes) > _MAX_ROUTES:
@@ -115,7 +117,7 @@ class Askers:
         route = self._routes.get(world_id)
         data = envelope.to_bytes()
         if route is None:
-            self._expected.put(Waiting(envelope, data, time.monotonic()))
+            self._expect(Waiting(envelope, data, time.monotonic()))
             return
         try:
             if not route.outbox:
@@ -128,6 +130,14 @@ class Askers:
             raise UnknownReceiver(f"world {world_id} has gone and cannot be answered") from error
         if not route.outbox.put(Waiting(envelope, data, time.monotonic())):
             raise PeerBusy(f"too much waits for world {world_id}")
+
+    def _expect(self, answer: Waiting) -> None:
+        """Keep an answer for a world that is not connected yet."""
+        world_id = answer.envelope.receiver_id
+        if world_id not in self._expected and len(self._expected) >= _MAX_ROUTES:
+            raise PeerBusy(f"too many worlds are not connected, world {world_id} among them")
+        if not self._expected.setdefault(world_id, Outbox(_EXPECTED_S)).put(answer):
+            raise PeerBusy(f"too much waits for world {world_id}, which is not connected")
 
     def _forget(self, world_id: str, error: zmq.ZMQError) -> None:
         if error.errno != errno.EHOSTUNREACH:
@@ -161,10 +171,13 @@ class Askers:
             self._delivery.give_back_all(
                 route.outbox.overdue(now), f"world {world_id} does not take messages"
             )
-        self._give_back_unexpected(self._expected.overdue(now))
+        for world_id, outbox in list(self._expected.items()):
+            self._give_back_unanswered(world_id, outbox.overdue(now))
+            if not outbox:
+                del self._expected[world_id]
 
-    def _give_back_unexpected(self, envelopes: Iterable[Envelope]) -> None:
-        self._delivery.give_back_all(envelopes, "that world is not connected and cannot be answered")
+    def _give_back_unanswered(self, world_id: str, envelopes: Iterable[Envelope]) -> None:
+        self._delivery.give_back_all(envelopes, f"world {world_id} is not connected and cannot be answered")
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -198,6 +211,7 @@ class Askers:
 
     def close(self, linger_ms: int) -> None:
         """What libzmq has taken may still leave for so long."""
-        self._give_back_unexpected(self._expected.everything())
+        for world_id, outbox in self._expected.items():
+            self._give_back_unanswered(world_id, outbox.everything())
         if self.socket is not None:
             self.socket.close(linger_ms)

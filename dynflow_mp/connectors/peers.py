@@ -54,10 +54,10 @@ class Outbox:
     given up, and what waited as long comes back.
     """
 
-    __slots__ = ("_bytes", "_moved_at", "_patience_s", "_waiting")
+    __slots__ = ("_bytes", "_moved_at", "_waiting", "patience_s")
 
     def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+        self.patience_s = patience_s
         self._waiting: deque[Waiting] = deque()
         self._bytes = 0
         self._moved_at = 0.0
@@ -86,8 +86,8 @@ class Outbox:
 
     def overdue(self, now: float) -> Iterator[Envelope]:
         """Take out, oldest first, what has waited too long on a connection that stands still."""
-        if now - self._moved_at >= self._patience_s:
-            while self._waiting and now - self._waiting[0].since >= self._patience_s:
+        if now - self._moved_at >= self.patience_s:
+            while self._waiting and now - self._waiting[0].since >= self.patience_s:
                 yield self._take()
 
     def everything(self) -> Iterator[Envelope]:
