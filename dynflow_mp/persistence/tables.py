@@ -33,6 +33,17 @@ metadata = MetaData()
 _STATE = String(15)
 _CLASS = Name(255)
 
+
+def _of_plan() -> Column[str]:
+    """The plan that a row belongs to, and is gone with."""
+    return Column(
+        "execution_plan_id",
+        PlanId(),
+        ForeignKey("dynflow_execution_plans.id", ondelete="CASCADE"),
+        nullable=False,
+    )
+
+
 execution_plans = Table(
     "dynflow_execution_plans",
     metadata,
@@ -69,12 +80,7 @@ execution_plans = Table(
 steps = Table(
     "dynflow_steps",
     metadata,
-    Column(
-        "execution_plan_id",
-        PlanId(),
-        ForeignKey("dynflow_execution_plans.id", ondelete="CASCADE"),
-        nullable=False,
-    ),
+    _of_plan(),
     Column("id", Integer, nullable=False, autoincrement=False),
     Column("phase", _STATE, nullable=False),
     Column("state", _STATE, nullable=False),
@@ -97,12 +103,7 @@ steps = Table(
 actions = Table(
     "dynflow_actions",
     metadata,
-    Column(
-        "execution_plan_id",
-        PlanId(),
-        ForeignKey("dynflow_execution_plans.id", ondelete="CASCADE"),
-        nullable=False,
-    ),
+    _of_plan(),
     Column("id", Integer, nullable=False, autoincrement=False),
     Column("action_class", _CLASS, nullable=False),
     Column("caller_execution_plan_id", PlanId()),
@@ -120,12 +121,7 @@ actions = Table(
 outputs = Table(
     "dynflow_outputs",
     metadata,
-    Column(
-        "execution_plan_id",
-        PlanId(),
-        ForeignKey("dynflow_execution_plans.id", ondelete="CASCADE"),
-        nullable=False,
-    ),
+    _of_plan(),
     Column("action_id", Integer, nullable=False, autoincrement=False),
     Column("output", Blob(), nullable=False),
     PrimaryKeyConstraint("execution_plan_id", "action_id"),
@@ -140,12 +136,7 @@ actions_with_outputs = actions.outerjoin(
 step_attempts = Table(
     "dynflow_step_attempts",
     metadata,
-    Column(
-        "execution_plan_id",
-        PlanId(),
-        ForeignKey("dynflow_execution_plans.id", ondelete="CASCADE"),
-        nullable=False,
-    ),
+    _of_plan(),
     Column("step_id", Integer, nullable=False, autoincrement=False),
     Column("attempt", Integer, nullable=False, autoincrement=False),
     Column("state", _STATE, nullable=False),
@@ -159,12 +150,7 @@ events = Table(
     "dynflow_events",
     metadata,
     Column("id", Name(100), primary_key=True),
-    Column(
-        "execution_plan_id",
-        PlanId(),
-        ForeignKey("dynflow_execution_plans.id", ondelete="CASCADE"),
-        nullable=False,
-    ),
+    _of_plan(),
     Column("step_id", Integer, nullable=False),
     Column("data", Blob(), nullable=False),
     Column("client_id", Name(100)),

@@ -34,6 +34,10 @@ _FLAG: Column[int] = Column("flag", Integer)
 """What yes and no are passed as."""
 RESETTABLE = (StepState.SUCCESS.value, StepState.ERROR.value)
 
+# What tells a row of steps, and what it must hold for a write to fit. In this order rows are made.
+_THIS_STEP: dict[str, Column[Any]] = {"plan": _step.execution_plan_id, "step": _step.id}
+_THIS_ATTEMPT: dict[str, Column[Any]] = {"from_state": _step.state, "from_attempts": _step.attempts}
+
 
 def _constant(text: str) -> Any:
     """A word of ours inside a statement: no parameter to pass with every row."""
@@ -113,10 +117,8 @@ MARK = changing(
     {
         "new_attempts": _step.attempts,
         "new_started_at": _step.started_at,
-        "plan": _step.execution_plan_id,
-        "step": _step.id,
-        "from_state": _step.state,
-        "from_attempts": _step.attempts,
+        **_THIS_STEP,
+        **_THIS_ATTEMPT,
     },
     lambda given: (
         update(steps)
@@ -133,8 +135,7 @@ UNMARK = changing(
         "new_state": _step.state,
         "new_attempts": _step.attempts,
         "begun_before": _FLAG,
-        "plan": _step.execution_plan_id,
-        "step": _step.id,
+        **_THIS_STEP,
         "from_attempts": _step.attempts,
     },
     lambda given: (
@@ -154,7 +155,7 @@ UNMARK = changing(
     ),
 )
 RESET = changing(
-    {"plan": _step.execution_plan_id, "step": _step.id},
+    _THIS_STEP,
     lambda given: (
         update(steps)
         .where(*_this_step(given, _step.state.in_([_constant(state) for state in RESETTABLE])))
@@ -170,10 +171,8 @@ OUTCOME = changing(
         "new_real_time": _step.real_time,
         "new_progress_done": _step.progress_done,
         "new_progress_weight": _step.progress_weight,
-        "plan": _step.execution_plan_id,
-        "step": _step.id,
-        "from_state": _step.state,
-        "from_attempts": _step.attempts,
+        **_THIS_STEP,
+        **_THIS_ATTEMPT,
     },
     lambda given: (
         update(steps)
@@ -189,11 +188,10 @@ OUTCOME = changing(
         )
     ),
 )
-_THIS_ACTION = {"plan": _action.execution_plan_id, "action": _action.id}
 OUTPUT = replacing(outputs)
 # An input that comes back has its references resolved in it.
 INPUT = changing(
-    {"new_input": _action.input, **_THIS_ACTION},
+    {"new_input": _action.input, "plan": _action.execution_plan_id, "action": _action.id},
     lambda given: (
         update(actions).where(*_this_action(given)).values(input=given("new_input"), references=null())
     ),
