@@ -27,7 +27,7 @@ from typing import Any
 import click
 
 from dynflow_mp import Action, ExecutionPlan, Triggered, UnprocessableEvent, World
-from examples.supervisor_process import SupervisorProcess
+from examples.supervisor_process import SupervisorProcess, stop
 
 APP = "examples.orchestrate_evented"
 FINISHED_S = 60.0
@@ -174,12 +174,7 @@ class Cloud:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        stop(self.process)
 
 
 def watch(world: World, triggered: Triggered) -> None:

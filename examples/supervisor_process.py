@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 READY_S = 60.0
 STOP_S = 30.0
@@ -54,9 +55,14 @@ class SupervisorProcess:
         """Ask it to drain; what does not end in time is killed (its workers end with it)."""
         if self.process.stdout is not None:
             self.process.stdout.close()
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        stop(self.process)
+
+
+def stop(process: subprocess.Popen[Any]) -> None:
+    """Ask a process to end, and kill it if it does not."""
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
