@@ -18,11 +18,18 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dynflow_mp.executor.own_descriptors import high
 from dynflow_mp.executor.startup_words import StartupWords
+
+if TYPE_CHECKING:
+    import zmq
+
+    from dynflow_mp.executor.page import Page
+    from dynflow_mp.executor.workbench import Workbench
 
 BOOT_FAILED = 3
 APP_FAILED = 4
@@ -104,7 +111,6 @@ class Boot:
 
         from dynflow_mp.executor import wire
         from dynflow_mp.executor.control_lane import ControlLane, lane
-        from dynflow_mp.executor.endings import LEFT_TO_BE_REPLACED
         from dynflow_mp.executor.own_descriptors import OwnDescriptors
         from dynflow_mp.executor.page import Page
         from dynflow_mp.executor.surroundings import Surroundings
@@ -137,17 +143,7 @@ class Boot:
         gc.freeze()  # what is there now stays: not to be looked at again in every collection
         work_lane.send(wire.encode_hello(wire.Hello(token, wire.WORK_LANE, os.getpid())))
 
-        def work() -> None:
-            unfit = bench.serve()
-            leave_soon(0 if unfit is None else LEFT_TO_BE_REPLACED)
-            if unfit is not None:
-                page.say_why(unfit)
-            work_lane.close()
-            context.term()  # waits, within the lanes' linger, until the last outcomes are out
-            if unfit is not None:
-                sys.exit(LEFT_TO_BE_REPLACED)
-
-        return work
+        return partial(_work, bench, page, work_lane, context)
 
     def fail(self, exit_code: int, reason: str) -> NoReturn:
         """Say why, and leave."""
@@ -190,6 +186,20 @@ def load_script(name: str, path: str) -> None:
     module = module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
+
+
+def _work(bench: Workbench, page: Page, work_lane: zmq.Socket[bytes], context: Any) -> None:
+    """Work until there is no more to do, or until this process is no longer fit for it."""
+    from dynflow_mp.executor.endings import LEFT_TO_BE_REPLACED
+
+    unfit = bench.serve()
+    leave_soon(0 if unfit is None else LEFT_TO_BE_REPLACED)
+    if unfit is not None:
+        page.say_why(unfit)
+    work_lane.close()
+    context.term()  # waits, within the lanes' linger, until the last outcomes are out
+    if unfit is not None:
+        sys.exit(LEFT_TO_BE_REPLACED)
 
 
 def leave_soon(exit_code: int) -> None:
