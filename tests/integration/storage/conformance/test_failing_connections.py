@@ -6,7 +6,7 @@ However a transaction fails, what is stored in the end is the same, and nothing 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import pytest
@@ -68,6 +68,20 @@ def plain(store: Store, coordinator: Coordinator, database: Database) -> dict[st
     return stored(database, PLAN)
 
 
+def lived_through(
+    failing: AbstractContextManager[None],
+    number: int,
+    store: Store,
+    coordinator: Coordinator,
+    database: Database,
+) -> dict[str, list[Any]]:
+    """What is stored after the life of a plan of its own in which this failed."""
+    own_id = plan_id(100 + number)
+    with failing:
+        live(own_id, store, coordinator)
+    return stored(database, own_id)
+
+
 def stored(database: Database, id: str) -> dict[str, list[Any]]:  # noqa: A002
     """All rows that name the plan, as if its id were PLAN."""
     found: dict[str, list[Any]] = {}
@@ -103,11 +117,8 @@ def test_a_transaction_given_up_at_any_statement_is_done_again_whole(
         live(plan_id(2), store, coordinator)
 
     for at in range(1, counting.happened + 1):
-        id_ = plan_id(100 + at)
-        with failing_statements(database, Failures(at, errors[at % len(errors)])):
-            live(id_, store, coordinator)
-
-        assert stored(database, id_) == plain, f"it failed at statement {at}"
+        failing = failing_statements(database, Failures(at, errors[at % len(errors)]))
+        assert lived_through(failing, at, store, coordinator, database) == plain, f"statement {at}"
     assert counting.happened > 40
 
 
@@ -123,11 +134,8 @@ def test_a_lost_connection_at_any_statement_is_done_again_whole(
         live(plan_id(2), store, coordinator)
 
     for at in range(1, counting.happened + 1):
-        id_ = plan_id(100 + at)
-        with failing_statements(database, Failures(at, lost_connection(database_kind))):
-            live(id_, store, coordinator)
-
-        assert stored(database, id_) == plain, f"it failed at statement {at}"
+        failing = failing_statements(database, Failures(at, lost_connection(database_kind)))
+        assert lived_through(failing, at, store, coordinator, database) == plain, f"statement {at}"
 
 
 def test_what_does_not_pass_is_not_tried_again(
@@ -160,11 +168,8 @@ def test_a_commit_without_an_answer_is_neither_lost_nor_done_twice(
         live(plan_id(2), store, coordinator)
 
     for at in range(1, counting.happened + 1):
-        id_ = plan_id(100 + at)
-        with unanswered_commits(database, Failures(at, lost_connection(database_kind))):
-            live(id_, store, coordinator)
-
-        assert stored(database, id_) == plain, f"commit {at} was not answered"
+        unanswered = unanswered_commits(database, Failures(at, lost_connection(database_kind)))
+        assert lived_through(unanswered, at, store, coordinator, database) == plain, f"commit {at}"
     assert counting.happened >= 9
 
 
