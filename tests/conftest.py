@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+
 import databases
 import pytest
+
+
+def pytest_sessionstart() -> None:
+    """A suite that was started with ``nohup`` would hand the ignored hang-up on to every process it starts."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(params=databases.KINDS)

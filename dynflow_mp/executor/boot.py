@@ -1,6 +1,9 @@
 """The way of a worker process from its settings to its work, and out again.
 
-    settings ─▶ the user's modules ─▶ hello on both lanes ─▶ work ─▶ leave
+    settings ─▶ both lanes ─▶ the user's modules ─▶ hello ─▶ work ─▶ leave
+
+The lanes come first, so that their threads can have descriptors of their own (``own_descriptors``)
+before any of the user's code has opened one or started a thread.
 
 What cannot start says why in one line (the traceback goes to standard error) and exits 3, or 4 when it
 was a user's module.
@@ -20,7 +23,7 @@ import traceback
 from collections.abc import Mapping
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from dynflow_mp.executor.own_descriptors import high
 from dynflow_mp.executor.startup_words import StartupWords
@@ -28,7 +31,10 @@ from dynflow_mp.executor.startup_words import StartupWords
 if TYPE_CHECKING:
     import zmq
 
+    from dynflow_mp.executor.control_lane import ControlLane
+    from dynflow_mp.executor.own_descriptors import OwnDescriptors
     from dynflow_mp.executor.page import Page
+    from dynflow_mp.executor.tally import Tally
     from dynflow_mp.executor.workbench import Workbench
 
 BOOT_FAILED = 3
@@ -43,6 +49,17 @@ def read_settings(fd: int) -> dict[str, Any]:
         return settings
 
 
+class Lanes(NamedTuple):
+    """What a worker has before it knows any of the user's code."""
+
+    context: zmq.Context[zmq.Socket[bytes]]
+    control: ControlLane
+    work: zmq.Socket[bytes]
+    page: Page
+    tally: Tally
+    descriptors: OwnDescriptors
+
+
 class Boot:
     """The way of one worker process from its first line to its last."""
 
@@ -54,9 +71,10 @@ class Boot:
         """Start, work, leave."""
         try:
             self._settle()
+            lanes = self._open_lanes()
             self._import_apps()
             self._import_script()
-            work = self._prepare()
+            work = self._prepare(lanes)
         except SystemExit:
             raise
         except BaseException as error:
@@ -105,45 +123,56 @@ class Boot:
         except BaseException as error:
             self.fail(APP_FAILED, f"cannot load {path}: {_text_of(error)}")
 
-    def _prepare(self) -> Any:
-        """Open both lanes and say hello; what is left is to work."""
+    def _open_lanes(self) -> Lanes:
+        """Connect both lanes, and put them out of the reach of what the user's code does to descriptors."""
         import zmq
 
-        from dynflow_mp.executor import wire
         from dynflow_mp.executor.control_lane import ControlLane, lane
-        from dynflow_mp.executor.own_descriptors import OwnDescriptors
+        from dynflow_mp.executor.own_descriptors import OwnDescriptors, separate
         from dynflow_mp.executor.page import Page
-        from dynflow_mp.executor.surroundings import Surroundings
         from dynflow_mp.executor.tally import Tally
-        from dynflow_mp.executor.workbench import Workbench
 
         settings = self._settings
-        endpoint, token = settings["endpoint"], bytes.fromhex(settings["token"])
         page = Page(settings["page"])
         tally = Tally(page)
         descriptors = OwnDescriptors()
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
-        control = ControlLane(context, settings["lifeline"], tally, descriptors)
-        hello = wire.encode_hello(wire.Hello(token, wire.CONTROL_LANE, os.getpid()))
-        control_socket = lane(context, endpoint, bytes.fromhex(settings["control_route"]))
-        work_lane = lane(context, endpoint, bytes.fromhex(settings["work_route"]))
+        control_lane = lane(context, bytes.fromhex(settings["control_route"]))
+        work_lane = lane(context, bytes.fromhex(settings["work_route"]))
+        control = ControlLane(control_lane, settings["lifeline"], tally, descriptors)
         descriptors.note(settings["lifeline"])
-        control.start(control_socket, hello)
+        control.start()
+        separate()
+        # Only now: the connections are opened by the library's own thread, and nobody else shall hold them.
+        for socket in (control_lane, work_lane):
+            socket.connect(settings["endpoint"])
+        return Lanes(context, control, work_lane, page, tally, descriptors)
+
+    def _prepare(self, lanes: Lanes) -> Any:
+        """Say hello on both lanes; what is left is to work."""
+        from dynflow_mp.executor import wire
+        from dynflow_mp.executor.surroundings import Surroundings
+        from dynflow_mp.executor.workbench import Workbench
+
+        if lanes.descriptors.closed():
+            self.fail(APP_FAILED, "one of the modules closed descriptors that were not its own")
+        token = bytes.fromhex(self._settings["token"])
+        lanes.control.say_hello(wire.encode_hello(wire.Hello(token, wire.CONTROL_LANE, os.getpid())))
         surroundings = Surroundings()
         bench = Workbench(
-            work_lane,
-            tally,
-            page,
-            settings["max_payload"],
-            control.watch_batch,
+            lanes.work,
+            lanes.tally,
+            lanes.page,
+            self._settings["max_payload"],
+            lanes.control.watch_batch,
             surroundings,
-            descriptors,
+            lanes.descriptors,
         )
         gc.collect()
         gc.freeze()  # what is there now stays: not to be looked at again in every collection
-        work_lane.send(wire.encode_hello(wire.Hello(token, wire.WORK_LANE, os.getpid())))
+        lanes.work.send(wire.encode_hello(wire.Hello(token, wire.WORK_LANE, os.getpid())))
 
-        return partial(_work, bench, page, work_lane, context)
+        return partial(_work, bench, lanes)
 
     def fail(self, exit_code: int, reason: str) -> NoReturn:
         """Say why, and leave."""
@@ -188,16 +217,16 @@ def load_script(name: str, path: str) -> None:
     spec.loader.exec_module(module)
 
 
-def _work(bench: Workbench, page: Page, work_lane: zmq.Socket[bytes], context: Any) -> None:
+def _work(bench: Workbench, lanes: Lanes) -> None:
     """Work until there is no more to do, or until this process is no longer fit for it."""
     from dynflow_mp.executor.endings import LEFT_TO_BE_REPLACED
 
     unfit = bench.serve()
     leave_soon(0 if unfit is None else LEFT_TO_BE_REPLACED)
     if unfit is not None:
-        page.say_why(unfit)
-    work_lane.close()
-    context.term()  # waits, within the lanes' linger, until the last outcomes are out
+        lanes.page.say_why(unfit)
+    lanes.work.close()
+    lanes.context.term()  # waits, within the lanes' linger, until the last outcomes are out
     if unfit is not None:
         sys.exit(LEFT_TO_BE_REPLACED)
 

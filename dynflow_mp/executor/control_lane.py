@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from queue import SimpleQueue
 from threading import Thread
 from typing import NoReturn
 
@@ -26,31 +27,34 @@ _HIGH_WATER = 4096
 
 
 class ControlLane:
-    """Its socket belongs to its own thread; others call :meth:`watch_batch` only."""
+    """Its socket belongs to its own thread, once it is started; others call its public methods only."""
 
     def __init__(
         self,
-        context: zmq.Context[zmq.Socket[bytes]],
+        socket: zmq.Socket[bytes],
         lifeline: int,
         tally: Tally,
         descriptors: OwnDescriptors,
     ) -> None:
-        self._context = context
+        self._socket = socket  # kept for ever: closing it speaks to descriptors that may be closed
         self._lifeline = lifeline
         self._tally = tally
         self._descriptors = descriptors
         self._watching = False
         self._last_begun = 0
+        self._hellos: SimpleQueue[bytes] = SimpleQueue()
         self._bell_out, self._bell_in = os.pipe()
         os.set_blocking(self._bell_in, False)
         os.set_blocking(self._bell_out, False)
 
-    def start(self, socket: zmq.Socket[bytes], hello: bytes) -> None:
-        """Say hello on this lane and begin to listen. The descriptors must have been noted."""
+    def start(self) -> None:
+        """Have the thread, which waits for the hello. The descriptors must have been noted."""
         self._descriptors = self._descriptors.twin()
-        self._socket = socket  # kept for ever: closing it speaks to descriptors that may be closed
-        socket.send(hello)
-        Thread(target=self._run, args=(socket,), name="dynflow control lane", daemon=True).start()
+        Thread(target=self._run, name="dynflow control lane", daemon=True).start()
+
+    def say_hello(self, hello: bytes) -> None:
+        """Say hello on this lane and begin to listen."""
+        self._hellos.put(hello)
 
     def watch_batch(self) -> None:
         """The main thread begins a batch: look after it until it is through."""
@@ -61,13 +65,15 @@ class ControlLane:
             except BlockingIOError:
                 return  # the bell is full of rings: it will be heard
 
-    def _run(self, socket: zmq.Socket[bytes]) -> None:
+    def _run(self) -> None:
+        socket = self._socket
         # Not the library's own poll: it ends the process when a step has closed what it looks at.
         poll = select.poll()
         for source in (socket, self._lifeline, self._bell_out):
             poll.register(source, select.POLLIN)
         ready: set[int] = set()
         try:
+            socket.send(self._hellos.get())
             while self._hear(socket, ready):
                 ready = {fd for fd, _ in poll.poll(_TICK_MS if self._watching else None)}
         except zmq.ContextTerminated:
@@ -111,8 +117,8 @@ class ControlLane:
         self._last_begun = tally.begun
 
 
-def lane(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, route: bytes) -> zmq.Socket[bytes]:
-    """A socket to the supervisor, known to it by ``route``."""
+def lane(context: zmq.Context[zmq.Socket[bytes]], route: bytes) -> zmq.Socket[bytes]:
+    """A socket that will be known to the supervisor by ``route``; it is not connected yet."""
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.ROUTING_ID, route)
     socket.setsockopt(zmq.SNDHWM, _HIGH_WATER)
@@ -122,7 +128,6 @@ def lane(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, route: bytes) -
     socket.setsockopt(zmq.SNDTIMEO, 10_000)
     socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
     socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_FRAME)
-    socket.connect(endpoint)
     return socket
 
 

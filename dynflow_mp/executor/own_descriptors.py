@@ -3,16 +3,25 @@
 A step may close whatever it likes (``os.closerange``), or open files under numbers it closed twice.
 Without its sockets a worker cannot answer; with strange files under their numbers it would write
 into those. So it looks before it speaks.
+
+The threads behind its sockets look at nothing: libzmq ends the process when it meets a descriptor that
+was closed. So where the system can (Linux), they keep a table of descriptors of their own, which the
+user's code cannot reach: :func:`separate`. What a step closes is then missed by the main thread only.
 """
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import select
+import sys
 
 Identity = tuple[int, int, int] | None
 
+_CLONE_FILES = 0x400
+_CLOSE_RANGE_UNSHARE = 2
+_NO_DESCRIPTOR = 2**32 - 1
 _HIGH = 500
 """Above what people close by range."""
 
@@ -59,6 +68,24 @@ def identity(fd: int) -> Identity:
     except OSError:
         return None
     return facts.st_dev, facts.st_ino, facts.st_mode
+
+
+def separate() -> bool:
+    """From now on this thread, and those it starts, close and open for themselves only; whether that is so.
+
+    To be called before the user's code starts threads, which must not be cut off from it. A container may
+    forbid ``unshare``; ``close_range``, which is asked to close nothing, is allowed there.
+    """
+    if sys.platform != "linux":
+        return False
+    system = ctypes.CDLL(None)
+    if system.unshare(_CLONE_FILES) == 0:
+        return True
+    nothing = ctypes.c_uint(_NO_DESCRIPTOR)
+    try:
+        return bool(system.close_range(nothing, nothing, _CLOSE_RANGE_UNSHARE) == 0)
+    except AttributeError:
+        return False  # a C library older than 2.34
 
 
 def high(fd: int) -> int:

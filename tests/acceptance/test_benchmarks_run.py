@@ -83,8 +83,9 @@ def test_a_bench_that_is_killed_leaves_no_process_database_or_directory(how, tmp
         stderr=subprocess.PIPE,
     ) as process:
         try:
-            wait_until(lambda: list(tmp_path.iterdir()), what="the directory of the run")
-            (directory,) = tmp_path.iterdir()
+            # Not just any file: Python tries out a temporary directory with one of its own.
+            wait_until(lambda: list(tmp_path.glob("*-*-*")), what="the directory of the run")
+            (directory,) = tmp_path.glob("*-*-*")
             token = directory.name.split("-")[2]
             wait_until(lambda: len(marked(token)) >= 4, what="a supervisor with its workers and a client")
             assert databases_of(token)

@@ -258,7 +258,7 @@ def test_g27_a_supervisor_that_stands_still_inside_a_write_is_killed_and_its_pla
     assert passed_s < 20
     assert (taken_over.state, taken_over.result) == ("paused", "error")
     assert history(taken_over)[1] == ("terminate execution", first.world_id)
-    assert client.coordinator.find_worlds(id=first.world_id) == []
+    wait_until(lambda: not client.coordinator.find_worlds(id=first.world_id), what="its record's end")
     go.touch()
     assert client.execute(triggered.id).result(20).result == "success"
     ended = busy.finished.result(60)
