@@ -78,6 +78,7 @@ class PlannedPlan(NamedTuple):
     real_time: float
     caller_plan_id: str | None = None
     caller_action_id: int | None = None
+    deadline_at: int | None = None
 
 
 class StepKind(NamedTuple):

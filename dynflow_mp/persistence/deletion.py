@@ -15,11 +15,16 @@ from dynflow_mp.persistence.skeleton import CHUNK
 from dynflow_mp.persistence.tables import (
     actions,
     actions_with_outputs,
+    delayed_plans,
     events,
     execution_plans,
+    hook_calls,
+    output_chunks,
     outputs,
+    plan_dependencies,
     step_attempts,
     steps,
+    unique_keys,
 )
 
 _BACKED_UP: tuple[tuple[str, Select[Any], Column[str]], ...] = (
@@ -31,7 +36,18 @@ _BACKED_UP: tuple[tuple[str, Select[Any], Column[str]], ...] = (
     ),
     ("steps.csv", select(steps), steps.c.execution_plan_id),
 )
-_OF_A_PLAN = (events, step_attempts, steps, outputs, actions)
+_OF_A_PLAN = (
+    delayed_plans,
+    plan_dependencies,
+    hook_calls,
+    unique_keys,
+    output_chunks,
+    events,
+    step_attempts,
+    steps,
+    outputs,
+    actions,
+)
 
 
 def delete_plans(connection: Connection, plan_ids: Sequence[str], backup_dir: Path | None) -> int:
@@ -43,6 +59,8 @@ def delete_plans(connection: Connection, plan_ids: Sequence[str], backup_dir: Pa
             _back_up(connection, chunk, backup_dir)
         for table in _OF_A_PLAN:
             connection.execute(delete(table).where(table.c.execution_plan_id.in_(chunk)))
+        # A plan that is gone keeps no other from starting.
+        connection.execute(delete(plan_dependencies).where(plan_dependencies.c.blocked_by_id.in_(chunk)))
         deleted += connection.execute(delete(execution_plans).where(execution_plans.c.id.in_(chunk))).rowcount
     return deleted
 

@@ -48,6 +48,7 @@ class PlanRow(NamedTuple):
     caller_action_id: int | None
     step_count: int
     created_at: int
+    deadline_at: int | None = None
 
 
 class StepRow(NamedTuple):
@@ -69,6 +70,8 @@ class StepRow(NamedTuple):
     real_time: float
     progress_done: float
     progress_weight: float
+    due_at: int | None = None
+    crashes: int | None = None
 
 
 class ActionRow(NamedTuple):

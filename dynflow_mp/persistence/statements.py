@@ -12,7 +12,7 @@ answer, which saves a turn of one step a tenth of its time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -173,10 +173,14 @@ def changing(parameters: Parameters, build: Build) -> Statement:
     return Statement(one_row, tuple(parameters), lambda dialect: RowsAtOnce(build, parameters, dialect))
 
 
-def inserting(table: Table, *, or_nothing: bool = False) -> Statement:
-    """The INSERT of whole rows of ``table``, values in the order of its columns."""
+def inserting(table: Table, *, or_nothing: bool = False, without: Collection[str] = ()) -> Statement:
+    """The INSERT of rows of ``table``, values in the order of its columns; those ``without`` stay empty."""
     kind = InsertOrNothing if or_nothing else Insert
-    return Statement(kind(table), [column.name for column in table.columns])
+    names = [column.name for column in table.columns if column.name not in without]
+    insert = kind(table)
+    if without:
+        insert = insert.values({name: bindparam(name, type_=table.c[name].type) for name in names})
+    return Statement(insert, names)
 
 
 def replacing(table: Table) -> Statement:

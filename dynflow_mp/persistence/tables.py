@@ -4,7 +4,12 @@
                      ├─< actions          what they were planned with: input, references
                      ├─< outputs          what they have written
                      ├─< step_attempts    attempts that did not succeed
-                     └─< events           accepted and not yet taken
+                     ├─< events           accepted and not yet taken
+                     ├─< output_chunks    what they wrote beside their output
+                     ├── delayed_plans    when a scheduled plan may start, with which arguments
+                     ├─< plan_dependencies  which plans must have stopped before
+                     ├─< hook_calls       hooks that must still be called
+                     └─< unique_keys      of which no two plans hold the same
     coordinator_records                   worlds, locks, and whatever else is agreed on
 
 Times are microseconds since 1970 in UTC, durations seconds, payloads the codec's bytes. Every index
@@ -34,10 +39,10 @@ _STATE = String(15)
 _CLASS = Name(255)
 
 
-def _of_plan() -> Column[str]:
+def _of_plan(name: str = "execution_plan_id") -> Column[str]:
     """The plan that a row belongs to, and is gone with."""
     return Column(
-        "execution_plan_id",
+        name,
         PlanId(),
         ForeignKey("dynflow_execution_plans.id", ondelete="CASCADE"),
         nullable=False,
@@ -68,6 +73,7 @@ execution_plans = Table(
     Column("caller_action_id", Integer),
     Column("step_count", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("deadline_at", BigInteger),
     Index("dynflow_plans_by_state", "state"),
     Index("dynflow_plans_by_label", "label"),
     Index("dynflow_plans_by_start", "started_at"),
@@ -96,6 +102,8 @@ steps = Table(
     Column("real_time", Float(53), nullable=False),
     Column("progress_done", Float(53), nullable=False),
     Column("progress_weight", Float(53), nullable=False),
+    Column("due_at", BigInteger),
+    Column("crashes", Integer),
     PrimaryKeyConstraint("execution_plan_id", "id"),
     sqlite_with_rowid=False,
 )
@@ -157,6 +165,62 @@ events = Table(
     Column("due_at", BigInteger),
     Column("recorded_at", BigInteger, nullable=False),
     Index("dynflow_events_by_plan", "execution_plan_id"),
+)
+
+delayed_plans = Table(
+    "dynflow_delayed_plans",
+    metadata,
+    _of_plan(),
+    Column("start_at", BigInteger),
+    Column("start_before", BigInteger),
+    Column("frozen", Integer, nullable=False),
+    Column("arguments", Blob(), nullable=False),
+    PrimaryKeyConstraint("execution_plan_id"),
+    Index("dynflow_delayed_by_start", "start_at"),
+    sqlite_with_rowid=False,
+)
+
+plan_dependencies = Table(
+    "dynflow_plan_dependencies",
+    metadata,
+    _of_plan(),
+    _of_plan("blocked_by_id"),
+    PrimaryKeyConstraint("execution_plan_id", "blocked_by_id"),
+    Index("dynflow_dependencies_by_blocker", "blocked_by_id"),
+    sqlite_with_rowid=False,
+)
+
+output_chunks = Table(
+    "dynflow_output_chunks",
+    metadata,
+    _of_plan(),
+    Column("action_id", Integer, nullable=False, autoincrement=False),
+    Column("id", BigInteger, nullable=False, autoincrement=False),
+    Column("kind", Name(100)),
+    Column("chunk", Blob(), nullable=False),
+    Column("written_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("execution_plan_id", "action_id", "id"),
+    sqlite_with_rowid=False,
+)
+
+hook_calls = Table(
+    "dynflow_hook_calls",
+    metadata,
+    _of_plan(),
+    Column("id", BigInteger, nullable=False, autoincrement=False),
+    Column("kinds", Blob(), nullable=False),
+    Column("noted_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("execution_plan_id", "id"),
+    sqlite_with_rowid=False,
+)
+
+unique_keys = Table(
+    "dynflow_unique_keys",
+    metadata,
+    Column("key", Name(255), nullable=False),
+    _of_plan(),
+    PrimaryKeyConstraint("key"),
+    Index("dynflow_keys_by_plan", "execution_plan_id"),
 )
 
 coordinator_records = Table(
