@@ -184,6 +184,15 @@ class ReadyFinalize(NamedTuple):
     step_ids: list[int]
 
 
+class StopStep(NamedTuple):
+    """Stop this running step, whatever its code does; StepLost with this cause, or its outcome, follows."""
+
+    plan_id: str
+    step_id: int
+    cause: str
+    message: str
+
+
 class DropPlan(NamedTuple):
     """This executor is done with the plan: forget what waits for it."""
 
@@ -232,6 +241,7 @@ Instruction = (
     | ReadySteps
     | ReadyEvent
     | ReadyFinalize
+    | StopStep
     | DropPlan
     | Answer
     | HandOver

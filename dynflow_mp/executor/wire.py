@@ -22,7 +22,15 @@ import msgpack
 
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.work import FinalizeJob, FinalizePart, Job, PlannedEvent, StepJob, StepOutcome
+from dynflow_mp.model.work import (
+    FinalizeJob,
+    FinalizePart,
+    Job,
+    OutputChunk,
+    PlannedEvent,
+    StepJob,
+    StepOutcome,
+)
 
 VERSION = 1
 MAX_FRAME = 512 * 1024 * 1024
@@ -207,7 +215,7 @@ _REAL = (float, int)
 _STEP_JOB = frozenset(
     product(
         *((str,), (int,), (int,), (int,), (str,), (bytes,)),
-        *(_MAYBE_BYTES, (dict, _NONE), _MAYBE_BYTES, _MAYBE_BYTES),
+        *(_MAYBE_BYTES, (dict, _NONE), _MAYBE_BYTES, _MAYBE_BYTES, (bool,), _MAYBE_BYTES),
     )
 )
 _FINALIZE_JOB = (str, tuple, dict)
@@ -215,10 +223,11 @@ _PART = frozenset(product((int,), (int,), (int,), (str,), (bytes,), _MAYBE_BYTES
 _OUTCOME = frozenset(
     product(
         *((int,), (str,), (int,), _REAL, _REAL, _REAL),
-        *(_MAYBE_BYTES, _MAYBE_BYTES, _MAYBE_BYTES, (tuple,)),
+        *(_MAYBE_BYTES, _MAYBE_BYTES, _MAYBE_BYTES, (tuple,), (bool,), (tuple,), (tuple,)),
     )
 )
 _EVENT = frozenset(product((str,), (int,), (bytes,), (float, int, _NONE), (bool,)))
+_CHUNK = frozenset(product((bytes,), (str, _NONE), (int,)))
 _STATES = {state.value: state for state in (StepState.SUCCESS, StepState.ERROR, StepState.SUSPENDED)}
 
 
@@ -261,11 +270,29 @@ def _numbered_outcome(number: Any, fields: Any) -> tuple[int, Outcome]:
 def _outcome(fields: Any) -> StepOutcome:
     if tuple(map(type, fields)) not in _OUTCOME:
         raise TypeError("it has the wrong fields")
-    events = tuple(map(_event, fields[9])) if fields[9] else ()
-    return StepOutcome._make((fields[0], _STATES[fields[1]], *fields[2:9], events))
+    _, state, *_, events, retryable, plans, chunks = fields
+    if plans and set(map(type, plans)) != {bytes}:
+        raise TypeError("its sub-plans are not bytes")
+    return StepOutcome._make(
+        (
+            fields[0],
+            _STATES[state],
+            *fields[2:9],
+            tuple(map(_event, events)) if events else (),
+            retryable,
+            plans,
+            tuple(map(_chunk, chunks)) if chunks else (),
+        )
+    )
 
 
 def _event(fields: Any) -> PlannedEvent:
     if tuple(map(type, fields)) not in _EVENT:
         raise TypeError("an event has the wrong fields")
     return PlannedEvent._make(fields)
+
+
+def _chunk(fields: Any) -> OutputChunk:
+    if tuple(map(type, fields)) not in _CHUNK:
+        raise TypeError("an output chunk has the wrong fields")
+    return OutputChunk._make(fields)

@@ -18,6 +18,7 @@ import msgpack
 
 from dynflow_mp.errors import DamagedData, DataError, PayloadTooLarge
 from dynflow_mp.model.references import Key, OutputReference, StoredReference
+from dynflow_mp.model.signals import Signal
 
 MAX_PAYLOAD = 4 * 1024 * 1024
 MAX_DEPTH = 200
@@ -26,7 +27,7 @@ _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 EMPTY = msgpack.packb({})
 
-_DATETIME, _DATE, _UUID, _DECIMAL = 1, 2, 3, 4
+_DATETIME, _DATE, _UUID, _DECIMAL, _SIGNAL = 1, 2, 3, 4, 5
 
 _PLAIN = frozenset({str, bool, bytes, type(None)})
 _TEXT_KEYS = {str}
@@ -154,6 +155,9 @@ class _Walk:
     def of_decimal(self, value: Decimal, path: tuple[Key, ...], depth: int) -> msgpack.ExtType:
         return msgpack.ExtType(_DECIMAL, str(value).encode())
 
+    def of_signal(self, value: Signal, path: tuple[Key, ...], depth: int) -> msgpack.ExtType:
+        return msgpack.ExtType(_SIGNAL, value.value.encode())
+
     def of_subclass(self, value: Any, path: tuple[Key, ...], depth: int) -> Any:
         """A subclass of a plain type is stored as that type: a ``str`` enum as its text."""
         for base, as_plain in _BASES:
@@ -182,6 +186,7 @@ _HANDLERS: dict[type, Callable[[_Walk, Any, tuple[Key, ...], int], Any]] = {
     date: _Walk.of_date,
     UUID: _Walk.of_uuid,
     Decimal: _Walk.of_decimal,
+    Signal: _Walk.of_signal,
 }
 
 _BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
@@ -234,4 +239,6 @@ def _from_extension(code: int, data: bytes) -> Any:
         return UUID(bytes=data)
     if code == _DECIMAL:
         return Decimal(data.decode())
+    if code == _SIGNAL:
+        return Signal(data.decode())
     raise ValueError(f"unknown extension type {code}")

@@ -17,6 +17,8 @@ class StepJob(NamedTuple):
     ``references`` are the codec's bytes of its :class:`StoredReference` list (None: the input is
     complete), ``producers`` the outputs they need by action id, ``output`` what earlier calls left
     (None: nothing yet), ``event`` the codec's bytes of the event that woke the step (None: no event).
+    ``skipping``: the step is being skipped, and ``run`` is called with the Skip event. ``briefing`` are the
+    codec's bytes of what the executor tells a class about the world outside (how its sub-plans are getting on).
     """
 
     plan_id: str
@@ -29,6 +31,8 @@ class StepJob(NamedTuple):
     producers: dict[int, bytes] | None = None
     output: bytes | None = None
     event: bytes | None = None
+    skipping: bool = False
+    briefing: bytes | None = None
 
 
 class FinalizePart(NamedTuple):
@@ -64,12 +68,22 @@ class PlannedEvent(NamedTuple):
     optional: bool
 
 
+class OutputChunk(NamedTuple):
+    """A piece of output that is only ever added to; ``chunk`` are the codec's bytes, ``written_at`` microseconds UTC."""
+
+    chunk: bytes
+    kind: str | None
+    written_at: int
+
+
 class StepOutcome(NamedTuple):
     """What came of one call.
 
     ``state`` is ``success``, ``error`` or ``suspended`` (finalize parts: the first two). ``output``
     is None when it did not change, ``input`` None unless references were resolved into it; ``error``
     the bytes of :class:`ErrorRecord`. ``progress_weight`` None: as it was planned. ``ended_at`` microseconds UTC, ``execution_time`` seconds.
+    ``retryable``: the error is one that the class's retry policy names. ``plans`` are sub-plans to be stored with
+    the outcome, in the codec's bytes; ``chunks`` what the call wrote beside its output.
     """
 
     step_id: int
@@ -82,6 +96,9 @@ class StepOutcome(NamedTuple):
     input: bytes | None = None
     error: bytes | None = None
     events: tuple[PlannedEvent, ...] = ()
+    retryable: bool = False
+    plans: tuple[bytes, ...] = ()
+    chunks: tuple[OutputChunk, ...] = ()
 
 
 class ErrorRecord(NamedTuple):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.work import FinalizeJob, FinalizePart, PlannedEvent, StepJob, StepOutcome
+from dynflow_mp.model.work import FinalizeJob, FinalizePart, OutputChunk, PlannedEvent, StepJob, StepOutcome
 
 numbers = st.integers(1, 2**63)
 ids = st.integers(0, 2**31)
@@ -21,11 +21,24 @@ producers = st.dictionaries(ids, data, max_size=3)
 reals = st.floats(allow_nan=False) | st.integers(0, 10)
 
 step_jobs = st.builds(
-    StepJob, texts, ids, ids, ids, texts, data, maybe_data, st.none() | producers, maybe_data, maybe_data
+    StepJob,
+    texts,
+    ids,
+    ids,
+    ids,
+    texts,
+    data,
+    maybe_data,
+    st.none() | producers,
+    maybe_data,
+    maybe_data,
+    st.booleans(),
+    maybe_data,
 )
 parts = st.builds(FinalizePart, ids, ids, ids, texts, data, maybe_data, maybe_data)
 finalize_jobs = st.builds(FinalizeJob, texts, st.lists(parts, max_size=3).map(tuple), producers)
 events = st.builds(PlannedEvent, texts, ids, data, st.none() | reals, st.booleans())
+chunks = st.builds(OutputChunk, data, st.none() | texts, ids)
 outcomes = st.builds(
     StepOutcome,
     ids,
@@ -38,6 +51,9 @@ outcomes = st.builds(
     maybe_data,
     maybe_data,
     st.lists(events, max_size=2).map(tuple),
+    st.booleans(),
+    st.lists(data, max_size=2).map(tuple),
+    st.lists(chunks, max_size=2).map(tuple),
 )
 
 DECODERS = [

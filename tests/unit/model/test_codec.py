@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dynflow_mp.errors import DamagedData, DataError, PayloadTooLarge
 from dynflow_mp.model.codec import decode, encode, encode_input, references_in
 from dynflow_mp.model.references import OutputReference, StoredReference
+from dynflow_mp.model.signals import Signal
 
 plain = st.recursive(
     st.none()
@@ -23,7 +24,8 @@ plain = st.recursive(
     | st.uuids()
     | st.dates()
     | st.decimals(allow_nan=False, allow_infinity=False)
-    | st.datetimes(timezones=st.just(UTC)),
+    | st.datetimes(timezones=st.just(UTC))
+    | st.sampled_from(Signal),
     lambda below: st.lists(below, max_size=4) | st.dictionaries(st.text(), below, max_size=4),
     max_leaves=20,
 )
@@ -32,6 +34,11 @@ plain = st.recursive(
 @given(plain)
 def test_plain_data_comes_back_as_it_was(value):
     assert decode(encode(value, "input")) == value
+
+
+def test_a_signal_comes_back_as_itself_and_a_text_like_it_does_not():
+    assert decode(encode(Signal.CANCEL, "event")) is Signal.CANCEL
+    assert type(decode(encode("cancel", "event"))) is str
 
 
 def test_a_datetime_keeps_its_offset():
