@@ -1,0 +1,1 @@
+"""For tests: actions one at a time, whole plans in one thread, time wound by hand."""
