@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from threading import Event
 from typing import Any
 
+from dynflow_mp.clock import monotonic
 from dynflow_mp.director.protocol import (
     FINALIZE,
     FinalizeFinished,
@@ -24,7 +25,6 @@ from dynflow_mp.director.protocol import (
     StepsSent,
     Stimulus,
 )
-from dynflow_mp.clock import monotonic
 from dynflow_mp.errors import WorkerStartFailed
 from dynflow_mp.executor.crew import Crew, Post
 from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady, WorkFinished, WorkReturned

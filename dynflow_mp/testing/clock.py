@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from heapq import heappush
-from math import ceil
 from typing import Any, NamedTuple, Protocol
 
 from dynflow_mp.clock import Clock, Timer
@@ -46,18 +45,18 @@ class ManagedClock(Clock):
     def __init__(self, start: datetime | None = None) -> None:
         super().__init__()
         self._start_us = time.time_ns() // 1000 if start is None else _microseconds(start)
-        self._elapsed_us = 0
+        self._elapsed_s = 0.0
         self._keepers: list[TimeKeeper] = []
 
     # -- what time it is -------------------------------------------------------------------------------
 
     def now_us(self) -> int:
         """Microseconds since 1970, UTC, on this clock."""
-        return self._start_us + self._elapsed_us
+        return self._start_us + round(self._elapsed_s * _MICRO)
 
     def monotonic(self) -> float:
         """Seconds since the clock was made."""
-        return self._elapsed_us / _MICRO
+        return self._elapsed_s
 
     @property
     def current_time(self) -> datetime:
@@ -103,7 +102,9 @@ class ManagedClock(Clock):
         for jumps in range(most):
             if not self.progress():
                 return jumps
-        raise RuntimeError(f"something still waits for its time after {most:,} jumps: {self.pending_pings[0]}")
+        raise RuntimeError(
+            f"something still waits for its time after {most:,} jumps: {self.pending_pings[0]}"
+        )
 
     def advance(self, seconds: float) -> None:
         """Let so much time pass, and deliver what is due on the way when its time has come."""
@@ -135,9 +136,7 @@ class ManagedClock(Clock):
             keeper.go_on()
 
     def _move_to(self, due: float) -> None:
-        """Never before ``due``: rounding must not leave what is due waiting."""
-        elapsed = max(self._elapsed_us, round(due * _MICRO))
-        self._elapsed_us = elapsed if elapsed / _MICRO >= due else ceil(due * _MICRO) + 1
+        self._elapsed_s = max(self._elapsed_s, due)
 
     def _take_due(self) -> Iterator[Timer]:
         now = self.monotonic()

@@ -1,7 +1,7 @@
 """What an in-thread world is made of: the parts of a client world, and an executor that can die.
 
-    InThreadWorld ── InThreadParts ─┬─ storage, coordinator, client dispatcher … as in every client world
-                                    └─ InThreadCore, replaced through the real recovery when it is killed
+InThreadWorld ── InThreadParts ─┬─ storage, coordinator, client dispatcher … as in every client world
+                                └─ InThreadCore, replaced through the real recovery when it is killed
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from dynflow_mp.connectors.connector import Connector
 from dynflow_mp.errors import DynflowError, WorldFenced
 from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
-from dynflow_mp.model.messages import Envelope
 from dynflow_mp.testing.clock import ManagedClock, Ping
 from dynflow_mp.testing.core import InThreadCore
 from dynflow_mp.testing.mishaps import ExecutorKilled, Mishaps
@@ -59,7 +58,7 @@ class InThreadParts(Parts):
 
     def _open_client(self) -> None:
         self.connector: Connector = InThreadConnector(self)
-        self.client = InThreadClient(
+        self.client: InThreadClient = InThreadClient(
             self.world_id,
             self.connector,
             WatchedPlans(self.store, self.coordinator),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from dynflow_mp.actions.action import Action
@@ -30,7 +29,7 @@ class InThreadWorld(World):
     but for jumps to the next timer, so a step that wants to be woken in a thousand seconds is woken at once;
     with ``jump=False`` only ``world.clock`` moves it.
 
-    ``start`` is what the clock shows at first. Other settings are those of :class:`Config`; environment and
+    Other settings are those of :class:`Config`; environment and
     files are not looked at. Of one thread; a context manager.
     """
 
@@ -40,13 +39,13 @@ class InThreadWorld(World):
         self,
         *,
         jump: bool = True,
-        start: datetime | None = None,
+        clock: ManagedClock | None = None,
         most_turns: int = 100_000,
         **settings: Any,
     ) -> None:
         self._own_database = None if "database_url" in settings else TemporaryDatabase()
         self._jump, self._most_turns = jump, most_turns
-        self._managed = ManagedClock(start)
+        self._managed = clock or ManagedClock()
         self._time_before = own_time.get()
         own_time.set(self._managed)
         try:

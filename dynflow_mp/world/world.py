@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from dynflow_mp.actions.action import Action
@@ -297,7 +297,7 @@ class World:
         if self.terminating:
             raise WorldTerminated(f"world {self.id} is terminated")
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
