@@ -31,7 +31,11 @@ DEFAULT_PROGRESS = 0.5
 _SUCCESS, _SUSPENDED, _ERROR = StepState.SUCCESS, StepState.SUSPENDED, StepState.ERROR
 
 
-def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD) -> StepOutcome:
+Prepare = Callable[[Action], object]
+"""Is given the action before its code is called: how tests get hold of it."""
+
+
+def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD, prepare: Prepare | None = None) -> StepOutcome:
     """Call the action's ``run`` once and say what came of it."""
     begun = perf_counter()
     call = _RunCall(job, max_payload)
@@ -42,6 +46,8 @@ def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD) -> StepOutcome:
         action = action_in(facts.kind, call)
         if job.references is not None:
             call.resolve_input(job.producers or {}, {})
+        if prepare is not None:
+            prepare(action)
         call_run = copy_context().run
         returned = call_run(action.run) if job.event is None else call_run(_wake, action, facts, job.event)
         if returned is not None:
@@ -58,6 +64,7 @@ def run_finalize(
     job: FinalizeJob,
     on_part: Callable[[FinalizePart], object] | None = None,
     max_payload: int = MAX_PAYLOAD,
+    prepare: Prepare | None = None,
 ) -> tuple[StepOutcome, ...]:
     """Call ``finalize`` of one part after the other, up to the first that fails.
 
@@ -68,14 +75,16 @@ def run_finalize(
     for part in job.parts:
         if on_part is not None:
             on_part(part)
-        outcome = _finalize(job, part, decoded, max_payload)
+        outcome = _finalize(job, part, decoded, max_payload, prepare)
         outcomes.append(outcome)
         if outcome.state is _ERROR:
             break
     return tuple(outcomes)
 
 
-def _finalize(job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], limit: int) -> StepOutcome:
+def _finalize(
+    job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], limit: int, prepare: Prepare | None
+) -> StepOutcome:
     begun = perf_counter()
     call = _FinalizeCall(job.plan_id, part, limit)
     facts: ClassFacts | None = None
@@ -85,6 +94,8 @@ def _finalize(job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], lim
         action = action_in(facts.kind, call)
         if part.references is not None:
             call.resolve_input(job.producers, decoded)
+        if prepare is not None:
+            prepare(action)
         returned = copy_context().run(action.finalize)
         if returned is not None:
             refuse_unfinished("finalize", returned)
@@ -251,6 +262,11 @@ class _Call(Context):
             _place(values, path, _part(decoded[action_id], step_id, subkeys, path))
         self._resolved = encode(values, "input", self._limit)
         self._input = None  # decoded again if asked for: two references must not share what they refer to
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the call failed, the exception itself; None if it did not, or not yet."""
+        return self._error
 
     def fail(self, error: BaseException) -> StepState:
         """Note why the call failed."""

@@ -68,7 +68,7 @@ class Core:
         self._fenced = fenced
         self._begun = Event()
         self._inbox = Inbox()
-        self._reader = Reader(store, _holder_of(coordinator), self._inbox.post)
+        self._reader = Reader(store, holder_of(coordinator), self._inbox.post)
         poller = zmq.Poller()
         poller.register(self._inbox.bell.fd, zmq.POLLIN)
         processes = Processes(settings.directory, settings.workers, poller)
@@ -170,7 +170,7 @@ class Core:
             self._begun.set()
 
 
-def _holder_of(coordinator: Coordinator) -> Callable[[str], str | None]:
+def holder_of(coordinator: Coordinator) -> Callable[[str], str | None]:
     """Under which request a plan that has an owner is being run."""
 
     def holder_request_id(plan_id: str) -> str | None:

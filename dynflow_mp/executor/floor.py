@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from threading import Event
-from time import monotonic
 from typing import Any
 
+from dynflow_mp.clock import monotonic
 from dynflow_mp.director.protocol import (
     FINALIZE,
     FinalizeFinished,
@@ -29,10 +29,10 @@ from dynflow_mp.errors import WorkerStartFailed
 from dynflow_mp.executor.crew import Crew, Post
 from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady, WorkFinished, WorkReturned
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
-from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
 from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
 from dynflow_mp.executor.timers import Timers
+from dynflow_mp.executor.workforce import Workforce
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import FinalizeJob, StepOutcome
 from dynflow_mp.telemetry import logger
@@ -44,7 +44,7 @@ class Floor:
     """Owned by the core's thread. ``complete`` is set once the first crew has said hello."""
 
     def __init__(
-        self, processes: Processes, pools: Mapping[str, int], max_credit: int, complete: Event
+        self, processes: Workforce, pools: Mapping[str, int], max_credit: int, complete: Event
     ) -> None:
         self._processes = processes
         self._pool = Pool(pools, max_credit)
@@ -239,6 +239,11 @@ class Floor:
             if not self._draining:
                 self._spawn(queue)
         self._processes.renew_deadline()
+
+    @property
+    def next_due(self) -> float | None:
+        """When a place is to be filled (steady clock); None while none waits."""
+        return self._refills.next_due
 
     def patience(self, now: float, longest: float, watch: float) -> float:
         """How long nothing needs looking after (seconds), ``watch`` at most while a worker holds a batch."""

@@ -11,12 +11,12 @@ Nothing leaves before its cause is stored.
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import zmq
 
-from dynflow_mp.clock import now_us
+from dynflow_mp.clock import monotonic, now_us
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.protocol import (
     Answer,
@@ -96,7 +96,8 @@ class Loop:
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
         self._send, self._send_event = send, send_event
-        self._timers: Timers[EventDue] = Timers()
+        self.timers: Timers[EventDue] = Timers()
+        """What is to be heard later, on the steady clock."""
         self._writes: list[Write] = []
         self._emissions: list[_Emission] = []
         self._stopping: Stop | None = None
@@ -133,16 +134,27 @@ class Loop:
             self._decide(stimulus, now)
         for note in self._inbox.take(_MOST_NOTES):
             self._hearers[type(note)](note, now)
-        for due in list(self._timers.due(monotonic())):
+        for due in list(self.timers.due(monotonic())):
             self._decide(due, now)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to do at once."""
+        return bool(self._inbox or self._writes or self._emissions or self._floor.pending)
+
+    @property
+    def next_due(self) -> float | None:
+        """When something is to be done by itself (steady clock); None: only when something happens."""
+        due = [at for at in (self.timers.next_due, self._floor.next_due) if at is not None]
+        return min(due, default=None)
 
     def _patience(self) -> float:
         """How long to wait for something to happen (seconds)."""
-        if self._inbox or self._writes or self._emissions or self._floor.pending:
+        if self.pending:
             return 0.0
         now = monotonic()
         longest = _IDLE_S if self._stopping is None else _WATCH_S
-        return self._timers.wait(now, self._floor.patience(now, longest, _WATCH_S))
+        return self.timers.wait(now, self._floor.patience(now, longest, _WATCH_S))
 
     def _decide(self, stimulus: Stimulus, now: int) -> None:
         for instruction in self._director.handle(stimulus, now):
@@ -211,7 +223,7 @@ class Loop:
 
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
-        self._timers.add(due, EventDue(order.plan_id, order.event_id))
+        self.timers.add(due, EventDue(order.plan_id, order.event_id))
 
     # -- what is ready goes to workers -------------------------------------------------------------
 

@@ -53,7 +53,7 @@ def plan(
     ``now`` tells microseconds UTC, ``caller`` is the plan and action of which this is a sub-plan.
     Raises :class:`PlanningError` for what is no action or no plan id: then there is nothing to plan.
     """
-    planner = _Planner(_checked_id(plan_id) if plan_id is not None else new_id(), now, max_payload)
+    planner = Planner(_checked_id(plan_id) if plan_id is not None else new_id(), now, max_payload)
     return planner.plan_root(action_class, args, dict(kwargs), caller)
 
 
@@ -64,7 +64,7 @@ def _checked_id(plan_id: str) -> str:
         raise PlanningError(f"the plan id {plan_id!r} is not a UUID") from None
 
 
-class _Planner:
+class Planner:
     """Plans one plan, once."""
 
     def __init__(self, plan_id: str, now: Callable[[], int], max_payload: int) -> None:

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from dynflow_mp.actions.action import Action
@@ -64,16 +64,22 @@ class World:
         self.id = uuid4().hex
         self.config = _config(config, settings)
         self._pid = os.getpid()
-        self._ending = Ending(self.config.exit_on_terminate)
+        self._ending = self._new_ending()
         self.terminated = self._ending.terminated
         """Set once the world has ended."""
-        self._parts = Parts(self.id, self.config, self._ending, self._on_fenced)
+        self._parts = self._new_parts()
         try:
             self._boot()
         except BaseException:
             self._ending.close_all()
             self.terminated.set()
             raise
+
+    def _new_ending(self) -> Ending:
+        return Ending(self.config.exit_on_terminate)
+
+    def _new_parts(self) -> Parts:
+        return Parts(self.id, self.config, self._ending, self._on_fenced)
 
     def _boot(self) -> None:
         parts = self._parts
@@ -291,7 +297,7 @@ class World:
         if self.terminating:
             raise WorldTerminated(f"world {self.id} is terminated")
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

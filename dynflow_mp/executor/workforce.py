@@ -1,0 +1,41 @@
+"""What the floor needs of those who run its jobs, be they processes or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from dynflow_mp.executor.news import News
+from dynflow_mp.model.work import Job
+
+
+class Workforce(Protocol):
+    """Workers: started, spoken to, listened to. Decides nothing; used by the core's thread only."""
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """Process ids by worker id, of those that are processes."""
+
+    def start(self) -> None:
+        """Get ready to have workers."""
+
+    def stop(self, grace_s: float) -> None:
+        """End everything."""
+
+    def spawn(self, queue: str) -> str:
+        """Have one more worker; news of it follow. Returns its id."""
+
+    def send(self, worker_id: str, numbered: Sequence[tuple[int, Job]]) -> None:
+        """Send jobs; their numbers grow per worker, from 1."""
+
+    def recall(self, worker_id: str) -> None:
+        """Ask for jobs not begun yet; news say which those were."""
+
+    def kill(self, worker_id: str) -> None:
+        """End a worker at once, whatever it does."""
+
+    def renew_deadline(self) -> None:
+        """Whoever gives the jobs still turns."""
+
+    def hear(self, ready: Mapping[Any, int]) -> Sequence[News]:
+        """Everything new, given what the poller found."""
