@@ -49,7 +49,7 @@ class Core:
 
     What is public may be called from any thread; the loop belongs to the core's own, which lives as
     long as the workers do (their parent-death signal follows the thread that started them). ``fenced`` is called on it when another world has
-    declared this one dead.
+    declared this one dead, ``plan_stopped`` whenever plans have stopped.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Core:
         send: Callable[[Envelope], None],
         send_event: Callable[[SendEvent], None],
         fenced: Callable[[WorldFenced], None] = lambda error: None,
+        plan_stopped: Callable[[], None] = lambda: None,
     ) -> None:
         self.ended = Event()
         """Set once the core's thread is over."""
@@ -84,6 +85,7 @@ class Core:
             poller,
             send,
             send_event,
+            plan_stopped,
         )
         self._thread = Thread(target=self._run, name="dynflow core", daemon=True)
 

@@ -50,6 +50,7 @@ from dynflow_mp.executor.requests import Dispatcher, StatusAsked
 from dynflow_mp.executor.shelf import PageWanted, PayloadPage
 from dynflow_mp.executor.timers import Timers
 from dynflow_mp.model.messages import Envelope, ExecutionStatus, Failed, Response
+from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import (
     ClaimPlan,
     ForgetEvents,
@@ -90,6 +91,7 @@ class Loop:
         poller: zmq.Poller,
         send: Callable[[Envelope], None],
         send_event: Callable[[SendEvent], None],
+        plan_stopped: Callable[[], None],
     ) -> None:
         self.last_turn = monotonic()
         """When the core last turned (steady clock); the lease is renewed only while it does."""
@@ -99,6 +101,7 @@ class Loop:
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
         self._send, self._send_event = send, send_event
+        self._plan_stopped, self._any_stopped = plan_stopped, False
         self._timers: Timers[EventDue] = Timers()
         self._writes: list[Write] = []
         self._emissions: list[_Emission] = []
@@ -178,9 +181,14 @@ class Loop:
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
         writes += (SaveOutcome, RecordEvent, ForgetEvents)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
+        deciders[SavePlan] = self._save_plan
         emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, RunErrand)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
         return deciders
+
+    def _save_plan(self, write: SavePlan, now: int) -> None:
+        self._writes.append(write)
+        self._any_stopped = self._any_stopped or write.state is PlanState.STOPPED
 
     def _decide_all(self, stimuli: Sequence[Stimulus], now: int) -> None:
         for stimulus in stimuli:
@@ -249,6 +257,9 @@ class Loop:
         for plan_id in lost:
             self._lose(plan_id)
         self._director.settle()
+        if self._any_stopped:
+            self._any_stopped = False
+            self._plan_stopped()
 
     def _lose(self, plan_id: str) -> None:
         log.warning(

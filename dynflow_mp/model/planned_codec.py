@@ -56,9 +56,7 @@ def _policies_from_data(data: dict[str, list[Any]]) -> dict[str, ActionPolicy]:
 
 def _step_from_data(fields: list[Any]) -> PlannedStep:
     step = PlannedStep(*fields)
-    return step._replace(
-        phase=Phase(step.phase), state=StepState(step.state), children=tuple(step.children)
-    )
+    return step._replace(phase=Phase(step.phase), state=StepState(step.state), children=tuple(step.children))
 
 
 _WRITERS: dict[str, Callable[[Any], Any]] = {

@@ -23,7 +23,12 @@ class Refuses(Action):
 def made(kind, *args, **given):
     clock = count(1_000_000, 1_000)
     return plan(
-        kind, args, {}, now=lambda: next(clock), new_id=lambda: "0193f0c5-0000-7000-8000-000000000001", **given
+        kind,
+        args,
+        {},
+        now=lambda: next(clock),
+        new_id=lambda: "0193f0c5-0000-7000-8000-000000000001",
+        **given,
     ).plan
 
 
@@ -44,7 +49,9 @@ def test_a_plan_comes_out_as_it_went_in(planned):
     assert [type(step.state) for step in found.steps] == [type(step.state) for step in planned.steps]
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", encode([], "x"), encode([1] * 19, "x"), encode({"id": 1}, "x")])
+@pytest.mark.parametrize(
+    "data", [b"", b"\xc1", encode([], "x"), encode([1] * 19, "x"), encode({"id": 1}, "x")]
+)
 def test_other_bytes_are_damaged_data(data):
     with pytest.raises(DamagedData):
         decode_plan(data)
