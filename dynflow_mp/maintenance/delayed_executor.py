@@ -32,6 +32,8 @@ _AT_ONCE = 100
 _LEAST_GAP_S = 0.02
 """Between two rounds: whoever tells of a thousand plans is heard once."""
 _RETRY_S = 1.0
+_FOLLOW_S = 5.0
+"""How often a world that does not lead looks whether another does."""
 
 
 class DelayedExecutor:
@@ -121,8 +123,8 @@ class DelayedExecutor:
         for planned in self._planning.settle():
             self._have_it_run(planned)
         if not self._leadership.look():
-            return self._poll_s
-        self._put_in_order()
+            return min(self._poll_s, _FOLLOW_S)
+        others_plan = self._put_in_order()
         self._chained = self._schedule.any_chained()
         due = self._schedule.due(now, _AT_ONCE)
         stopped = self._stop_those_that_cannot(due, now)
@@ -131,7 +133,8 @@ class DelayedExecutor:
                 self._planning.begin(plan)
         if stopped or (len(due) == _AT_ONCE and self._planning.room):
             return 0.0  # others may have waited for them
-        return self._until_next(now)
+        wait_s = self._until_next(now)
+        return min(wait_s, _RETRY_S) if others_plan else wait_s
 
     def _until_next(self, now: int) -> float:
         time = self._schedule.next_time(now)
@@ -163,11 +166,15 @@ class DelayedExecutor:
         if self._schedule.stop(plan.id, end, self._coordinator.world_id, now, self._coordinator.fence):
             log.info("%s", error, extra={"action": "delayed_stopped", "plan_id": plan.id})
 
-    def _put_in_order(self) -> None:
-        """Plans with a delay record that are not scheduled: their planner died, or somebody else has moved them."""
+    def _put_in_order(self) -> bool:
+        """Plans with a delay record that are not scheduled: their planner died, or somebody else has moved them.
+
+        Returns whether another world is planning one: it may be a dead one whose locks are about to go.
+        """
         strays = self._schedule.strays()
         if not strays:
-            return
+            return False
+        others_plan = False
         locks = self._coordinator.find_locks(class_name=PlanningLock.__name__)
         owners = {lock.id: lock.owner_id for lock in locks}
         own = owner_of_world(self._coordinator.world_id)
@@ -177,8 +184,11 @@ class DelayedExecutor:
                 self._schedule.forget(plan_id, self._coordinator.fence)
             elif owner is None:
                 self._schedule.give_back(plan_id, self._coordinator.fence, lambda connection: None)
-            elif owner == own and plan_id not in self._planning:
+            elif owner != own:
+                others_plan = True
+            elif plan_id not in self._planning:
                 self._planning.give_back(plan_id)  # what came of it could not be stored
+        return others_plan
 
 
 def _text_of(time: int) -> str:

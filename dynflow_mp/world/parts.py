@@ -159,7 +159,9 @@ class Parts:
         self._ending.on_close("liveness", liveness.stop)
         directory = WorldDirectory(self.coordinator)
         heirs = Heirs(self.connector, directory, None if self.core is None else self.receive)
-        self.recovery = Recovery(self.store, self.coordinator, self.connector.send, heirs.go_on)
+        self.recovery = Recovery(
+            self.store, self.coordinator, self.connector.send, heirs.go_on, self._look_for_scheduled
+        )
         if config.pools:
             reconciler = Reconciler(
                 self.store,
@@ -207,10 +209,13 @@ class Parts:
         cleaner.start()
         self._ending.on_close("cleaner", cleaner.stop)
 
-    def look_at_delayed(self) -> None:
-        """Plans were scheduled or let go here: whoever has them planned shall look at once, if it can be told."""
+    def _look_for_scheduled(self) -> None:
         if self.delayed_executor is not None:
             self.delayed_executor.look()
+
+    def look_at_delayed(self) -> None:
+        """Plans were scheduled or let go here: whoever has them planned shall look at once, if it can be told."""
+        self._look_for_scheduled()
         if self.delayed_executor is None or not self.delayed_executor.leads:
             self._tell_the_leader()
 
@@ -236,8 +241,7 @@ class Parts:
         if not envelope.is_request:
             self.client.receive(envelope)
         elif isinstance(envelope.message, LookAtDelayed):
-            if self.delayed_executor is not None:
-                self.delayed_executor.look()
+            self._look_for_scheduled()
         elif self.core is not None:
             self.core.ask(envelope)
 
