@@ -17,7 +17,7 @@ from dynflow_mp.config import Config
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.director.director import Director
-from dynflow_mp.director.protocol import SendEvent
+from dynflow_mp.director.protocol import RunErrand, SendEvent
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
 from dynflow_mp.executor.core import holder_of
 from dynflow_mp.executor.floor import Floor
@@ -63,6 +63,7 @@ class InThreadCore:
             _NoWaiting(),
             send,
             send_event,
+            lambda: None,
         )
 
     def start(self) -> None:
@@ -114,7 +115,7 @@ class _ReaderAtOnce(Reader):
     def start(self) -> None:
         """There is no thread to start."""
 
-    def ask(self, question: str | PageWanted) -> None:
+    def ask(self, question: str | PageWanted | RunErrand) -> None:
         self._answer(question)
 
 

@@ -10,14 +10,25 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dynflow_mp.actions.errands import run_errand
 from dynflow_mp.actions.phases import run_finalize, run_step
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
+from dynflow_mp.executor.errand_kinds import KINDS
 from dynflow_mp.executor.failures import failed_job
 from dynflow_mp.executor.news import News, WorkerDied, WorkerReady, WorkFinished, WorkReturned
 from dynflow_mp.executor.wire import Outcome
-from dynflow_mp.model.work import ErrorRecord, FinalizeJob, FinalizePart, Job, StepJob, StepOutcome
+from dynflow_mp.model.work import (
+    Errand,
+    ErrandOutcome,
+    ErrorRecord,
+    FinalizeJob,
+    FinalizePart,
+    Job,
+    StepJob,
+    StepOutcome,
+)
 from dynflow_mp.testing.mishaps import Mishaps, WorkerKilled
 
 _INTERRUPTED = "KeyboardInterrupt"
@@ -113,6 +124,8 @@ class InThreadWorkers:
         try:
             if isinstance(job, StepJob):
                 return self._step(job)
+            if isinstance(job, Errand):
+                return run_errand(job, KINDS, self._max_payload)
             return self._finalize(job)
         except Exception as error:
             return failed_job(job, error)
@@ -151,6 +164,6 @@ def _sent(job: Job, number: int, outcome: Outcome) -> Outcome:
 
 def _let_through_ctrl_c(outcome: Outcome) -> None:
     """In a worker process an interrupt is the step's end; here it is meant for the test program."""
-    for one in (outcome,) if isinstance(outcome, StepOutcome) else outcome:
+    for one in (outcome,) if isinstance(outcome, (StepOutcome, ErrandOutcome)) else outcome:
         if one.error and ErrorRecord.from_bytes(one.error).exception_class == _INTERRUPTED:
             raise KeyboardInterrupt
