@@ -20,11 +20,14 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.protocol import (
     Answer,
+    CancelRequested,
     DrainBegun,
     DrainEnded,
     DropPlan,
     EventArrived,
     EventDue,
+    EventUndelivered,
+    HaltRequested,
     HandOver,
     LoadPlan,
     PlanArrived,
@@ -36,6 +39,7 @@ from dynflow_mp.director.protocol import (
     ReadySteps,
     SendEvent,
     Stimulus,
+    StopStep,
     WakeAt,
 )
 from dynflow_mp.errors import PlanNotFound
@@ -70,7 +74,7 @@ _MOST_NOTES = 512
 _OUTAGE_PATIENCE_S = 60.0
 KILL_PATIENCE_S = 5.0
 
-_Emission = Answer | HandOver | SendEvent | LoadPlan | PageWanted | Envelope | StatusAsked
+_Emission = Answer | HandOver | SendEvent | StopStep | LoadPlan | PageWanted | Envelope | StatusAsked
 
 
 class Loop:
@@ -168,11 +172,12 @@ class Loop:
             ReadyFinalize: lambda order, now: self._floor.ready(order),
             DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
             WakeAt: self._wake_later,
+            EventUndelivered: self._say_undelivered,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
         writes += (SaveOutcome, RecordEvent, ForgetEvents)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
-        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent)
+        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StopStep)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
         return deciders
 
@@ -182,7 +187,7 @@ class Loop:
 
     def _envelope(self, envelope: Envelope, now: int) -> None:
         asked = self._dispatcher.hear(envelope, now)
-        if isinstance(asked, (PlanRequested, EventArrived)):
+        if isinstance(asked, (PlanRequested, EventArrived, CancelRequested, HaltRequested)):
             self._decide(asked, now)
         elif asked is not None:
             self._emissions.append(asked)
@@ -208,6 +213,13 @@ class Loop:
             # Deleted while it ran here: what is left of it is our lock.
             self._ledger.release(news.plan_id)
         self._decide(news, now)
+
+    def _say_undelivered(self, order: EventUndelivered, now: int) -> None:
+        log.warning(
+            "an event that an action planned was not taken: %s",
+            order.reason,
+            extra={"action": "event_undelivered", "plan_id": order.plan_id, "step_id": order.step_id},
+        )
 
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
@@ -261,6 +273,7 @@ class Loop:
             Envelope: self._send,
             HandOver: lambda order: self._send(order.request),
             SendEvent: self._send_event,
+            StopStep: self._floor.stop_step,
             LoadPlan: lambda order: self._reader.ask(order.plan_id),
             PageWanted: self._reader.ask,
         }
