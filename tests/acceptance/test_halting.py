@@ -44,6 +44,7 @@ def test_the_code_of_a_halted_plan_is_stopped_before_its_future_ends(world, tmp_
     assert run(world, Noop).result == "success"
 
 
+@pytest.mark.every_database
 def test_b285_a_suspended_step_of_a_halted_plan_stays_suspended(world):
     triggered = world.trigger(Evented)
     step = suspended(world, triggered.id)
@@ -62,6 +63,7 @@ def test_b285_a_suspended_step_of_a_halted_plan_stays_suspended(world):
         world.event(triggered.id, step.id, "too late").result(10)
 
 
+@pytest.mark.every_database
 def test_b287_a_planned_plan_is_halted_where_it_lies(world):
     planned = world.plan(Noop)
 
@@ -86,6 +88,7 @@ def test_a_plan_paused_by_an_error_is_halted_to_stopped(world, tmp_path):
     assert no_locks(world)
 
 
+@pytest.mark.every_database
 def test_a_running_plan_with_a_failed_step_is_halted_to_stopped(world, tmp_path):
     """W14."""
     log = tmp_path / "log"

@@ -48,6 +48,7 @@ def test_b110_b114_a_polling_plan_runs_to_success(world, tmp_path):
     assert output["poll_attempts"] == {"total": log.count("polled"), "failed": 0}
 
 
+@pytest.mark.every_database
 def test_b111_a_cancelled_plan_stops_in_good_order(world, tmp_path):
     """Also B117 and worlds 71."""
     triggered, _ = started(world, tmp_path)
