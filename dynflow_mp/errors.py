@@ -182,6 +182,10 @@ class WorldTerminated(RequestError):
     """This world is ending or has ended; it takes nothing new and answers nothing more."""
 
 
+class NotCancellable(RequestError):
+    """Nothing of this plan can be cancelled now; the message says why."""
+
+
 class PeerBusy(RequestError):
     """The other world's queue is full."""
 
@@ -213,12 +217,32 @@ class WorkerStartFailed(DynflowError):
         self.exit_code, self.reason = exit_code, reason
 
 
+class RunTimeout(DynflowError):
+    """One call of ``run`` took longer than its class allows (``run_timeout_s``), and was stopped."""
+
+
+class MemoryLimitExceeded(DynflowError):
+    """The worker had more memory than the step's class allows (``memory_limit``), and was killed."""
+
+
+class StepHalted(DynflowError):
+    """The plan was halted while this step ran."""
+
+
+class StepStopped(DynflowError):
+    """The step was stopped while it ran; the recorded cause says what for."""
+
+
 class AbnormalTermination(DynflowError):
     """The executor died while this step ran."""
 
 
 class StepError(DynflowError):
     """A step's own failure, as ``Action.error`` with a text raises it."""
+
+
+class TimeoutExceeded(StepError, TimeoutError):
+    """The time that an action had set itself (``schedule_timeout``) was over."""
 
 
 class UnknownError(DynflowError):

@@ -123,6 +123,23 @@ class EventDue(NamedTuple):
     event_id: str
 
 
+class CancelRequested(NamedTuple):
+    """A world asks for the plan's steps to be sent Cancel, or with ``force`` Abort."""
+
+    plan_id: str
+    client_id: str
+    request_id: str
+    force: bool = False
+
+
+class HaltRequested(NamedTuple):
+    """A world asks for the plan to be stopped, whatever it does."""
+
+    plan_id: str
+    client_id: str
+    request_id: str
+
+
 class PlanLost(NamedTuple):
     """A guard refused this plan's writes: another world has it, or it is gone."""
 
@@ -168,6 +185,8 @@ Stimulus = (
     | StepLost
     | EventArrived
     | EventDue
+    | CancelRequested
+    | HaltRequested
     | PlanLost
     | ErrandFinished
     | ErrandLost
@@ -265,6 +284,14 @@ class SendEvent(NamedTuple):
     event: PlannedEvent
 
 
+class EventUndelivered(NamedTuple):
+    """An event that an action planned was not taken by anybody, and it was not optional: worth a line in the log."""
+
+    plan_id: str
+    step_id: int
+    reason: str
+
+
 class WakeAt(NamedTuple):
     """Say EventDue at ``due_at`` (microseconds UTC)."""
 
@@ -285,5 +312,6 @@ Instruction = (
     | Answer
     | HandOver
     | SendEvent
+    | EventUndelivered
     | WakeAt
 )

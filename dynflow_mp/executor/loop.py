@@ -20,11 +20,14 @@ from dynflow_mp.clock import monotonic, now_us
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.protocol import (
     Answer,
+    CancelRequested,
     DrainBegun,
     DrainEnded,
     DropPlan,
     EventArrived,
     EventDue,
+    EventUndelivered,
+    HaltRequested,
     HandOver,
     LoadPlan,
     PlanArrived,
@@ -37,6 +40,7 @@ from dynflow_mp.director.protocol import (
     RunErrand,
     SendEvent,
     Stimulus,
+    StopStep,
     WakeAt,
 )
 from dynflow_mp.errors import PlanNotFound
@@ -74,7 +78,9 @@ _MOST_NOTES = 512
 _OUTAGE_PATIENCE_S = 60.0
 KILL_PATIENCE_S = 5.0
 
-_Emission = Answer | HandOver | SendEvent | LoadPlan | RunErrand | PageWanted | Envelope | StatusAsked
+_Emission = (
+    Answer | HandOver | SendEvent | StopStep | LoadPlan | RunErrand | PageWanted | Envelope | StatusAsked
+)
 
 
 class Loop:
@@ -189,12 +195,14 @@ class Loop:
             ReadyFinalize: lambda order, now: self._floor.ready(order),
             DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
             WakeAt: self._wake_later,
+            EventUndelivered: self._say_undelivered,
+            ForgetEvents: self._forget_events,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
-        writes += (SaveOutcome, RecordEvent, ForgetEvents)
+        writes += (SaveOutcome, RecordEvent)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
-        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, RunErrand)
+        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StopStep, RunErrand)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
         return deciders
 
@@ -208,7 +216,7 @@ class Loop:
 
     def _envelope(self, envelope: Envelope, now: int) -> None:
         asked = self._dispatcher.hear(envelope, now)
-        if isinstance(asked, (PlanRequested, EventArrived)):
+        if isinstance(asked, (PlanRequested, EventArrived, CancelRequested, HaltRequested)):
             self._decide(asked, now)
         elif asked is not None:
             self._emissions.append(asked)
@@ -237,6 +245,19 @@ class Loop:
 
     def _errand_unbriefed(self, news: ErrandUnbriefed, now: int) -> None:
         self._decide_all(self._floor.errands.unreadable(news.order, news.reason), now)
+
+    def _forget_events(self, write: ForgetEvents, now: int) -> None:
+        """Taken or dropped: what still waits for its time need not wait any longer."""
+        self._writes.append(write)
+        for event_id in write.ids:
+            self.timers.forget(EventDue(write.plan_id, event_id))
+
+    def _say_undelivered(self, order: EventUndelivered, now: int) -> None:
+        log.warning(
+            "an event that an action planned was not taken: %s",
+            order.reason,
+            extra={"action": "event_undelivered", "plan_id": order.plan_id, "step_id": order.step_id},
+        )
 
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
@@ -293,6 +314,7 @@ class Loop:
             Envelope: self._send,
             HandOver: lambda order: self._send(order.request),
             SendEvent: self._send_event,
+            StopStep: self._floor.stop_step,
             LoadPlan: lambda order: self._reader.ask(order.plan_id),
             PageWanted: self._reader.ask,
             RunErrand: self._run_errand,

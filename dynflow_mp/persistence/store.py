@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, case, null, select, update
+from sqlalchemy import Connection, case, delete, null, select, update
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import AlreadyRunning, PlanNotFound
@@ -20,7 +20,7 @@ from dynflow_mp.persistence import deletion, planned, queries, skeleton, turn
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
 from dynflow_mp.persistence.rows import ActionRow, PlanRow, PlanStatus, StepCount, StepRow
-from dynflow_mp.persistence.tables import actions, execution_plans, steps
+from dynflow_mp.persistence.tables import actions, delayed_plans, execution_plans, steps
 from dynflow_mp.persistence.turn import GuardFailed
 
 __all__ = ["ActionRow", "GuardFailed", "PlanRow", "PlanStatus", "StepCount", "StepRow", "Store"]
@@ -119,6 +119,10 @@ class Store:
                 (columns.state, case((running, PlanState.PAUSED.value), else_=columns.state)),
             )
         )
+
+    def forget_delay(self, connection: Connection, plan_id: str) -> None:
+        """In the caller's transaction: a scheduled plan is not to start any more."""
+        connection.execute(delete(delayed_plans).where(delayed_plans.c.execution_plan_id == plan_id))
 
     def plan_statuses(self, plan_ids: Sequence[str]) -> dict[str, PlanStatus]:
         """Where these plans stand; those that are not stored are left out."""

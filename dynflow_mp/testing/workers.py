@@ -85,6 +85,25 @@ class InThreadWorkers:
         worker.jobs.clear()
         self._news.append(WorkReturned(worker_id, numbers))
 
+    def begun(self, worker_id: str) -> int:
+        worker = self._workers.get(worker_id)
+        return 0 if worker is None else worker.last_begun
+
+    def resident(self, worker_id: str) -> int | None:
+        """It is the test program's own memory."""
+        return None
+
+    def stop_step(self, worker_id: str, step: wire.StepToStop) -> None:
+        """What runs cannot be reached from here; what has not begun is given back."""
+        worker = self._workers[worker_id]
+        waiting = [number for number, _ in worker.jobs if number == step.number]
+        worker.jobs = deque(entry for entry in worker.jobs if entry[0] not in waiting)
+        if waiting:
+            self._news.append(WorkReturned(worker_id, waiting))
+
+    def terminate(self, worker_id: str) -> None:
+        self._bury(self._workers[worker_id], "signal(15)", 0)
+
     def kill(self, worker_id: str) -> None:
         self._bury(self._workers[worker_id], "signal(9)", 0)
 

@@ -9,6 +9,7 @@ Each part is closed in the opposite order: see :class:`~dynflow_mp.world.ending.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import DelayedExecutorLock
 from dynflow_mp.director.protocol import UNATTENDED, SendEvent
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
-from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced
+from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTerminated
 from dynflow_mp.executor.open_files import make_room_for
 from dynflow_mp.maintenance.cleaner import Cleaner
 from dynflow_mp.maintenance.directory import WorldDirectory
@@ -30,6 +31,7 @@ from dynflow_mp.maintenance.leadership import led_by
 from dynflow_mp.maintenance.liveness import Liveness
 from dynflow_mp.maintenance.reconciler import Reconciler
 from dynflow_mp.maintenance.recovery import Recovery
+from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope, LookAtDelayed
 from dynflow_mp.persistence.database import Database, write_locks
@@ -44,6 +46,9 @@ from dynflow_mp.world.own_record import OwnRecord
 if TYPE_CHECKING:
     from dynflow_mp.executor.core import Core
     from dynflow_mp.maintenance.delayed_executor import DelayedExecutor
+
+log = logger("world.parts")
+
 
 log = logger("world.parts")
 
@@ -112,6 +117,9 @@ class Parts:
             WatchedPlans(self.store, self.coordinator),
             self.library.load_execution_plan,
             self._executor_of,
+            stop_unowned=UnownedPlans(
+                self.store, self.coordinator, lambda answer: self.connector.send(answer)
+            ).halt,
             no_executor_timeout_s=self._config.no_executor_timeout_s,
             reask_interval_s=self._config.reask_interval_s,
         )
@@ -144,7 +152,9 @@ class Parts:
     def _send_event(self, order: SendEvent) -> None:
         """An action asked for an event to a step of another plan: nobody waits for its answer."""
         event = order.event
-        self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
+        taken = self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
+        if not event.optional:
+            taken.add_done_callback(_say_if_undelivered)
 
     def _plan_stopped(self) -> None:
         if self.delayed_executor is not None:
@@ -278,6 +288,14 @@ class Parts:
             with going_on_after("mark as draining"):
                 self.record.mark_draining()
         self.core.stop(grace_s)
+
+
+def _say_if_undelivered(taken: Future[bool]) -> None:
+    error = taken.exception()
+    if error is not None and not isinstance(error, WorldTerminated):
+        log.warning(
+            "an event that an action planned was not taken: %s", error, extra={"action": "event_undelivered"}
+        )
 
 
 def _connector(config: Config, coordinator: Coordinator) -> Connector:
