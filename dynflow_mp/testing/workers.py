@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dynflow_mp.actions.phases import run_finalize, run_step
@@ -39,6 +39,10 @@ class InThreadWorkers:
         self._workers: dict[str, _Worker] = {}
         self._news: list[News] = []
         self._hired = 0
+        self._runners: dict[type, Callable[[Any], Outcome]] = {
+            StepJob: self._step,
+            FinalizeJob: self._finalize,
+        }
 
     @property
     def busy(self) -> bool:
@@ -110,10 +114,9 @@ class InThreadWorkers:
         self._news.append(WorkerDied(worker.id, worker.queue, begun, begun, part, cause, message))
 
     def _outcome(self, job: Job) -> Outcome:
+        run = self._runners[type(job)]  # a kind of work that nobody here can do is no step's error
         try:
-            if isinstance(job, StepJob):
-                return self._step(job)
-            return self._finalize(job)
+            return run(job)
         except Exception as error:
             return failed_job(job, error)
 
