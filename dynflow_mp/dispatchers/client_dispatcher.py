@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from functools import partial
 from itertools import count
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from dynflow_mp.connectors.connector import Connector
 from dynflow_mp.dispatchers.client_decisions import (
@@ -58,6 +58,8 @@ class ClientDispatcher:
     The table of open requests belongs to its own thread; all methods may be called from any. Futures
     are resolved on a notifier thread, plans loaded there.
     """
+
+    future_kind: ClassVar[type[Future[Any]]] = Future
 
     def __init__(
         self,
@@ -158,7 +160,7 @@ class ClientDispatcher:
         )
 
     def _publish(self, decide: Callable[[str, float], Sequence[Decision]]) -> Future[Any]:
-        future: Future[Any] = Future()
+        future = self.future_kind()
         # A request cannot be taken back, and a cancelled future could not be resolved.
         future.set_running_or_notify_cancel()
         request_id = f"{self._world_id}-{next(self._numbers)}"

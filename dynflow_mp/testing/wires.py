@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from queue import Empty
 from typing import Any
 
@@ -13,6 +14,25 @@ from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.dispatchers.notifier import Notifier
 from dynflow_mp.errors import UnknownReceiver
 from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope
+
+
+class _InThreadFuture(Future[Any]):
+    """Nobody else could resolve it while this thread waited, so nobody waits."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        self._require_done()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._require_done()
+        return super().exception(timeout)
+
+    def _require_done(self) -> None:
+        if not self.done():
+            raise TimeoutError(
+                "nothing is left to do, and this request has no answer: a step waits for an event (world.event), for its "
+                "time (world.clock, unless the world jumps), or it is this step that asks"
+            )
 
 
 class InThreadConnector(Connector):
@@ -57,6 +77,8 @@ class InThreadClient(ClientDispatcher):
 
     Nothing is lost here, so it never asks again.
     """
+
+    future_kind = _InThreadFuture
 
     def __init__(self, *args: Any, go_on: Callable[[], None], **settings: Any) -> None:
         super().__init__(*args, **settings)

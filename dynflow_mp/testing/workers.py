@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dynflow_mp.actions.errands import run_errand
@@ -50,6 +50,11 @@ class InThreadWorkers:
         self._workers: dict[str, _Worker] = {}
         self._news: list[News] = []
         self._hired = 0
+        self._runners: dict[type, Callable[[Any], Outcome]] = {
+            StepJob: self._step,
+            FinalizeJob: self._finalize,
+            Errand: lambda errand: run_errand(errand, KINDS, max_payload),
+        }
 
     @property
     def busy(self) -> bool:
@@ -140,12 +145,9 @@ class InThreadWorkers:
         self._news.append(WorkerDied(worker.id, worker.queue, begun, begun, part, cause, message))
 
     def _outcome(self, job: Job) -> Outcome:
+        run = self._runners[type(job)]  # a kind of work that nobody here can do is no step's error
         try:
-            if isinstance(job, StepJob):
-                return self._step(job)
-            if isinstance(job, Errand):
-                return run_errand(job, KINDS, self._max_payload)
-            return self._finalize(job)
+            return run(job)
         except Exception as error:
             return failed_job(job, error)
 
