@@ -93,6 +93,8 @@ def test_a_plan_is_made_elsewhere_at_once(world, tmp_path):
 def test_a_frozen_plan_waits_until_it_is_let_go_and_may_then_be_too_late(world, tmp_path):
     log = str(tmp_path / "log")
     first = world.delay(Tells, log, frozen=True)
+    kept = world.persistence.load_delayed_plan(first.id)
+    assert (kept.frozen, kept.start_at, kept.args, kept.kwargs) == (True, None, [log], {})
     second = world.delay(Tells, log, start_before=soon(0.3), frozen=True)
     time_has_passed = ended(world, world.delay(Noop, start_at=soon(0.5)))
     assert time_has_passed.result == "success"
