@@ -150,6 +150,8 @@ class Store:
             if plan.step_count > up_to_steps:
                 return plan, [], []
             own_steps = queries.read_steps(connection, plan_id, None)
+            if len(own_steps) != plan.step_count:
+                return read(connection)  # it was planned in between; a step that is missing is found there
             return plan, own_steps, queries.read_actions(connection, plan_id, None)
 
         return self.database.ask(read)

@@ -200,7 +200,7 @@ class Parts:
             lambda wake: LatePlanning(self.schedule, self.coordinator, core.run_errand, wake, most),
             heirs.ask_any,
             self._fenced,
-            lambda: not heirs.leaves_it_to_others(),
+            lambda: not core.ended.is_set() and not heirs.leaves_it_to_others(),
             poll_s=self._config.delayed_poll_s,
         )
         delayed.start()
