@@ -41,6 +41,12 @@ class Workforce(Protocol):
     def stop_step(self, worker_id: str, step: StepToStop) -> None:
         """Ask a worker to leave a job, or to give it back: its outcome, or WorkReturned, follows – or nothing."""
 
+    def dump_stacks(self, worker_id: str) -> None:
+        """Have a worker print where it is, also while it is stuck: see ``output_tail``."""
+
+    def output_tail(self, worker_id: str) -> str:
+        """The last of what a worker printed."""
+
     def terminate(self, worker_id: str) -> None:
         """Have a worker end, unless it refuses."""
 
