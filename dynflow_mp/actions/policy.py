@@ -26,7 +26,13 @@ def policy_of(kind: type[Action]) -> ActionPolicy:
         raise PlanningError(
             f"{name_of(kind)}.rescue_strategy is {kind.rescue_strategy!r}; it must be one of {allowed}"
         ) from None
-    return ActionPolicy(kind.queue, accepts_event(kind), strategy.value, bool(kind.idempotent))
+    return ActionPolicy(
+        kind.queue,
+        accepts_event(kind),
+        strategy.value,
+        bool(kind.idempotent),
+        with_sub_plans=kind._with_sub_plans,
+    )
 
 
 def accepts_event(kind: type[Action]) -> bool:

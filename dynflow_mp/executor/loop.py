@@ -19,30 +19,36 @@ import zmq
 from dynflow_mp.clock import now_us
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.protocol import (
+    NOBODY,
     Answer,
     DrainBegun,
     DrainEnded,
     DropPlan,
+    EndSubPlans,
     EventArrived,
     EventDue,
     HandOver,
     LoadPlan,
     PlanArrived,
     PlanLost,
+    PlanOffered,
     PlanRequested,
     PlanUnavailable,
     ReadyEvent,
     ReadyFinalize,
     ReadySteps,
     SendEvent,
+    StartSubPlans,
     Stimulus,
     WakeAt,
+    attended,
 )
 from dynflow_mp.errors import PlanNotFound
+from dynflow_mp.executor.feeder import ENOUGH_JOBS, Feeder
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
-from dynflow_mp.executor.reader import PageFailed, PlanLoaded, Reader
+from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.requests import Dispatcher, StatusAsked
 from dynflow_mp.executor.shelf import PageWanted, PayloadPage
 from dynflow_mp.executor.timers import Timers
@@ -52,9 +58,11 @@ from dynflow_mp.model.writes import (
     ForgetEvents,
     MarkRunning,
     RecordEvent,
+    RequestPlan,
     ResetStep,
     SaveOutcome,
     SavePlan,
+    StorePlan,
     UnmarkRunning,
     Write,
 )
@@ -70,7 +78,17 @@ _MOST_NOTES = 512
 _OUTAGE_PATIENCE_S = 60.0
 KILL_PATIENCE_S = 5.0
 
-_Emission = Answer | HandOver | SendEvent | LoadPlan | PageWanted | Envelope | StatusAsked
+_Emission = (
+    Answer
+    | HandOver
+    | SendEvent
+    | LoadPlan
+    | PageWanted
+    | Envelope
+    | StatusAsked
+    | StartSubPlans
+    | EndSubPlans
+)
 
 
 class Loop:
@@ -87,6 +105,7 @@ class Loop:
         poller: zmq.Poller,
         send: Callable[[Envelope], None],
         send_event: Callable[[SendEvent], None],
+        end_sub_plans: Callable[[EndSubPlans], None] = lambda order: None,
     ) -> None:
         self.last_turn = monotonic()
         """When the core last turned (steady clock); the lease is renewed only while it does."""
@@ -96,7 +115,9 @@ class Loop:
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
         self._send, self._send_event = send, send_event
+        self._end_sub_plans = end_sub_plans
         self._timers: Timers[EventDue] = Timers()
+        self._feeder = Feeder()
         self._writes: list[Write] = []
         self._emissions: list[_Emission] = []
         self._stopping: Stop | None = None
@@ -154,6 +175,7 @@ class Loop:
             Envelope: self._envelope,
             ReadAhead: self._read_ahead,
             PlanLoaded: self._plan_loaded,
+            FreshLoaded: self._fresh_loaded,
             PlanUnavailable: self._plan_unavailable,
             PayloadPage: lambda page, now: self._decide_all(self._floor.page(page), now),
             PageFailed: lambda news, now: self._decide_all(self._floor.page_failed(news), now),
@@ -170,9 +192,9 @@ class Loop:
             WakeAt: self._wake_later,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
-        writes += (SaveOutcome, RecordEvent, ForgetEvents)
+        writes += (SaveOutcome, RecordEvent, ForgetEvents, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
-        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent)
+        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StartSubPlans, EndSubPlans)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
         return deciders
 
@@ -183,9 +205,17 @@ class Loop:
     def _envelope(self, envelope: Envelope, now: int) -> None:
         asked = self._dispatcher.hear(envelope, now)
         if isinstance(asked, (PlanRequested, EventArrived)):
+            if not self._has_time_for(asked):
+                return
             self._decide(asked, now)
         elif asked is not None:
             self._emissions.append(asked)
+
+    def _has_time_for(self, asked: PlanRequested | EventArrived) -> bool:
+        """Plans that nobody waits for are left to others, or to a later round, while there is enough to do."""
+        return (
+            isinstance(asked, EventArrived) or attended(asked.request_id) or self._floor.waiting < ENOUGH_JOBS
+        )
 
     def _read_ahead(self, note: ReadAhead, now: int) -> None:
         """What the request makes the director want to read is on its way."""
@@ -202,6 +232,18 @@ class Loop:
         self._decide(PlanArrived(news.skeleton, news.holder_request_id), now)
         if not self._director.runs(plan_id):
             self._floor.close_plan(plan_id)
+
+    def _fresh_loaded(self, news: FreshLoaded, now: int) -> None:
+        """Sub-plans for which there is room."""
+        self._feeder.arrived()
+        for loaded in news.loaded:
+            plan_id = loaded.skeleton.id
+            if self._director.runs(plan_id):
+                continue
+            self._floor.open_plan(loaded)
+            self._decide(PlanOffered(loaded.skeleton), now)
+            if not self._director.runs(plan_id):
+                self._floor.close_plan(plan_id)
 
     def _plan_unavailable(self, news: PlanUnavailable, now: int) -> None:
         if isinstance(news.response, Failed) and news.response.error_class == PlanNotFound.__name__:
@@ -240,6 +282,12 @@ class Loop:
         for plan_id in lost:
             self._lose(plan_id)
         self._director.settle()
+        self._feed()
+
+    def _feed(self) -> None:
+        wanted = self._feeder.take(self._floor.waiting) if self._stopping is None else None
+        if wanted is not None:
+            self._reader.ask(wanted)
 
     def _lose(self, plan_id: str) -> None:
         log.warning(
@@ -263,9 +311,13 @@ class Loop:
             SendEvent: self._send_event,
             LoadPlan: lambda order: self._reader.ask(order.plan_id),
             PageWanted: self._reader.ask,
+            StartSubPlans: lambda order: self._feeder.add(order.sub_plan_ids),
+            EndSubPlans: self._end_sub_plans,
         }
 
     def _answer(self, asked: Answer | StatusAsked, response: Response) -> None:
+        if asked.client_id == NOBODY:
+            return
         self._send(self._dispatcher.answer(asked.client_id, asked.request_id, response))
 
     # -- ending ------------------------------------------------------------------------------------

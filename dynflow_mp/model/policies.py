@@ -31,6 +31,8 @@ class ActionPolicy(NamedTuple):
     """Whether ``run`` has a parameter besides ``self``."""
     rescue_strategy: str = RescueStrategy.PAUSE.value
     idempotent: bool = False
+    with_sub_plans: bool = False
+    """Whether ``run`` is told how the sub-plans of its action stand."""
 
     def to_data(self) -> list[Any]:
         return list(self)
