@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.spin import spin
-from dynflow_mp import Action
-from dynflow_mp.actions.bulk_sub_plans import WithBulkSubPlans
+from dynflow_mp import Action, WithBulkSubPlans
 
 WAIT_S = 300.0
 """How long a step that waits for a file does so at most."""

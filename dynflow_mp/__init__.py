@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action
+    from dynflow_mp.actions.bulk_sub_plans import WithBulkSubPlans, WithPollingSubPlans
     from dynflow_mp.actions.context import SuspendedAction
+    from dynflow_mp.actions.sub_plan import SubPlan
+    from dynflow_mp.actions.sub_plans import WithSubPlans
     from dynflow_mp.config import Config
     from dynflow_mp.errors import (
         AbnormalTermination,
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
         RequestTimeout,
         SchemaMismatch,
         StepError,
+        SubPlanFailed,
+        TooMuchTriggered,
         UnknownAction,
         UnprocessableEvent,
         WorkerLost,
@@ -94,10 +99,16 @@ __all__ = [
     "SchemaMismatch",
     "StepError",
     "StepState",
+    "SubPlan",
+    "SubPlanFailed",
     "SuspendedAction",
+    "TooMuchTriggered",
     "Triggered",
     "UnknownAction",
     "UnprocessableEvent",
+    "WithBulkSubPlans",
+    "WithPollingSubPlans",
+    "WithSubPlans",
     "WorkerLost",
     "World",
     "WorldTerminated",
@@ -112,6 +123,9 @@ _WORLD = "dynflow_mp.world"
 _HOMES = {
     "Action": "dynflow_mp.actions.action",
     "SuspendedAction": "dynflow_mp.actions.context",
+    "SubPlan": "dynflow_mp.actions.sub_plan",
+    "WithSubPlans": "dynflow_mp.actions.sub_plans",
+    **dict.fromkeys(("WithBulkSubPlans", "WithPollingSubPlans"), "dynflow_mp.actions.bulk_sub_plans"),
     "Config": "dynflow_mp.config",
     "RescueStrategy": "dynflow_mp.model.policies",
     "OutputReference": "dynflow_mp.model.references",
