@@ -32,6 +32,10 @@ class Action:
     """The workers' pool for run and finalize; None: the planning action's, then ``default``."""
     rescue_strategy: ClassVar[RescueStrategy | str] = RescueStrategy.PAUSE
     idempotent: ClassVar[bool] = False
+    run_timeout_s: ClassVar[float | None] = None
+    """How many seconds one call of ``run`` may take; then it is stopped, whatever it does."""
+    memory_limit: ClassVar[int | str | None] = None
+    """How much memory its worker may have while ``run`` is called: bytes, or a text like ``"512MiB"``."""
     run_progress_weight: float = 1
     finalize_progress_weight: float = 1
 
@@ -145,12 +149,21 @@ class Action:
         """The handle by which others wake this step."""
         return self._context.suspended_action()
 
-    def plan_event(self, event: Any, delay_s: float | None = None, optional: bool = False) -> None:
-        """Send ``event`` to this step after ``delay_s``, counted from the end of this call of ``run``.
+    def plan_event(
+        self,
+        event: Any,
+        delay_s: float | None = None,
+        optional: bool = False,
+        *,
+        execution_plan_id: str | None = None,
+        step_id: int | None = None,
+    ) -> None:
+        """Send ``event`` after ``delay_s``, counted from the end of this call of ``run``.
 
-        ``optional``: nobody minds if the step has ended by then.
+        It goes to this step, to step ``step_id`` of this plan, or to that step of another plan.
+        ``optional``: nobody minds if the step cannot take it then.
         """
-        self._context.plan_event(event, delay_s, optional)
+        self._context.plan_event(event, delay_s, optional, execution_plan_id, step_id)
 
     def trigger(self, kind: type[Action], /, *args: Any, **kwargs: Any) -> SubPlan:
         """Plan ``kind`` with these arguments as a sub-plan of this action.

@@ -11,6 +11,7 @@ from typing import Any
 
 from dynflow_mp.actions.sub_plans import WithSubPlans, _exhaust
 from dynflow_mp.errors import StepError, SubPlanFailed
+from dynflow_mp.model.sub_plans import Ending
 
 
 class WithBulkSubPlans(WithSubPlans, abstract=True):
@@ -54,11 +55,14 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
 
     # -- the step ----------------------------------------------------------------------------------
 
-    def cancel(self, force: bool = False) -> None:
+    def _end_all(self, how: Ending) -> None:
+        super()._end_all(how)
+        self._make_no_more()
+
+    def _make_no_more(self) -> None:
         left = self._left_to_make
-        super().cancel(force)
-        self._own()["never_made"] = left
         if left:
+            self._own()["never_made"] = left
             self.on_planning_finished()
 
     def _begin(self) -> None:
@@ -81,9 +85,7 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
 
     def _give_up_waiting(self) -> None:
         super()._give_up_waiting()
-        own = self._own()
-        own["never_made"], own["cancelled"] = self._left_to_make, True
-        self.on_planning_finished()
+        self._make_no_more()
 
     def _make_a_batch(self) -> None:
         if self._room() == 0:

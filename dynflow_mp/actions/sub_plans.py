@@ -19,10 +19,12 @@ from time import time
 from typing import Any, ClassVar
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.cancellable import Cancellable
+from dynflow_mp.actions.next_run import unrecognized
 from dynflow_mp.actions.pace import Pace, checked_level, checked_span
 from dynflow_mp.actions.sub_plan import SubPlan
 from dynflow_mp.actions.sub_plan_counts import SubPlanCounts
-from dynflow_mp.errors import StepError, SubPlanFailed
+from dynflow_mp.errors import SubPlanFailed
 from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.states import Phase
@@ -33,7 +35,7 @@ _OWN = "dynflow"
 _UNKNOWN_PROGRESS = 0.1
 
 
-class WithSubPlans(Action, abstract=True):
+class WithSubPlans(Cancellable, abstract=True):
     """Define ``create_sub_plans``: it calls ``self.trigger(…)`` for each sub-plan.
 
     The step succeeds once all of them have ended well (with a warning, too) and fails with
@@ -93,23 +95,31 @@ class WithSubPlans(Action, abstract=True):
         self._count()
         if event is None:
             self._begin_or_resume()
-        elif event in (Signal.CANCEL, Signal.ABORT):
-            self.cancel(force=event is Signal.ABORT)
-        elif event in (Signal.SUB_PLANS, Signal.POLL):
+        elif event is Signal.CANCEL:
+            self.cancel()
+        elif event is Signal.ABORT:
+            self.abort()
+        elif event is Signal.SUB_PLANS or event is Signal.POLL:
             self._go_on()
         else:
-            raise StepError(f"{type(self).__name__} was sent {event!r}, which it does not know")
+            raise unrecognized(self, event)
         self._show_counts()
         if self._is_over():
             self.on_finish()
         else:
             self._wait(anew=event is None)
 
-    def cancel(self, force: bool = False) -> None:
-        """Start no further sub-plans, and have those that run cancelled (``force``: aborted)."""
-        own = self._own()
-        own["cancelled"] = True
-        self._context.order(Orders(end=Ending.ABORT if force else Ending.CANCEL))
+    def cancel(self) -> None:
+        """Start no further sub-plans, and have Cancel sent to those that run."""
+        self._end_all(Ending.CANCEL)
+
+    def abort(self) -> None:
+        """Start no further sub-plans, and have Abort sent to those that run."""
+        self._end_all(Ending.ABORT)
+
+    def _end_all(self, how: Ending) -> None:
+        self._own()["ending"] = how.value
+        self._context.order(Orders(end=how))
 
     def trigger(self, kind: type[Action], /, *args: Any, **kwargs: Any) -> SubPlan:
         """As :meth:`Action.trigger`; what the pace does not allow yet is stored, and started later."""
@@ -149,11 +159,15 @@ class WithSubPlans(Action, abstract=True):
 
     def _go_on(self) -> None:
         """Start those that were held back, as far as there is room for them now."""
-        if self._now.held_back and not self._cancelled:
-            if self._pace().over(self._passed_s()):
-                self._give_up_waiting()
-            else:
-                self._start_held_back()
+        if not self._now.held_back:
+            return
+        if self._cancelled:
+            # Said before, and the executor died over it.
+            self._context.order(Orders(end=Ending.HELD_BACK))
+        elif self._pace().over(self._passed_s()):
+            self._give_up_waiting()
+        else:
+            self._start_held_back()
 
     def _start_held_back(self) -> None:
         ids = self._context.briefing().held_back
@@ -194,7 +208,7 @@ class WithSubPlans(Action, abstract=True):
 
     @property
     def _cancelled(self) -> bool:
-        return bool(self._own().get("cancelled"))
+        return "ending" in self._own()
 
     # -- waiting -----------------------------------------------------------------------------------
 

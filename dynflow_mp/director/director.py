@@ -16,12 +16,14 @@ from dynflow_mp.director.protocol import (
     UNATTENDED,
     Answer,
     Asker,
+    CancelRequested,
     DrainBegun,
     DrainEnded,
     DropPlan,
     EventArrived,
     EventDue,
     FinalizeFinished,
+    HaltRequested,
     Instruction,
     LoadPlan,
     PlanArrived,
@@ -41,6 +43,7 @@ from dynflow_mp.director.protocol import (
 from dynflow_mp.director.running_plan import RunningPlan
 from dynflow_mp.errors import (
     AlreadyRunning,
+    NoExecutor,
     NotExecutable,
     PlanStopped,
     RequestError,
@@ -78,6 +81,8 @@ class Director:
             StepLost: self._step_lost,
             EventArrived: self._event_arrived,
             EventDue: self._event_due,
+            CancelRequested: self._cancel_requested,
+            HaltRequested: self._halt_requested,
             PlanLost: self._plan_lost,
             DrainBegun: self._drain_begun,
             DrainEnded: self._drain_ended,
@@ -220,7 +225,7 @@ class Director:
 
     def _steps_returned(self, news: StepsReturned, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else plan.returned(news.step_ids)
+        return [] if plan is None else self._and_forget(plan, plan.returned(news.step_ids, now), now)
 
     def _step_lost(self, news: StepLost, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
@@ -269,6 +274,24 @@ class Director:
             return plan.hint(step_id)
         return [SendEvent(PlannedEvent(plan_id, step_id, SUB_PLANS, None, True))]
 
+    # -- cancel and halt ---------------------------------------------------------------------------
+
+    def _cancel_requested(self, request: CancelRequested, now: int) -> list[Instruction]:
+        plan = self._plans.get(request.plan_id)
+        return [self._not_here(request)] if plan is None else plan.cancel(request, now)
+
+    def _halt_requested(self, request: HaltRequested, now: int) -> list[Instruction]:
+        plan = self._plans.get(request.plan_id)
+        if plan is None:
+            return [self._not_here(request)]
+        asker = Asker(request.client_id, request.request_id)
+        return self._and_forget(plan, plan.halt(asker, now), now)
+
+    def _not_here(self, request: CancelRequested | HaltRequested) -> Answer:
+        """It has ended, or gone elsewhere, since the client looked: it looks again."""
+        error = NoExecutor(f"world {self._world_id} does not run plan {request.plan_id}", request.plan_id)
+        return Answer(request.client_id, request.request_id, Failed.of(error))
+
     # -- the end -----------------------------------------------------------------------------------
 
     def _drain_begun(self, news: DrainBegun, now: int) -> list[Instruction]:
@@ -281,7 +304,7 @@ class Director:
             error = WorldTerminated(f"world {self._world_id} ended", plan_id)
             instructions.append(_refusal(asker, error))
         for plan in self._plans.values():
-            instructions += plan.handed_over(now)
+            instructions += plan.halted(now) if plan.halting else plan.handed_over(now)
         self._arriving.clear()
         self._plans.clear()
         return instructions

@@ -134,6 +134,23 @@ class EventDue(NamedTuple):
     event_id: str
 
 
+class CancelRequested(NamedTuple):
+    """A world asks for the plan's steps to be sent Cancel, or with ``force`` Abort."""
+
+    plan_id: str
+    client_id: str
+    request_id: str
+    force: bool = False
+
+
+class HaltRequested(NamedTuple):
+    """A world asks for the plan to be stopped, whatever it does."""
+
+    plan_id: str
+    client_id: str
+    request_id: str
+
+
 class PlanLost(NamedTuple):
     """A guard refused this plan's writes: another world has it, or it is gone."""
 
@@ -160,6 +177,8 @@ Stimulus = (
     | StepLost
     | EventArrived
     | EventDue
+    | CancelRequested
+    | HaltRequested
     | PlanLost
     | DrainBegun
     | DrainEnded
@@ -217,6 +236,7 @@ class EndSubPlans(NamedTuple):
 
     plan_id: str
     action_id: int
+    step_id: int
     how: Ending
 
 
@@ -254,6 +274,14 @@ class SendEvent(NamedTuple):
     event: PlannedEvent
 
 
+class EventUndelivered(NamedTuple):
+    """An event that an action planned was not taken by anybody, and it was not optional: worth a line in the log."""
+
+    plan_id: str
+    step_id: int
+    reason: str
+
+
 class WakeAt(NamedTuple):
     """Say EventDue at ``due_at`` (microseconds UTC)."""
 
@@ -275,5 +303,6 @@ Instruction = (
     | Answer
     | HandOver
     | SendEvent
+    | EventUndelivered
     | WakeAt
 )

@@ -28,5 +28,5 @@ def follow(outcome: StepOutcome, plan_id: str, epoch: int, action_id: int, now: 
     if to_start:
         instructions.append(StartSubPlans(plan_id, tuple(to_start)))
     if orders.end is not None:
-        instructions.append(EndSubPlans(plan_id, action_id, orders.end))
+        instructions.append(EndSubPlans(plan_id, action_id, outcome.step_id, orders.end))
     return instructions

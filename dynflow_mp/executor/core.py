@@ -16,7 +16,7 @@ import zmq
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.director import Director
-from dynflow_mp.director.protocol import SendEvent
+from dynflow_mp.director.protocol import EndSubPlans, SendEvent
 from dynflow_mp.errors import WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
@@ -60,6 +60,7 @@ class Core:
         send: Callable[[Envelope], None],
         send_event: Callable[[SendEvent], None],
         fenced: Callable[[WorldFenced], None] = lambda error: None,
+        end_sub_plans: Callable[[EndSubPlans], None] = lambda order: None,
     ) -> None:
         self.ended = Event()
         """Set once the core's thread is over."""
@@ -83,6 +84,7 @@ class Core:
             poller,
             send,
             send_event,
+            end_sub_plans,
         )
         self._thread = Thread(target=self._run, name="dynflow core", daemon=True)
 

@@ -21,12 +21,15 @@ from dynflow_mp.director.director import Director
 from dynflow_mp.director.protocol import (
     NOBODY,
     Answer,
+    CancelRequested,
     DrainBegun,
     DrainEnded,
     DropPlan,
     EndSubPlans,
     EventArrived,
     EventDue,
+    EventUndelivered,
+    HaltRequested,
     HandOver,
     LoadPlan,
     PlanArrived,
@@ -40,6 +43,7 @@ from dynflow_mp.director.protocol import (
     SendEvent,
     StartSubPlans,
     Stimulus,
+    StopStep,
     WakeAt,
     attended,
 )
@@ -88,6 +92,7 @@ _Emission = (
     | StatusAsked
     | StartSubPlans
     | EndSubPlans
+    | StopStep
 )
 
 
@@ -190,11 +195,13 @@ class Loop:
             ReadyFinalize: lambda order, now: self._floor.ready(order),
             DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
             WakeAt: self._wake_later,
+            EventUndelivered: self._say_undelivered,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
         writes += (SaveOutcome, RecordEvent, ForgetEvents, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
-        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StartSubPlans, EndSubPlans)
+        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StopStep)
+        emissions += (StartSubPlans, EndSubPlans)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
         return deciders
 
@@ -204,18 +211,18 @@ class Loop:
 
     def _envelope(self, envelope: Envelope, now: int) -> None:
         asked = self._dispatcher.hear(envelope, now)
-        if isinstance(asked, (PlanRequested, EventArrived)):
+        if isinstance(asked, (PlanRequested, EventArrived, CancelRequested, HaltRequested)):
             if not self._has_time_for(asked):
                 return
             self._decide(asked, now)
         elif asked is not None:
             self._emissions.append(asked)
 
-    def _has_time_for(self, asked: PlanRequested | EventArrived) -> bool:
+    def _has_time_for(self, asked: Stimulus) -> bool:
         """Plans that nobody waits for are left to others, or to a later round, while there is enough to do."""
-        return (
-            isinstance(asked, EventArrived) or attended(asked.request_id) or self._floor.waiting < ENOUGH_JOBS
-        )
+        if not isinstance(asked, PlanRequested) or attended(asked.request_id):
+            return True
+        return self._floor.waiting < ENOUGH_JOBS
 
     def _read_ahead(self, note: ReadAhead, now: int) -> None:
         """What the request makes the director want to read is on its way."""
@@ -250,6 +257,13 @@ class Loop:
             # Deleted while it ran here: what is left of it is our lock.
             self._ledger.release(news.plan_id)
         self._decide(news, now)
+
+    def _say_undelivered(self, order: EventUndelivered, now: int) -> None:
+        log.warning(
+            "an event that an action planned was not taken: %s",
+            order.reason,
+            extra={"action": "event_undelivered", "plan_id": order.plan_id, "step_id": order.step_id},
+        )
 
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
@@ -309,6 +323,7 @@ class Loop:
             Envelope: self._send,
             HandOver: lambda order: self._send(order.request),
             SendEvent: self._send_event,
+            StopStep: self._floor.stop_step,
             LoadPlan: lambda order: self._reader.ask(order.plan_id),
             PageWanted: self._reader.ask,
             StartSubPlans: lambda order: self._feeder.add(order.sub_plan_ids),

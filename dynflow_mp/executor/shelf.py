@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from dynflow_mp.executor.limit_watch import limits_of
 from dynflow_mp.executor.pool import QueuedJob, queued
 from dynflow_mp.model.codec import EMPTY
 from dynflow_mp.model.plans import Payload, PlanSkeleton, StepTable
@@ -63,6 +64,7 @@ class _Plan:
         "given",
         "id",
         "kept",
+        "limits",
         "payloads",
         "reading",
         "steps",
@@ -76,6 +78,11 @@ class _Plan:
         # Action classes whose steps are told how their sub-plans stand: as they are sent, never earlier.
         self.briefed = {name for name, policy in skeleton.policies.items() if policy.with_sub_plans}
         self.payloads = {payload.action_id: payload for payload in payloads}
+        self.limits = {
+            name: limits
+            for name, policy in skeleton.policies.items()
+            if (limits := limits_of(policy)) is not None
+        }
         self.waiting: deque[int] = deque()
         self.events: dict[int, bytes] = {}
         self.given = 0
@@ -315,7 +322,8 @@ class Shelf:
             plan.events.pop(step_id, None) if plan.events else None,
             briefing=briefing,
         )
-        self._jobs.append(queued(job, kind.queue))
+        limits = plan.limits.get(kind.action_class) if plan.limits else None
+        self._jobs.append(queued(job, kind.queue, limits))
 
     def _finalize_job(self, plan: _Plan, page: PayloadPage, by_action: dict[int, Payload]) -> list[int]:
         steps = plan.steps

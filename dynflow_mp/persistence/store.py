@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, case, null, select, update
+from sqlalchemy import Connection, case, delete, null, select, update
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import AlreadyRunning, PlanNotFound
@@ -21,7 +21,7 @@ from dynflow_mp.persistence import deletion, planned, queries, skeleton, sub_pla
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
 from dynflow_mp.persistence.rows import ActionRow, PlanRow, PlanStatus, StepCount, StepRow
-from dynflow_mp.persistence.tables import actions, execution_plans, steps
+from dynflow_mp.persistence.tables import actions, delayed_plans, execution_plans, steps
 from dynflow_mp.persistence.turn import GuardFailed
 
 __all__ = ["ActionRow", "GuardFailed", "PlanRow", "PlanStatus", "StepCount", "StepRow", "Store"]
@@ -96,6 +96,22 @@ class Store:
         with self.database.read() as connection:
             return sub_plans.read_briefing(connection, plan_id, action_id)
 
+    def end_never_begun(
+        self, plan_id: str, action_id: int, held_back_only: bool, error: bytes, fence: Fence | None = None
+    ) -> int:
+        """Stop sub-plans of an action that nobody has begun, for ``error``; how many."""
+        now = now_us()
+        return self.database.change(
+            lambda connection, _in_doubt: sub_plans.end_never_begun(
+                connection, plan_id, action_id, held_back_only, error, now
+            ),
+            fence,
+        )
+
+    def running_sub_plans(self, plan_id: str, action_id: int) -> list[str]:
+        """The sub-plans of an action that somebody runs."""
+        return self.database.ask(lambda connection: sub_plans.running_of(connection, plan_id, action_id))
+
     def load_payloads(self, plan_id: str, action_ids: Sequence[int]) -> list[Payload]:
         """Inputs, references and outputs of these actions, any number, by action id."""
         with self.database.read() as connection:
@@ -132,6 +148,10 @@ class Store:
                 (columns.state, case((running, PlanState.PAUSED.value), else_=columns.state)),
             )
         )
+
+    def forget_delay(self, connection: Connection, plan_id: str) -> None:
+        """In the caller's transaction: a scheduled plan is not to start any more."""
+        connection.execute(delete(delayed_plans).where(delayed_plans.c.execution_plan_id == plan_id))
 
     def plan_statuses(self, plan_ids: Sequence[str]) -> dict[str, PlanStatus]:
         """Where these plans stand; those that are not stored are left out."""

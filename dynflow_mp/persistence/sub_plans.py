@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, literal_column, select
+from sqlalchemy import Connection, bindparam, case, func, literal_column, select, update
 
 from dynflow_mp.errors import DynflowError
 from dynflow_mp.model.plans import Payload, PlanSkeleton, StepKind, StepTable
 from dynflow_mp.model.policies import DEFAULT_QUEUE
-from dynflow_mp.model.states import Phase, PlanState
+from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 from dynflow_mp.model.sub_plans import Briefing, SubPlanCount
 from dynflow_mp.persistence.rows import PLAN_STATES, RESULTS, STEP_STATES, PlanRow
 from dynflow_mp.persistence.skeleton import CHUNK, PLAN_AND_CALLER, assembled
@@ -78,6 +78,59 @@ def read_briefing(connection: Connection, plan_id: str, action_id: int) -> Brief
     if waiting:
         held_back = tuple(row[0] for row in _HELD_BACK.run(connection, (plan_id, action_id)).fetchall())
     return Briefing(counts, held_back)
+
+
+def end_never_begun(
+    connection: Connection, plan_id: str, action_id: int, held_back_only: bool, error: bytes, now: int
+) -> int:
+    """Stop sub-plans of an action that nobody has begun, their run steps charged with ``error``; how many.
+
+    They are taken and given up in one move: whoever has read them to run them finds another epoch.
+    """
+    waiting = select(_plan.id).where(
+        _plan.caller_execution_plan_id == plan_id,
+        _plan.caller_action_id == action_id,
+        _plan.state == PlanState.PLANNED.value,
+        _plan.owner_id.is_(None),
+        _plan.lock_epoch == 0,
+    )
+    if held_back_only:
+        waiting = waiting.where(_plan.requested_at.is_(None))
+    some = waiting.order_by(_plan.id).limit(CHUNK).with_for_update()
+    ended = 0
+    while ids := list(connection.execute(some).scalars()):
+        connection.execute(
+            update(execution_plans)
+            .where(_plan.id.in_(ids))
+            .values(
+                state=PlanState.STOPPED.value,
+                result=Result.ERROR.value,
+                ended_at=now,
+                requested_at=None,
+                lock_epoch=1,
+            )
+        )
+        connection.execute(
+            update(steps)
+            .where(
+                steps.c.execution_plan_id.in_(ids),
+                steps.c.phase == Phase.RUN.value,
+                steps.c.state == StepState.PENDING.value,
+            )
+            .values(state=StepState.ERROR.value, error=error, ended_at=now)
+        )
+        ended += len(ids)
+    return ended
+
+
+def running_of(connection: Connection, plan_id: str, action_id: int) -> list[str]:
+    """The sub-plans of an action that somebody runs."""
+    query = select(_plan.id).where(
+        _plan.caller_execution_plan_id == plan_id,
+        _plan.caller_action_id == action_id,
+        _plan.owner_id.is_not(None),
+    )
+    return list(connection.execute(query).scalars())
 
 
 def read_fresh(

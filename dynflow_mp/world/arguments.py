@@ -19,6 +19,13 @@ def seconds(name: str, given: object) -> float:
     raise BadArgument(f"{name}={given!r}: must be a number of seconds from 0 to {_LONGEST_S:,}")
 
 
+def flag(name: str, given: object) -> bool:
+    """Yes or no."""
+    if isinstance(given, bool):
+        return given
+    raise BadArgument(f"{name}={given!r}: must be True or False")
+
+
 def number(name: str, given: object) -> int:
     """The number of a step."""
     if isinstance(given, int) and not isinstance(given, bool) and 0 < given < 2**31:
