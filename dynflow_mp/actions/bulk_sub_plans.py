@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dynflow_mp.actions.sub_plan_counts import SubPlanCounts
 from dynflow_mp.actions.sub_plans import WithSubPlans, _exhaust
 from dynflow_mp.errors import StepError, SubPlanFailed
 from dynflow_mp.model.sub_plans import Ending
@@ -62,7 +63,7 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
     def _make_no_more(self) -> None:
         left = self._left_to_make
         if left:
-            self._own()["never_made"] = left
+            self._note("never_made", left)
             self.on_planning_finished()
 
     def _begin(self) -> None:
@@ -107,8 +108,11 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
 
     @property
     def _never_made(self) -> int:
-        never: int = self._own().get("never_made", 0)
+        never: int = self._noted("never_made", 0)
         return never
+
+    def _last_shown(self) -> SubPlanCounts:
+        return super()._last_shown()._replace(total=self.output.get("planned_count", 0))
 
     def _is_over(self) -> bool:
         if not self._triggered_now and self._now.none_could_be_planned:

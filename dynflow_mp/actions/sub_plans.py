@@ -47,8 +47,8 @@ class WithSubPlans(Cancellable, abstract=True):
     """Seconds from one look at the counts to the next, should nobody have hinted at a change."""
 
     _with_sub_plans: ClassVar[bool] = True
-    _now: SubPlanCounts
-    """As they stand, with what this call has triggered."""
+    _counted: SubPlanCounts | None = None
+    """As they stand, with what this call has triggered; None outside of run."""
     _before: SubPlanCounts
     """As they stood when this call was made ready."""
 
@@ -83,8 +83,7 @@ class WithSubPlans(Cancellable, abstract=True):
         limit = self.concurrency_limit
         if limit is None:
             return None
-        counts = self._now if self.phase is Phase.RUN else self._counts_of_output()
-        return max(0, limit - counts.active)
+        return max(0, limit - self._now.active)
 
     # -- the step ----------------------------------------------------------------------------------
 
@@ -118,7 +117,7 @@ class WithSubPlans(Cancellable, abstract=True):
         self._end_all(Ending.ABORT)
 
     def _end_all(self, how: Ending) -> None:
-        self._own()["ending"] = how.value
+        self._note("ending", how.value)
         self._context.order(Orders(end=how))
 
     def trigger(self, kind: type[Action], /, *args: Any, **kwargs: Any) -> SubPlan:
@@ -128,7 +127,7 @@ class WithSubPlans(Cancellable, abstract=True):
         room = self._room()
         held_back = room is not None and room <= 0
         made = self._context.trigger(kind, args, kwargs, held_back)
-        self._now = _with_one_more(self._now, made, held_back)
+        self._counted = _with_one_more(self._now, made, held_back)
         return made
 
     def run_progress(self) -> float:
@@ -145,13 +144,12 @@ class WithSubPlans(Cancellable, abstract=True):
     def _begin_or_resume(self) -> None:
         if self._now.none_could_be_planned:
             # Nobody can repair a plan that could not be planned: once its cause is gone, it is made again.
-            own = self._own()
-            own["resumed_count"] = own.get("resumed_count", 0) + self._now.unplanned
+            self._note("resumed_count", self._noted("resumed_count", 0) + self._now.unplanned)
             self._count()
         if self._now.total or self._cancelled:
             self._go_on()
         else:
-            self._own()["begun_at"] = time()
+            self._note("begun_at", time())
             self._begin()
 
     def _begin(self) -> None:
@@ -175,7 +173,7 @@ class WithSubPlans(Cancellable, abstract=True):
         chosen = ids if room is None else ids[:room]
         if chosen:
             self._context.order(Orders(start=chosen))
-            self._now = self._now._replace(held_back=self._now.held_back - len(chosen))
+            self._counted = self._now._replace(held_back=self._now.held_back - len(chosen))
 
     def _give_up_waiting(self) -> None:
         """They could not be started within the time they were to be spread over."""
@@ -208,7 +206,7 @@ class WithSubPlans(Cancellable, abstract=True):
 
     @property
     def _cancelled(self) -> bool:
-        return "ending" in self._own()
+        return self._noted("ending") is not None
 
     # -- waiting -----------------------------------------------------------------------------------
 
@@ -232,17 +230,16 @@ class WithSubPlans(Cancellable, abstract=True):
 
     def _wake_in(self, event: Signal, delay_s: float, name: str, anew: bool) -> None:
         """One timer of each kind at a time: it lasts longer than calls and executors do."""
-        own, now = self._own(), time()
-        due = own.get(name)
+        now, due = time(), self._noted(name)
         if anew or due is None or now >= due or now + delay_s < due:
-            own[name] = now + delay_s
+            self._note(name, now + delay_s)
             self.plan_event(event, delay_s, optional=True)
 
     # -- counts ------------------------------------------------------------------------------------
 
     def _count(self) -> None:
-        before = self._own().get("resumed_count", 0)
-        self._now = self._before = SubPlanCounts.of(self._context.briefing(), before)
+        before = self._noted("resumed_count", 0)
+        self._counted = self._before = SubPlanCounts.of(self._context.briefing(), before)
 
     def _show_counts(self) -> None:
         counts = self._now
@@ -255,10 +252,14 @@ class WithSubPlans(Cancellable, abstract=True):
         if counts.warned:
             self.output["warning_count"] = counts.warned
 
-    def _counts_of_output(self) -> SubPlanCounts:
+    @property
+    def _now(self) -> SubPlanCounts:
+        return self._last_shown() if self._counted is None else self._counted
+
+    def _last_shown(self) -> SubPlanCounts:
+        """For who looks at the action from outside."""
         output = self.output
-        pending = output.get("pending_count", 0)
-        return SubPlanCounts(output.get("total_count", 0), pending=pending)
+        return SubPlanCounts(output.get("total_count", 0), pending=output.get("pending_count", 0))
 
     # -- the pace ----------------------------------------------------------------------------------
 
@@ -272,7 +273,7 @@ class WithSubPlans(Cancellable, abstract=True):
 
     def _passed_s(self) -> float:
         """Since the first sub-plan could start."""
-        begun_at: float | None = self._own().get("begun_at")
+        begun_at: float | None = self._noted("begun_at")
         return 0.0 if begun_at is None else max(0.0, time() - begun_at)
 
     # -- what is kept ------------------------------------------------------------------------------
@@ -286,9 +287,11 @@ class WithSubPlans(Cancellable, abstract=True):
         later = {} if self.phase is Phase.PLAN else self.output.get(_OWN, {})
         return later[name] if name in later else self.input.get(_OWN, {}).get(name)
 
-    def _own(self) -> dict[str, Any]:
-        own: dict[str, Any] = self.output.setdefault(_OWN, {})
-        return own
+    def _note(self, name: str, value: Any) -> None:
+        self.output.setdefault(_OWN, {})[name] = value
+
+    def _noted(self, name: str, default: Any = None) -> Any:
+        return self.output.get(_OWN, {}).get(name, default)
 
 
 def _with_one_more(counts: SubPlanCounts, made: SubPlan, held_back: bool) -> SubPlanCounts:

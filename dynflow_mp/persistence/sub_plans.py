@@ -33,7 +33,7 @@ _COUNTS = Statement(
     .group_by(_plan.state, _plan.result, _BEGUN, _REQUESTED),
     ("plan", "action"),
 )
-_HELD_BACK = Statement(
+_HELD_BACK = (
     select(_plan.id)
     .where(
         *_THIS_CALLER,
@@ -42,8 +42,7 @@ _HELD_BACK = Statement(
         _plan.owner_id.is_(None),
     )
     .order_by(_plan.id)
-    .limit(literal_column(str(MOST_NAMED))),
-    ("plan", "action"),
+    .limit(MOST_NAMED)
 )
 
 _IDS: Any = bindparam("ids", expanding=True)
@@ -76,7 +75,7 @@ def read_briefing(connection: Connection, plan_id: str, action_id: int) -> Brief
     waiting = any(count.state is PlanState.PLANNED and not count.requested for count in counts)
     held_back: tuple[str, ...] = ()
     if waiting:
-        held_back = tuple(row[0] for row in _HELD_BACK.run(connection, (plan_id, action_id)).fetchall())
+        held_back = tuple(connection.execute(_HELD_BACK, {"plan": plan_id, "action": action_id}).scalars())
     return Briefing(counts, held_back)
 
 
