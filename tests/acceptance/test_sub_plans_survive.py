@@ -129,10 +129,7 @@ def test_children_that_were_stored_and_not_started_are_run_by_the_next_executor(
     kill(first)
     supervisor(workers=1)
 
-    def both():
-        found = plan.sub_plans()
-        return found if {child.state for child in found} <= {"stopped", "paused"} else None
+    found = [wait_for_end(client, child.id) for child in plan.sub_plans()]
 
-    found = wait_until(both, what="the end of both children")
     assert sorted(child.state for child in found) in (["paused", "stopped"], ["stopped", "stopped"])
     assert len(found) == 2
