@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action
+    from dynflow_mp.actions.bulk_sub_plans import WithBulkSubPlans, WithPollingSubPlans
     from dynflow_mp.actions.cancellable import Cancellable
     from dynflow_mp.actions.context import SuspendedAction
     from dynflow_mp.actions.polling import Polling
+    from dynflow_mp.actions.sub_plan import SubPlan
+    from dynflow_mp.actions.sub_plans import WithSubPlans
     from dynflow_mp.actions.timeouts import Timeouts
     from dynflow_mp.config import Config
     from dynflow_mp.errors import (
@@ -49,7 +52,9 @@ if TYPE_CHECKING:
         StepError,
         StepHalted,
         StepStopped,
+        SubPlanFailed,
         TimeoutExceeded,
+        TooMuchTriggered,
         UnknownAction,
         UnprocessableEvent,
         WorkerLost,
@@ -126,13 +131,19 @@ __all__ = [
     "StepHalted",
     "StepState",
     "StepStopped",
+    "SubPlan",
+    "SubPlanFailed",
     "SuspendedAction",
     "Timeout",
     "TimeoutExceeded",
     "Timeouts",
+    "TooMuchTriggered",
     "Triggered",
     "UnknownAction",
     "UnprocessableEvent",
+    "WithBulkSubPlans",
+    "WithPollingSubPlans",
+    "WithSubPlans",
     "WorkerLost",
     "World",
     "WorldTerminated",
@@ -148,6 +159,9 @@ _HOMES = {
     "Action": "dynflow_mp.actions.action",
     "Cancellable": "dynflow_mp.actions.cancellable",
     "SuspendedAction": "dynflow_mp.actions.context",
+    "SubPlan": "dynflow_mp.actions.sub_plan",
+    "WithSubPlans": "dynflow_mp.actions.sub_plans",
+    **dict.fromkeys(("WithBulkSubPlans", "WithPollingSubPlans"), "dynflow_mp.actions.bulk_sub_plans"),
     "Polling": "dynflow_mp.actions.polling",
     "Timeouts": "dynflow_mp.actions.timeouts",
     "Config": "dynflow_mp.config",

@@ -241,6 +241,29 @@ class StepError(DynflowError):
     """A step's own failure, as ``Action.error`` with a text raises it."""
 
 
+class TooMuchTriggered(StepError):
+    """One call of ``run`` triggered more than can be stored with its outcome."""
+
+    def __init__(self, number: int, size: int, limit: int) -> None:
+        super().__init__(
+            f"trigger: {number:,} sub-plans of one call come to {size:,} bytes, more than {limit:,}; "
+            "trigger them in batches (WithBulkSubPlans)"
+        )
+        self.number, self.size, self.limit = number, size, limit
+
+
+class SubPlanCancelled(DynflowError):
+    """This plan was never begun: whoever had triggered it was cancelled, or its time had passed."""
+
+
+class SubPlanFailed(StepError):
+    """Sub-plans of this step did not end well; ``failed`` of them, and ``cancelled`` were not run at all."""
+
+    def __init__(self, failed: int = 0, cancelled: int = 0) -> None:
+        super().__init__("A sub task failed")
+        self.failed, self.cancelled = failed, cancelled
+
+
 class TimeoutExceeded(StepError, TimeoutError):
     """The time that an action had set itself (``schedule_timeout``) was over."""
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 from dynflow_mp.actions import definition
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.registry import registry
+from dynflow_mp.actions.sub_plan import SubPlan
 from dynflow_mp.errors import UnknownAction
 from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.states import Phase
@@ -38,6 +39,8 @@ class Action:
     run_progress_weight: float = 1
     finalize_progress_weight: float = 1
 
+    _with_sub_plans: ClassVar[bool] = False
+    """Whether each call of ``run`` is told how the action's sub-plans stand."""
     _context: Context
 
     def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
@@ -174,6 +177,14 @@ class Action:
         """
         self._context.plan_event(event, delay_s, optional, execution_plan_id, step_id)
 
+    def trigger(self, kind: type[Action], /, *args: Any, **kwargs: Any) -> SubPlan:
+        """Plan ``kind`` with these arguments as a sub-plan of this action.
+
+        Its ``plan`` runs here and now. It is stored with what comes of this call of ``run`` and only then
+        started; if the call fails, nothing was triggered.
+        """
+        return self._context.trigger(kind, args, kwargs)
+
     def report_progress(self, done: float) -> None:
         """How much of the step is done, from 0 to 1; stands in for ``run_progress()``."""
         self._context.report_progress(done)
@@ -191,6 +202,20 @@ class Action:
         self._context.error(what)
 
     # -- present ---------------------------------------------------------------------------------
+
+    @property
+    def root_action(self) -> bool:
+        """Whether the plan was made for this action: no other action of the same plan planned it."""
+        return self._context.root_action
+
+    def sub_plans(self) -> list[Any]:
+        """The plans that this action triggered, to look at."""
+        return self._context.sub_plans()
+
+    @property
+    def sub_plans_count(self) -> int:
+        """How many plans this action triggered."""
+        return self._context.sub_plans_count()
 
     def planned_actions(self, kind: type[Action] | None = None) -> list[Action]:
         """The actions this one planned, in order; only those of ``kind`` if given."""

@@ -32,6 +32,7 @@ def policy_of(kind: type[Action]) -> ActionPolicy:
         accepts_event(kind),
         strategy.value,
         bool(kind.idempotent),
+        with_sub_plans=kind._with_sub_plans,
         cancellable=is_cancellable(kind),
         run_timeout_s=run_timeout_of(kind),
         memory_limit=memory_limit_of(kind),

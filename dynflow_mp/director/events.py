@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from dynflow_mp.director.protocol import Answer, EventArrived, EventUndelivered, Instruction, WakeAt
 from dynflow_mp.errors import EventDropped, UnprocessableEvent
+from dynflow_mp.model.codec import encode
 from dynflow_mp.model.messages import Done, Failed
 from dynflow_mp.model.plans import StoredEvent
+from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import ForgetEvents, RecordEvent
 
@@ -26,10 +28,14 @@ class WaitingEvent(NamedTuple):
     due_at: int | None
 
 
+SUB_PLANS = encode(Signal.SUB_PLANS, "event")
+_HINT = WaitingEvent("", SUB_PLANS, None, None)
+
+
 class EventBox:
     """The accepted events of one plan at one epoch. Owned by its running plan."""
 
-    __slots__ = ("_epoch", "_ids", "_later", "_own", "_plan_id", "_queues", "_steps", "_taken")
+    __slots__ = ("_epoch", "_hinted", "_ids", "_later", "_own", "_plan_id", "_queues", "_steps", "_taken")
 
     def __init__(self, plan_id: str, epoch: int, stored: Iterable[StoredEvent] = ()) -> None:
         self._plan_id, self._epoch = plan_id, epoch
@@ -40,13 +46,14 @@ class EventBox:
         # By step, so that the end of one costs the same however many others wait.
         self._ids: dict[int, dict[str, None]] = {}
         self._own = 0
+        self._hinted: set[int] = set()
         for event in stored:
             self._add(event.step_id, WaitingEvent(event.id, event.data, event.client_id, event.due_at))
             if event.due_at is None:
                 self.due(event.id)
 
     def __bool__(self) -> bool:
-        return bool(self._steps)
+        return bool(self._steps or self._hinted or self._taken)
 
     def knows(self, event_id: str) -> bool:
         """Whether this event is here already (its sender asked again)."""
@@ -93,16 +100,26 @@ class EventBox:
 
     def take(self, step_id: int) -> WaitingEvent | None:
         """The step's next event, unless it has one in hand."""
-        queue = self._queues.get(step_id)
-        if not queue or step_id in self._taken:
+        if step_id in self._taken:
             return None
-        event = self._taken[step_id] = queue.popleft()
-        return event
+        queue = self._queues.get(step_id)
+        if queue:
+            event = self._taken[step_id] = queue.popleft()
+            return event
+        if step_id in self._hinted:
+            self._hinted.remove(step_id)
+            event = self._taken[step_id] = _HINT
+            return event
+        return None
+
+    def hint(self, step_id: int) -> None:
+        """Something has become of the step's sub-plans. It is told once, however often this is said; not stored."""
+        self._hinted.add(step_id)
 
     def done(self, step_id: int) -> list[Instruction]:
         """The event the step was called with is done with, whatever came of the call: tell its sender."""
         event = self._taken.pop(step_id, None)
-        if event is None:
+        if event is None or event is _HINT:
             return []
         self._remove(event.id)
         forget = ForgetEvents(self._plan_id, self._epoch, (event.id,))
@@ -119,6 +136,7 @@ class EventBox:
         return [order for step_id in list(self._ids) for order in self._drop(step_id, reason)]
 
     def _drop(self, step_id: int, reason: str) -> list[Instruction]:
+        self._hinted.discard(step_id)
         dropped = self._dropped(step_id)
         if not dropped:
             return []

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution, Response
 from dynflow_mp.model.plans import PlanSkeleton
+from dynflow_mp.model.sub_plans import Ending
 from dynflow_mp.model.work import PlannedEvent, StepOutcome
 from dynflow_mp.model.writes import Write
 
@@ -43,6 +44,10 @@ class Asker(NamedTuple):
 # -- stimuli -------------------------------------------------------------------------------------
 
 
+NOBODY = ""
+"""The client id of those for whom an answer is for nobody."""
+
+
 class PlanRequested(NamedTuple):
     """A world asks for a plan to be executed."""
 
@@ -56,6 +61,12 @@ class PlanArrived(NamedTuple):
 
     skeleton: PlanSkeleton
     holder_request_id: str | None = None
+
+
+class PlanOffered(NamedTuple):
+    """A plan that is to be run and that nobody has taken was loaded, since there is room for it here."""
+
+    skeleton: PlanSkeleton
 
 
 class PlanUnavailable(NamedTuple):
@@ -178,6 +189,7 @@ class DrainEnded(NamedTuple):
 Stimulus = (
     PlanRequested
     | PlanArrived
+    | PlanOffered
     | PlanUnavailable
     | StepsSent
     | StepFinished
@@ -251,6 +263,22 @@ class RunErrand(NamedTuple):
     tries: int = 3
 
 
+class StartSubPlans(NamedTuple):
+    """These sub-plans of this plan are stored now and may be run here as there is room, or by anybody."""
+
+    plan_id: str
+    sub_plan_ids: tuple[str, ...]
+
+
+class EndSubPlans(NamedTuple):
+    """All sub-plans of this action that have not ended are to end."""
+
+    plan_id: str
+    action_id: int
+    step_id: int
+    how: Ending
+
+
 class DropPlan(NamedTuple):
     """This executor is done with the plan: forget what waits for it."""
 
@@ -309,6 +337,8 @@ Instruction = (
     | ReadyFinalize
     | StopStep
     | RunErrand
+    | StartSubPlans
+    | EndSubPlans
     | DropPlan
     | Answer
     | HandOver

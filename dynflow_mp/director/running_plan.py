@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from dynflow_mp.director.cancelling import cancellations
 from dynflow_mp.director.cursor import FlowCursor
-from dynflow_mp.director.events import EventBox
+from dynflow_mp.director.events import SUB_PLANS, EventBox
 from dynflow_mp.director.finalize_phase import FinalizePhase
 from dynflow_mp.director.halting import Halting
 from dynflow_mp.director.protocol import (
@@ -34,9 +34,10 @@ from dynflow_mp.director.protocol import (
     WakeAt,
 )
 from dynflow_mp.director.step_book import PASSED, StepBook
+from dynflow_mp.director.sub_plans import follow
 from dynflow_mp.errors import NotCancellable, WorkerLost
 from dynflow_mp.model.messages import Done, Failed, Told
-from dynflow_mp.model.plans import HistoryEntry, PlanSkeleton
+from dynflow_mp.model.plans import Caller, HistoryEntry, PlanSkeleton
 from dynflow_mp.model.states import PlanState, StepState, check_plan_move, result_of
 from dynflow_mp.model.stops import ERRORS, name_of
 from dynflow_mp.model.work import ErrorRecord, PlannedEvent, StepOutcome
@@ -86,6 +87,11 @@ class RunningPlan:
     def left_by_the_dead(cls, skeleton: PlanSkeleton, asker: Asker) -> RunningPlan:
         """The plan as its owner left it, at the epoch the owner had; nothing but :meth:`abandoned` fits."""
         return cls(skeleton, asker, skeleton.owner_id or "", skeleton.lock_epoch)
+
+    @property
+    def caller(self) -> Caller | None:
+        """The action of which this is a sub-plan."""
+        return self._skeleton.caller
 
     # -- beginning ---------------------------------------------------------------------------------
 
@@ -155,6 +161,8 @@ class RunningPlan:
         if outcome.events and self._halting is None:
             for planned in outcome.events:
                 instructions += self._plan_event(planned, now)
+        if outcome.plans or outcome.orders is not None:
+            instructions += follow(outcome, self.id, self._epoch, steps.action_id(step_id), now)
         return self._go_on(step_id, outcome.state, instructions, now)
 
     def lost(self, news: StepLost, now: int) -> list[Instruction]:
@@ -221,6 +229,8 @@ class RunningPlan:
         """Record an event for a step and, if the step waits idle, run it with it."""
         if self._events.knows(event.request_id):
             return []
+        if event.data == SUB_PLANS and event.due_at is None:
+            return self._hinted(event)
         state = self._book.state_of(event.step_id)
         if self._halting is not None:
             return self._events.refusal(event, f"plan {self.id} is being halted")
@@ -231,6 +241,20 @@ class RunningPlan:
             return [record, WakeAt(event.due_at, self.id, event.request_id)]
         self._events.due(event.request_id)
         return [record, *self._next_event(event.step_id)]
+
+    def hint(self, step_id: int) -> list[Instruction]:
+        """Something has become of sub-plans of this step."""
+        if self._book.state_of(step_id) not in (_RUNNING, _SUSPENDED):
+            return []
+        self._events.hint(step_id)
+        return self._next_event(step_id)
+
+    def _hinted(self, event: EventArrived) -> list[Instruction]:
+        """A hint from another executor: never worth a row."""
+        hinted = self.hint(event.step_id)
+        if event.client_id is None:
+            return hinted
+        return [*hinted, Answer(event.client_id, event.request_id, Done(), self.id)]
 
     def event_due(self, event_id: str) -> list[Instruction]:
         """The time of a stored event came."""

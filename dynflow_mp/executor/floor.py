@@ -290,6 +290,11 @@ class Floor:
             self._processes.recall(worker_id)
 
     @property
+    def waiting(self) -> int:
+        """How many jobs wait for a worker."""
+        return self._pool.waiting
+
+    @property
     def busy(self) -> bool:
         """Whether anything is still with workers."""
         return bool(self._pool.in_flight)

@@ -19,11 +19,13 @@ import zmq
 from dynflow_mp.clock import monotonic, now_us
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.protocol import (
+    NOBODY,
     Answer,
     CancelRequested,
     DrainBegun,
     DrainEnded,
     DropPlan,
+    EndSubPlans,
     EventArrived,
     EventDue,
     EventUndelivered,
@@ -32,6 +34,7 @@ from dynflow_mp.director.protocol import (
     LoadPlan,
     PlanArrived,
     PlanLost,
+    PlanOffered,
     PlanRequested,
     PlanUnavailable,
     ReadyEvent,
@@ -39,17 +42,21 @@ from dynflow_mp.director.protocol import (
     ReadySteps,
     RunErrand,
     SendEvent,
+    StartSubPlans,
     Stimulus,
     StopStep,
     WakeAt,
+    attended,
 )
 from dynflow_mp.errors import PlanNotFound
 from dynflow_mp.executor.briefs import BRIEFS
 from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed, Tell
+from dynflow_mp.executor.feeder import ENOUGH_JOBS, Feeder
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
-from dynflow_mp.executor.reader import PageFailed, PlanLoaded, Reader
+from dynflow_mp.executor.outside import Outside
+from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.requests import Dispatcher, StatusAsked
 from dynflow_mp.executor.shelf import PageWanted, PayloadPage
 from dynflow_mp.executor.timers import Timers
@@ -60,9 +67,11 @@ from dynflow_mp.model.writes import (
     ForgetEvents,
     MarkRunning,
     RecordEvent,
+    RequestPlan,
     ResetStep,
     SaveOutcome,
     SavePlan,
+    StorePlan,
     UnmarkRunning,
     Write,
 )
@@ -79,7 +88,17 @@ _OUTAGE_PATIENCE_S = 60.0
 KILL_PATIENCE_S = 5.0
 
 _Emission = (
-    Answer | HandOver | SendEvent | StopStep | LoadPlan | RunErrand | PageWanted | Envelope | StatusAsked
+    Answer
+    | HandOver
+    | SendEvent
+    | StopStep
+    | LoadPlan
+    | RunErrand
+    | PageWanted
+    | Envelope
+    | StatusAsked
+    | StartSubPlans
+    | EndSubPlans
 )
 
 
@@ -95,9 +114,7 @@ class Loop:
         dispatcher: Dispatcher,
         inbox: Inbox,
         poller: zmq.Poller,
-        send: Callable[[Envelope], None],
-        send_event: Callable[[SendEvent], None],
-        plan_stopped: Callable[[], None],
+        outside: Outside,
     ) -> None:
         self.last_turn = monotonic()
         """When the core last turned (steady clock); the lease is renewed only while it does."""
@@ -106,10 +123,10 @@ class Loop:
         self._director, self._floor = director, floor
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
-        self._send, self._send_event = send, send_event
-        self._plan_stopped, self._any_stopped = plan_stopped, False
+        self._outside, self._any_stopped = outside, False
         self.timers: Timers[EventDue] = Timers()
         """What is to be heard later, on the steady clock."""
+        self._feeder = Feeder()
         self._writes: list[Write] = []
         self._emissions: list[_Emission] = []
         self._stopping: Stop | None = None
@@ -178,6 +195,7 @@ class Loop:
             Envelope: self._envelope,
             ReadAhead: self._read_ahead,
             PlanLoaded: self._plan_loaded,
+            FreshLoaded: self._fresh_loaded,
             PlanUnavailable: self._plan_unavailable,
             PayloadPage: lambda page, now: self._decide_all(self._floor.page(page), now),
             PageFailed: lambda news, now: self._decide_all(self._floor.page_failed(news), now),
@@ -199,10 +217,11 @@ class Loop:
             ForgetEvents: self._forget_events,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
-        writes += (SaveOutcome, RecordEvent)
+        writes += (SaveOutcome, RecordEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
         emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StopStep, RunErrand)
+        emissions += (StartSubPlans, EndSubPlans)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
         return deciders
 
@@ -217,9 +236,17 @@ class Loop:
     def _envelope(self, envelope: Envelope, now: int) -> None:
         asked = self._dispatcher.hear(envelope, now)
         if isinstance(asked, (PlanRequested, EventArrived, CancelRequested, HaltRequested)):
+            if not self._has_time_for(asked):
+                return
             self._decide(asked, now)
         elif asked is not None:
             self._emissions.append(asked)
+
+    def _has_time_for(self, asked: Stimulus) -> bool:
+        """Plans that nobody waits for are left to others, or to a later round, while there is enough to do."""
+        if not isinstance(asked, PlanRequested) or attended(asked.request_id):
+            return True
+        return self._floor.waiting < ENOUGH_JOBS
 
     def _read_ahead(self, note: ReadAhead, now: int) -> None:
         """What the request makes the director want to read is on its way."""
@@ -236,6 +263,18 @@ class Loop:
         self._decide(PlanArrived(news.skeleton, news.holder_request_id), now)
         if not self._director.runs(plan_id):
             self._floor.close_plan(plan_id)
+
+    def _fresh_loaded(self, news: FreshLoaded, now: int) -> None:
+        """Sub-plans for which there is room."""
+        self._feeder.arrived()
+        for loaded in news.loaded:
+            plan_id = loaded.skeleton.id
+            if self._director.runs(plan_id):
+                continue
+            self._floor.open_plan(loaded)
+            self._decide(PlanOffered(loaded.skeleton), now)
+            if not self._director.runs(plan_id):
+                self._floor.close_plan(plan_id)
 
     def _plan_unavailable(self, news: PlanUnavailable, now: int) -> None:
         if isinstance(news.response, Failed) and news.response.error_class == PlanNotFound.__name__:
@@ -292,7 +331,13 @@ class Loop:
         self._director.settle()
         if self._any_stopped:
             self._any_stopped = False
-            self._plan_stopped()
+            self._outside.plan_stopped()
+        self._feed()
+
+    def _feed(self) -> None:
+        wanted = self._feeder.take(self._floor.waiting) if self._stopping is None else None
+        if wanted is not None:
+            self._reader.ask(wanted)
 
     def _lose(self, plan_id: str) -> None:
         log.warning(
@@ -311,13 +356,15 @@ class Loop:
             StatusAsked: lambda asked: self._answer(
                 asked, ExecutionStatus(self._floor.status(asked.plan_id))
             ),
-            Envelope: self._send,
-            HandOver: lambda order: self._send(order.request),
-            SendEvent: self._send_event,
+            Envelope: self._outside.send,
+            HandOver: lambda order: self._outside.send(order.request),
+            SendEvent: self._outside.send_event,
             StopStep: self._floor.stop_step,
             LoadPlan: lambda order: self._reader.ask(order.plan_id),
             PageWanted: self._reader.ask,
             RunErrand: self._run_errand,
+            StartSubPlans: lambda order: self._feeder.add(order.sub_plan_ids),
+            EndSubPlans: self._outside.end_sub_plans,
         }
 
     def _run_errand(self, order: RunErrand, tell: Tell | None = None) -> None:
@@ -330,7 +377,9 @@ class Loop:
             self._floor.errands.ready(order, order.data)
 
     def _answer(self, asked: Answer | StatusAsked, response: Response) -> None:
-        self._send(self._dispatcher.answer(asked.client_id, asked.request_id, response))
+        if asked.client_id == NOBODY:
+            return
+        self._outside.send(self._dispatcher.answer(asked.client_id, asked.request_id, response))
 
     # -- ending ------------------------------------------------------------------------------------
 

@@ -111,6 +111,11 @@ class Pool:
         return [worker.id for worker in self._workers.values() if len(worker.held) > 1]
 
     @property
+    def waiting(self) -> int:
+        """How many jobs wait for a worker."""
+        return sum(map(len, self._queues.values()))
+
+    @property
     def in_flight(self) -> int:
         """How many jobs are with workers."""
         return sum(len(worker.held) for worker in self._workers.values())

@@ -249,7 +249,7 @@ _PART = frozenset(product((int,), (int,), (int,), (str,), (bytes,), _MAYBE_BYTES
 _OUTCOME = frozenset(
     product(
         *((int,), (str,), (int,), _REAL, _REAL, _REAL),
-        *(_MAYBE_BYTES, _MAYBE_BYTES, _MAYBE_BYTES, (tuple,), (bool,), (tuple,), (tuple,)),
+        *(_MAYBE_BYTES, _MAYBE_BYTES, _MAYBE_BYTES, (tuple,), (bool,), (tuple,), (tuple,), _MAYBE_BYTES),
     )
 )
 _EVENT = frozenset(product((str,), (int,), (bytes,), (float, int, _NONE), (bool,)))
@@ -310,7 +310,7 @@ def _errand_outcome(fields: Any) -> ErrandOutcome:
 def _outcome(fields: Any) -> StepOutcome:
     if tuple(map(type, fields)) not in _OUTCOME:
         raise TypeError("it has the wrong fields")
-    _, state, *_, events, retryable, plans, chunks = fields
+    _, state, *_, events, retryable, plans, chunks, orders = fields
     if plans and set(map(type, plans)) != {bytes}:
         raise TypeError("its sub-plans are not bytes")
     return StepOutcome._make(
@@ -322,6 +322,7 @@ def _outcome(fields: Any) -> StepOutcome:
             retryable,
             plans,
             tuple(map(_chunk, chunks)) if chunks else (),
+            orders,
         )
     )
 

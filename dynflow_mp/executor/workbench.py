@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from time import monotonic
+from time import monotonic, time_ns
 from typing import NoReturn
 
 import zmq
@@ -29,6 +29,7 @@ from dynflow_mp.executor.surroundings import Surroundings
 from dynflow_mp.executor.tally import Numbered, Tally
 from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.model.work import Errand, ErrandOutcome, FinalizeJob, FinalizePart, Job, StepJob, StepOutcome
+from dynflow_mp.planning.sub_plans import sub_planner
 
 LONG_S = 0.001
 """Outcomes are sent before a step whose class takes longer on average, or was never measured."""
@@ -64,6 +65,7 @@ class Workbench:
         self._surroundings = surroundings
         self._descriptors = descriptors
         self._pid = os.getpid()
+        self._plan_sub_plan = sub_planner(lambda: time_ns() // 1000, os.urandom)
         self._unfit: str | None = None
         self._looked_at = 0.0
         self._patience_ms = _FOR_EVER_MS
@@ -146,7 +148,7 @@ class Workbench:
         """Run a job; what ``phases`` lets through all the same is the job's error, not the worker's end."""
         try:
             if type(job) is StepJob:
-                return run_step(job, self._max_payload)
+                return run_step(job, self._max_payload, self._plan_sub_plan)
             if type(job) is Errand:
                 return run_errand(job, KINDS, self._max_payload)
             return self._finalize(job)  # type: ignore[arg-type]  # the only other kind of job
@@ -247,7 +249,8 @@ _BARE = 64
 
 def _size(outcome: Outcome) -> int:
     if type(outcome) is StepOutcome:
-        return _BARE + len(outcome.output or b"") + len(outcome.input or b"")
+        size = _BARE + len(outcome.output or b"") + len(outcome.input or b"")
+        return size + sum(map(len, outcome.plans)) if outcome.plans else size
     if type(outcome) is ErrandOutcome:
         return _BARE + len(outcome.result or b"")
     return sum(map(_size, outcome)) if outcome else _BARE  # type: ignore[arg-type]  # a tuple of step outcomes

@@ -37,6 +37,8 @@ class ActionPolicy(NamedTuple):
     """How long one call of ``run`` may take."""
     memory_limit: int | None = None
     """How many bytes its worker may have resident while ``run`` is called."""
+    with_sub_plans: bool = False
+    """Whether ``run`` is told how the sub-plans of its action stand."""
 
     def to_data(self) -> list[Any]:
         return list(self)

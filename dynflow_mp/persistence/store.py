@@ -15,8 +15,9 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.errors import AlreadyRunning, PlanNotFound
 from dynflow_mp.model.plans import Payload, PlannedPlan, PlanSkeleton
 from dynflow_mp.model.states import PlanState, Result
+from dynflow_mp.model.sub_plans import Briefing
 from dynflow_mp.model.writes import Write
-from dynflow_mp.persistence import deletion, planned, queries, skeleton, turn
+from dynflow_mp.persistence import deletion, planned, queries, skeleton, sub_plans, turn
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
 from dynflow_mp.persistence.rows import ActionRow, PlanRow, PlanStatus, StepCount, StepRow
@@ -82,6 +83,34 @@ class Store:
             found = skeleton.read_skeleton(connection, plan_id)
             small = found.owner_id is None and len(found.steps) <= payloads_up_to
             return found, skeleton.read_all_payloads(connection, plan_id) if small else []
+
+    def take_up_fresh(
+        self, plan_ids: Sequence[str], up_to_steps: int
+    ) -> tuple[list[tuple[PlanSkeleton, list[Payload]]], list[str]]:
+        """Those of these plans that are to be run and were never begun, whole; and those larger than that."""
+        with self.database.read() as connection:
+            return sub_plans.read_fresh(connection, plan_ids, up_to_steps)
+
+    def briefing(self, plan_id: str, action_id: int) -> Briefing:
+        """How the sub-plans of an action stand."""
+        with self.database.read() as connection:
+            return sub_plans.read_briefing(connection, plan_id, action_id)
+
+    def end_never_begun(
+        self, plan_id: str, action_id: int, held_back_only: bool, error: bytes, fence: Fence | None = None
+    ) -> int:
+        """Stop sub-plans of an action that nobody has begun, for ``error``; how many."""
+        now = now_us()
+        return self.database.change(
+            lambda connection, _in_doubt: sub_plans.end_never_begun(
+                connection, plan_id, action_id, held_back_only, error, now
+            ),
+            fence,
+        )
+
+    def running_sub_plans(self, plan_id: str, action_id: int) -> list[str]:
+        """The sub-plans of an action that somebody runs."""
+        return self.database.ask(lambda connection: sub_plans.running_of(connection, plan_id, action_id))
 
     def load_payloads(self, plan_id: str, action_ids: Sequence[int]) -> list[Payload]:
         """Inputs, references and outputs of these actions, any number, by action id."""

@@ -46,6 +46,8 @@ class PlanSource(Protocol):
         per_page: int | None = None,
     ) -> list[PlanRow]: ...
 
+    def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int: ...
+
 
 class PastEvent(NamedTuple):
     """One line of a plan's execution history."""
@@ -144,10 +146,23 @@ class ExecutionPlan:
         entries = history_from_data(decode(self._row.history))
         return [PastEvent(_known(at(entry.time)), entry.name, entry.world_id) for entry in entries]
 
-    def sub_plans(self) -> list[ExecutionPlan]:
-        """The plans that actions of this one triggered."""
-        rows = self._source.find_execution_plans({"caller_execution_plan_id": self.id})
+    def sub_plans(self, action_id: int | None = None) -> list[ExecutionPlan]:
+        """The plans that actions of this one triggered, or one of them, as they are stored now."""
+        rows = self._source.find_execution_plans(self._sub_plans_of(action_id))
         return [ExecutionPlan(row, self._source) for row in rows]
+
+    @property
+    def sub_plans_count(self) -> int:
+        """How many plans its actions have triggered so far."""
+        return self.count_sub_plans()
+
+    def count_sub_plans(self, action_id: int | None = None) -> int:
+        """How many plans its actions, or one of them, have triggered so far."""
+        return self._source.count_execution_plans(self._sub_plans_of(action_id))
+
+    def _sub_plans_of(self, action_id: int | None) -> dict[str, Any]:
+        of_plan: dict[str, Any] = {"caller_execution_plan_id": self.id}
+        return of_plan if action_id is None else {**of_plan, "caller_action_id": action_id}
 
     # -- its steps -------------------------------------------------------------------------------
 

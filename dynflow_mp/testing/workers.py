@@ -29,6 +29,7 @@ from dynflow_mp.model.work import (
     StepJob,
     StepOutcome,
 )
+from dynflow_mp.planning.sub_plans import sub_planner
 from dynflow_mp.testing.mishaps import Mishaps, WorkerKilled
 
 _INTERRUPTED = "KeyboardInterrupt"
@@ -47,6 +48,7 @@ class InThreadWorkers:
     def __init__(self, max_payload: int, mishaps: Mishaps) -> None:
         self.pids: dict[str, int] = {}
         self._max_payload, self._mishaps = max_payload, mishaps
+        self._plan_sub_plan = sub_planner(now_us, os.urandom)
         self._workers: dict[str, _Worker] = {}
         self._news: list[News] = []
         self._hired = 0
@@ -160,7 +162,7 @@ class InThreadWorkers:
 
     def _step(self, job: StepJob) -> StepOutcome:
         self._mishaps.strike(job, ran=False)
-        outcome = run_step(job, self._max_payload)
+        outcome = run_step(job, self._max_payload, self._plan_sub_plan)
         self._mishaps.strike(job, ran=True)
         return outcome._replace(ended_at=now_us())
 

@@ -19,6 +19,7 @@ from dynflow_mp.connectors.connector import Connector
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import DelayedExecutorLock
+from dynflow_mp.director.events import SUB_PLANS
 from dynflow_mp.director.protocol import UNATTENDED, SendEvent
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTerminated
@@ -31,6 +32,7 @@ from dynflow_mp.maintenance.leadership import led_by
 from dynflow_mp.maintenance.liveness import Liveness
 from dynflow_mp.maintenance.reconciler import Reconciler
 from dynflow_mp.maintenance.recovery import Recovery
+from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
 from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope, LookAtDelayed
@@ -134,18 +136,26 @@ class Parts:
         # Not imported at the top: a client world needs no worker processes.
         from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
         from dynflow_mp.executor.core import Core
+        from dynflow_mp.executor.outside import Outside
         from dynflow_mp.executor.setup import core_settings
 
+        endings = SubPlanEndings(
+            self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans
+        )
         core = self.core = Core(
             core_settings(self.world_id, self._config),
             self.store,
             self.coordinator,
             ExecutorDispatcher(self.world_id),
-            self.connector.send,
-            self._send_event,
-            self._fenced,
-            self._plan_stopped,
+            Outside(
+                send=self.connector.send,
+                send_event=self._send_event,
+                end_sub_plans=endings.carry_out,
+                plan_stopped=self._plan_stopped,
+                fenced=self._fenced,
+            ),
         )
+        self._ending.on_close("sub-plan endings", endings.stop)
         self._ending.on_close("core", lambda: core.stop(0.0))
         core.start()
 
@@ -159,6 +169,9 @@ class Parts:
     def _plan_stopped(self) -> None:
         if self.delayed_executor is not None:
             self.delayed_executor.plan_stopped()
+
+    def _tell_of_sub_plans(self, plan_id: str, step_id: int) -> None:
+        self.client.event(plan_id, step_id, SUB_PLANS, optional=True)
 
     def _open_maintenance(self) -> None:
         config = self._config
