@@ -235,8 +235,11 @@ def test_stopped_already_means_done_when_it_was_asked_before(asked: ClientDecisi
     assert asked.heard(refusal(PlanStopped("it has ended", PLAN)), 1.1) == [LoadPlan(REQUEST, PLAN)]
 
 
-def test_stopped_already_is_an_error_when_it_was_asked_once(asked: ClientDecisions) -> None:
-    assert isinstance(failure(asked.heard(refusal(PlanStopped("it has ended", PLAN)), 0.1)), PlanStopped)
+def test_a_plan_stopped_between_the_request_and_its_execution_is_what_was_waited_for(
+    asked: ClientDecisions,
+) -> None:
+    """It was halted: that it could be executed when it was asked for, the request has seen to."""
+    assert asked.heard(refusal(PlanStopped("it was halted", PLAN)), 0.1) == [LoadPlan(REQUEST, PLAN)]
 
 
 # -- the store -----------------------------------------------------------------------------------
