@@ -176,6 +176,16 @@ def test_a_client_halts_a_plan_of_a_supervisor_and_one_that_nobody_runs_any_more
     assert no_locks(client)
 
 
+def test_who_waits_for_a_plan_that_nobody_has_taken_yet_gets_it_stopped(a_client):
+    """There is no executor: one client asks for the plan to be run, another one halts it."""
+    first, second = a_client(no_executor_timeout_s=30, reask_interval_s=0.3), a_client()
+    triggered = first.trigger(Noop)
+
+    assert second.halt(triggered.id).result(10).state == "stopped"
+
+    assert triggered.finished.result(10).state == "stopped"
+
+
 def test_a_world_that_ends_while_it_halts_a_plan_ends_it_stopped(tmp_path):
     log = tmp_path / "log"
     with World(database_url=f"sqlite:///{tmp_path / 'plans.db'}", workers=1, apps=APPS) as world:
