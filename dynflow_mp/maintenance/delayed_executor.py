@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
 from threading import Event, Thread
+from time import monotonic
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
@@ -31,6 +32,8 @@ _AT_ONCE = 100
 """Most plans looked at in one round."""
 _LEAST_GAP_S = 0.02
 """Between two rounds: whoever tells of a thousand plans is heard once."""
+_GAP_BY_EFFORT = 4
+"""How much longer than the round before took: where very many plans wait, looking is not all that is done."""
 _RETRY_S = 1.0
 _FOLLOW_S = 5.0
 """How often a world that does not lead looks whether another does."""
@@ -92,6 +95,7 @@ class DelayedExecutor:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
+            begun = monotonic()
             try:
                 wait_s = self.round(now_us())
             except WorldFenced as error:
@@ -106,7 +110,8 @@ class DelayedExecutor:
                 # Whatever it was, the next round may go better; without any, scheduled plans would wait for ever.
                 log.exception("a round was given up", extra={"action": "delayed_round_failed"})
                 wait_s = min(self._poll_s, _RETRY_S)
-            self._stopping.wait(_LEAST_GAP_S)
+            effort_s = _GAP_BY_EFFORT * (monotonic() - begun)
+            self._stopping.wait(min(max(_LEAST_GAP_S, effort_s), _RETRY_S))
             self._wake.wait(wait_s)
         self._safely(self._planning.end)
         self._safely(self._leadership.let_go)
