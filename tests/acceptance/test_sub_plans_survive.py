@@ -59,7 +59,10 @@ def test_children_of_killed_executors_are_made_once_and_all_run(supervisor, a_cl
         wait_until(lambda enough=enough: len(lines_of(log)) >= enough, what=f"{enough} lines")
         kill(running)
         running = supervisor()
-        if triggered.finished.done() and client.persistence.load_execution_plan(triggered.id).state == "paused":
+        if (
+            triggered.finished.done()
+            and client.persistence.load_execution_plan(triggered.id).state == "paused"
+        ):
             client.execute(triggered.id)
     plan = mended(client, wait_for_end(client, triggered.id))
 
