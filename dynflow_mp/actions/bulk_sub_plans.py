@@ -12,6 +12,7 @@ from typing import Any
 from dynflow_mp.actions.sub_plan_counts import SubPlanCounts
 from dynflow_mp.actions.sub_plans import WithSubPlans, _exhaust
 from dynflow_mp.errors import StepError, SubPlanFailed
+from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.sub_plans import Ending
 
 
@@ -92,14 +93,19 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
         if self._room() == 0:
             return
         _exhaust(self.create_sub_plans())
-        if not self._triggered_now:
+        if not self._made:
             raise StepError("create_sub_plans() triggered nothing, although sub-plans are still to be made")
         if not self._left_to_make:
             self.on_planning_finished()
 
-    def _has_more_to_do(self) -> bool:
-        more = self._left_to_make > 0 and not self._cancelled and self._room() != 0
-        return more or super()._has_more_to_do()
+    def _more_to_do(self) -> Signal | None:
+        alone = super()._more_to_do()
+        if alone is not None or not self._left_to_make or self._cancelled:
+            return alone
+        if self._pace().free:
+            # What is stored with this call is what it says: nothing has to be counted before the next one.
+            return Signal.NEXT_BATCH
+        return Signal.SUB_PLANS if self._room() else None
 
     @property
     def _left_to_make(self) -> int:
@@ -115,7 +121,7 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
         return super()._last_shown()._replace(total=self.output.get("planned_count", 0))
 
     def _is_over(self) -> bool:
-        if not self._triggered_now and self._now.none_could_be_planned:
+        if not self._made and self._now.none_could_be_planned:
             raise SubPlanFailed(self._now.failed)
         return super()._is_over()
 

@@ -33,6 +33,7 @@ from dynflow_mp.model.sub_plans import Ending, Orders
 _OWN = "dynflow"
 """The key of input and output under which the engine keeps what is its own."""
 _UNKNOWN_PROGRESS = 0.1
+_LOOK = (Signal.SUB_PLANS, Signal.POLL, Signal.NEXT_BATCH)
 
 
 class WithSubPlans(Cancellable, abstract=True):
@@ -49,7 +50,8 @@ class WithSubPlans(Cancellable, abstract=True):
     _with_sub_plans: ClassVar[bool] = True
     _counted: SubPlanCounts | None = None
     """As they stand, with what this call has triggered; None outside of run."""
-    _before: SubPlanCounts
+    _made: int = 0
+    """How many this call has triggered."""
     """As they stood when this call was made ready."""
 
     # -- to be defined -----------------------------------------------------------------------------
@@ -91,14 +93,15 @@ class WithSubPlans(Cancellable, abstract=True):
         """Start, look, or end: see above."""
         if event is RescueStrategy.SKIP:
             return
-        self._count()
+        if event is not Signal.NEXT_BATCH:
+            self._count()
         if event is None:
             self._begin_or_resume()
         elif event is Signal.CANCEL:
             self.cancel()
         elif event is Signal.ABORT:
             self.abort()
-        elif event is Signal.SUB_PLANS or event is Signal.POLL:
+        elif isinstance(event, Signal) and event in _LOOK:
             self._go_on()
         else:
             raise unrecognized(self, event)
@@ -128,6 +131,7 @@ class WithSubPlans(Cancellable, abstract=True):
         held_back = room is not None and room <= 0
         made = self._context.trigger(kind, args, kwargs, held_back)
         self._counted = _with_one_more(self._now, made, held_back)
+        self._made += 1
         return made
 
     def run_progress(self) -> float:
@@ -181,7 +185,7 @@ class WithSubPlans(Cancellable, abstract=True):
 
     def _is_over(self) -> bool:
         """Whether all have ended. Raises :class:`SubPlanFailed` if they did not all end well."""
-        if self._triggered_now:
+        if self._made or self._counted is None:
             return False  # to fail or to finish now would be to say so of what is not stored yet
         counts = self._now
         if not counts.none_could_be_planned and (counts.pending or self._left_to_make):
@@ -201,10 +205,6 @@ class WithSubPlans(Cancellable, abstract=True):
         return 0
 
     @property
-    def _triggered_now(self) -> int:
-        return self._now.total - self._before.total
-
-    @property
     def _cancelled(self) -> bool:
         return self._noted("ending") is not None
 
@@ -215,8 +215,9 @@ class WithSubPlans(Cancellable, abstract=True):
 
         ``anew``: timers set by earlier calls may be gone.
         """
-        if self._has_more_to_do():
-            self.plan_event(Signal.SUB_PLANS)
+        more = self._more_to_do()
+        if more is not None:
+            self.plan_event(more)
         self._wake_in(Signal.POLL, self.polling_interval, "poll_at", anew)
         if self._now.held_back or self._left_to_make:
             due_s = self._pace().next_start_s(self._now.started)
@@ -224,9 +225,12 @@ class WithSubPlans(Cancellable, abstract=True):
                 self._wake_in(Signal.SUB_PLANS, max(0.001, due_s - self._passed_s()), "start_at", anew)
         self.suspend()
 
-    def _has_more_to_do(self) -> bool:
-        """Whether nobody would wake this step, although there is something to do for it."""
-        return bool(self._triggered_now) and not self._now.active and not self._now.held_back
+    def _more_to_do(self) -> Signal | None:
+        """What to be woken by at once, if nobody else would although there is something to do."""
+        if self._counted is None:
+            return Signal.SUB_PLANS
+        alone = self._made and not self._now.active and not self._now.held_back
+        return Signal.SUB_PLANS if alone else None
 
     def _wake_in(self, event: Signal, delay_s: float, name: str, anew: bool) -> None:
         """One timer of each kind at a time: it lasts longer than calls and executors do."""
@@ -239,7 +243,7 @@ class WithSubPlans(Cancellable, abstract=True):
 
     def _count(self) -> None:
         before = self._noted("resumed_count", 0)
-        self._counted = self._before = SubPlanCounts.of(self._context.briefing(), before)
+        self._counted = SubPlanCounts.of(self._context.briefing(), before)
 
     def _show_counts(self) -> None:
         counts = self._now
@@ -257,9 +261,9 @@ class WithSubPlans(Cancellable, abstract=True):
         return self._last_shown() if self._counted is None else self._counted
 
     def _last_shown(self) -> SubPlanCounts:
-        """For who looks at the action from outside."""
-        output = self.output
-        return SubPlanCounts(output.get("total_count", 0), pending=output.get("pending_count", 0))
+        """As the last call left them in the output, for whom has not had them counted."""
+        names = ("total", "success", "failed", "pending")
+        return SubPlanCounts(*(self.output.get(f"{name}_count", 0) for name in names))
 
     # -- the pace ----------------------------------------------------------------------------------
 

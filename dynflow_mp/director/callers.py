@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from dynflow_mp.model.plans import Caller
 
-_QUIET_US = 60_000
-"""The longest pause between two hints to one caller (microseconds)."""
-_QUIET_EACH_US = 1_000
-"""The pause grows with the number of sub-plans that run here: a caller of a few is told at once."""
+_LEAST_US, _MOST_US = 60_000, 2_000_000
+"""Pauses between two hints to a caller of many sub-plans (microseconds)."""
+_EACH_RUNNING_US = 1_000
+"""A caller of which few sub-plans run here is told sooner."""
+_EACH_ENDED_US = 20
+"""A caller that had many is told more seldom: it has them counted each time, some microseconds each."""
 
 HINT = "sub-plans:"
 """Begins the event ids under which a pause ends; what follows is the step's id."""
@@ -22,16 +24,17 @@ HINT = "sub-plans:"
 class _Quiet:
     """A caller that has sub-plans here."""
 
-    __slots__ = ("due", "running", "until")
+    __slots__ = ("due", "ended", "running", "until")
 
     def __init__(self) -> None:
-        self.running = 0
+        self.running = self.ended = 0
         self.until = 0
         self.due = False
 
     @property
     def pause_us(self) -> int:
-        return min(_QUIET_US, _QUIET_EACH_US * self.running)
+        long = min(_MOST_US, max(_LEAST_US, _EACH_ENDED_US * self.ended))
+        return min(long, _EACH_RUNNING_US * self.running)
 
 
 class Callers:
@@ -51,6 +54,7 @@ class Callers:
         if quiet is None:
             return True, None
         quiet.running -= 1
+        quiet.ended += 1
         if not quiet.running:
             del self._callers[key]  # the last one: nothing is gained by waiting
             return True, None

@@ -28,8 +28,11 @@ class WaitingEvent(NamedTuple):
     due_at: int | None
 
 
-SUB_PLANS = encode(Signal.SUB_PLANS, "event")
-_HINT = WaitingEvent("", SUB_PLANS, None, None)
+_HINT = ""
+"""The id of what is not stored."""
+NEXT_BATCH, SUB_PLANS = encode(Signal.NEXT_BATCH, "event"), encode(Signal.SUB_PLANS, "event")
+HINTS = (NEXT_BATCH, SUB_PLANS)
+"""Events that only say that there is something to look at; in this order they are told."""
 
 
 class EventBox:
@@ -46,7 +49,7 @@ class EventBox:
         # By step, so that the end of one costs the same however many others wait.
         self._ids: dict[int, dict[str, None]] = {}
         self._own = 0
-        self._hinted: set[int] = set()
+        self._hinted: dict[int, set[bytes]] = {}
         for event in stored:
             self._add(event.step_id, WaitingEvent(event.id, event.data, event.client_id, event.due_at))
             if event.due_at is None:
@@ -106,20 +109,24 @@ class EventBox:
         if queue:
             event = self._taken[step_id] = queue.popleft()
             return event
-        if step_id in self._hinted:
-            self._hinted.remove(step_id)
-            event = self._taken[step_id] = _HINT
-            return event
-        return None
+        hints = self._hinted.get(step_id)
+        if not hints:
+            return None
+        data = next(data for data in HINTS if data in hints)
+        hints.remove(data)
+        if not hints:
+            del self._hinted[step_id]
+        event = self._taken[step_id] = WaitingEvent(_HINT, data, None, None)
+        return event
 
-    def hint(self, step_id: int) -> None:
-        """Something has become of the step's sub-plans. It is told once, however often this is said; not stored."""
-        self._hinted.add(step_id)
+    def hint(self, step_id: int, data: bytes) -> None:
+        """There is something to look at for the step. It is told once, however often this is said; not stored."""
+        self._hinted.setdefault(step_id, set()).add(data)
 
     def done(self, step_id: int) -> list[Instruction]:
         """The event the step was called with is done with, whatever came of the call: tell its sender."""
         event = self._taken.pop(step_id, None)
-        if event is None or event is _HINT:
+        if event is None or event.id == _HINT:
             return []
         self._remove(event.id)
         forget = ForgetEvents(self._plan_id, self._epoch, (event.id,))
@@ -136,7 +143,7 @@ class EventBox:
         return [order for step_id in list(self._ids) for order in self._drop(step_id, reason)]
 
     def _drop(self, step_id: int, reason: str) -> list[Instruction]:
-        self._hinted.discard(step_id)
+        self._hinted.pop(step_id, None)
         dropped = self._dropped(step_id)
         if not dropped:
             return []

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from dynflow_mp.director.cancelling import cancellations
 from dynflow_mp.director.cursor import FlowCursor
-from dynflow_mp.director.events import SUB_PLANS, EventBox
+from dynflow_mp.director.events import HINTS, SUB_PLANS, EventBox
 from dynflow_mp.director.finalize_phase import FinalizePhase
 from dynflow_mp.director.halting import Halting
 from dynflow_mp.director.protocol import (
@@ -229,7 +229,7 @@ class RunningPlan:
         """Record an event for a step and, if the step waits idle, run it with it."""
         if self._events.knows(event.request_id):
             return []
-        if event.data == SUB_PLANS and event.due_at is None:
+        if event.due_at is None and event.data in HINTS:
             return self._hinted(event)
         state = self._book.state_of(event.step_id)
         if self._halting is not None:
@@ -242,16 +242,16 @@ class RunningPlan:
         self._events.due(event.request_id)
         return [record, *self._next_event(event.step_id)]
 
-    def hint(self, step_id: int) -> list[Instruction]:
-        """Something has become of sub-plans of this step."""
+    def hint(self, step_id: int, data: bytes = SUB_PLANS) -> list[Instruction]:
+        """There is something to look at for this step: what has become of its sub-plans, unless told otherwise."""
         if self._book.state_of(step_id) not in (_RUNNING, _SUSPENDED):
             return []
-        self._events.hint(step_id)
+        self._events.hint(step_id, data)
         return self._next_event(step_id)
 
     def _hinted(self, event: EventArrived) -> list[Instruction]:
-        """A hint from another executor: never worth a row."""
-        hinted = self.hint(event.step_id)
+        """From the step itself, or from another executor: never worth a row."""
+        hinted = self.hint(event.step_id, event.data)
         if event.client_id is None:
             return hinted
         return [*hinted, Answer(event.client_id, event.request_id, Done(), self.id)]

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from dynflow_mp.executor.limit_watch import limits_of
 from dynflow_mp.executor.pool import QueuedJob, queued
-from dynflow_mp.model.codec import EMPTY
+from dynflow_mp.model.codec import EMPTY, encode
 from dynflow_mp.model.plans import Payload, PlanSkeleton, StepTable
+from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, StepJob
 
@@ -26,6 +27,8 @@ PAGE = 512
 AHEAD = 256
 """How many steps behind a short page are read with it, so that a long sequence is not read step by step."""
 KEPT_BYTES = 64 * 1024 * 1024
+_NEXT_BATCH = encode(Signal.NEXT_BATCH, "event")
+"""Who goes on making sub-plans need not know how the others stand: to count them costs by their number."""
 
 
 class PageWanted(NamedTuple):
@@ -352,9 +355,11 @@ class Shelf:
 
 def _briefed(plan: _Plan, step_ids: Iterable[int]) -> tuple[int, ...]:
     """The actions of those of these steps that want to know how their sub-plans stand."""
-    steps, briefed = plan.steps, plan.briefed
+    steps, briefed, events = plan.steps, plan.briefed, plan.events
     return tuple(
-        steps.action_id(step_id) for step_id in step_ids if steps.kind(step_id).action_class in briefed
+        steps.action_id(step_id)
+        for step_id in step_ids
+        if steps.kind(step_id).action_class in briefed and events.get(step_id) != _NEXT_BATCH
     )
 
 
