@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action
     from dynflow_mp.actions.context import SuspendedAction
+    from dynflow_mp.actions.middleware import Middleware, Use, do_not_use
+    from dynflow_mp.actions.transaction import TransactionMiddleware
     from dynflow_mp.config import Config
     from dynflow_mp.errors import (
         AbnormalTermination,
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
         BadArgument,
         ConfigError,
         ConnectorError,
+        CyclicMiddleware,
         DamagedData,
         DataError,
         DefinitionError,
@@ -66,6 +69,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "ConnectorError",
+    "CyclicMiddleware",
     "DamagedData",
     "DataError",
     "DefinitionError",
@@ -74,6 +78,7 @@ __all__ = [
     "ExecutionPlan",
     "InvalidPlan",
     "LockTaken",
+    "Middleware",
     "MissingOutput",
     "NoExecutor",
     "NotExecutable",
@@ -95,14 +100,17 @@ __all__ = [
     "StepError",
     "StepState",
     "SuspendedAction",
+    "TransactionMiddleware",
     "Triggered",
     "UnknownAction",
     "UnprocessableEvent",
+    "Use",
     "WorkerLost",
     "World",
     "WorldTerminated",
     "WrongPhase",
     "__version__",
+    "do_not_use",
 ]
 
 _in_worker = False
@@ -121,6 +129,10 @@ _HOMES = {
     "StepState": "dynflow_mp.model.states",
     "ExecutionPlan": "dynflow_mp.reading.execution_plan",
     **dict.fromkeys(("PlanningFailed", "Scheduled", "Triggered"), "dynflow_mp.reading.trigger_result"),
+    "Middleware": "dynflow_mp.actions.middleware",
+    "Use": "dynflow_mp.actions.middleware",
+    "do_not_use": "dynflow_mp.actions.middleware",
+    "TransactionMiddleware": "dynflow_mp.actions.transaction",
     "World": _WORLD,
 }
 

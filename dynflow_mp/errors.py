@@ -47,6 +47,14 @@ class DefinitionError(DynflowError, TypeError):
     """An action class is written in a way that cannot work."""
 
 
+class CyclicMiddleware(DefinitionError):
+    """Rules about middleware that cannot be followed together; ``classes`` is the circle they make."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        super().__init__(f"middleware in a circle, each outside of the next: {' > '.join(classes)}")
+        self.classes = tuple(classes)
+
+
 class PlanningError(DynflowError):
     """A plan was built in a way that cannot work."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from dynflow_mp.actions import definition
+from dynflow_mp.actions import definition, middleware
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.errors import UnknownAction
@@ -31,6 +31,8 @@ class Action:
     """The workers' pool for run and finalize; None: the planning action's, then ``default``."""
     rescue_strategy: ClassVar[RescueStrategy | str] = RescueStrategy.PAUSE
     idempotent: ClassVar[bool] = False
+    middleware: ClassVar[Any] = ()
+    """Classes of :class:`Middleware` around this one's phases, or rules about them (:class:`Use`), inside of the bases'."""
     run_progress_weight: float = 1
     finalize_progress_weight: float = 1
 
@@ -39,6 +41,7 @@ class Action:
     def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
         definition.check(cls)
+        middleware.check(cls)
         if not abstract:
             registry.register(cls)
 

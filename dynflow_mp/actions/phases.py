@@ -16,11 +16,13 @@ from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.definition import refuse_unfinished
 from dynflow_mp.actions.failure import record_of
+from dynflow_mp.actions.layers import Layered, finalized_within, layered
+from dynflow_mp.actions.middleware import CLASSES_ONLY, Layers, MiddlewareRules
 from dynflow_mp.actions.policy import accepts_event
 from dynflow_mp.actions.progress import finite, weight_of
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.actions.unwinding import Failed, Suspended
-from dynflow_mp.errors import MissingOutput, StepError
+from dynflow_mp.errors import MissingOutput, StepError, UnknownAction
 from dynflow_mp.model.codec import EMPTY, MAX_PAYLOAD, decode, encode, path_text
 from dynflow_mp.model.references import Key, reference_text
 from dynflow_mp.model.states import Phase, StepState
@@ -43,7 +45,8 @@ def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD) -> StepOutcome:
         if job.references is not None:
             call.resolve_input(job.producers or {}, {})
         call_run = copy_context().run
-        returned = call_run(action.run) if job.event is None else call_run(_wake, action, facts, job.event)
+        run = action.run if facts.layered is None else facts.layered.running(action)
+        returned = call_run(run) if job.event is None else call_run(_wake, run, facts, job.event)
         if returned is not None:
             refuse_unfinished("run", returned)
         state = _SUCCESS
@@ -65,17 +68,37 @@ def run_finalize(
     """
     outcomes: list[StepOutcome] = []
     decoded: dict[int, Any] = {}
-    for part in job.parts:
-        if on_part is not None:
-            on_part(part)
-        outcome = _finalize(job, part, decoded, max_payload)
-        outcomes.append(outcome)
-        if outcome.state is _ERROR:
-            break
-    return tuple(outcomes)
+
+    def all_parts() -> BaseException | None:
+        """The error of the first part that fails."""
+        for part in job.parts:
+            if on_part is not None:
+                on_part(part)
+            outcome, error = _finalize(job, part, decoded, max_payload)
+            outcomes.append(outcome)
+            if error is not None:
+                return error
+        return None
+
+    layers = _around_phase(job.root_class)
+    if not layers:
+        all_parts()
+        return tuple(outcomes)
+    return finalized_within(layers, job, all_parts, outcomes)
 
 
-def _finalize(job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], limit: int) -> StepOutcome:
+def _around_phase(root_class: str) -> Layers:
+    """What stands around a plan's finalize phase; a root whose class is gone does not keep others from theirs."""
+    try:
+        layered = facts_of(root_class).layered
+    except UnknownAction:
+        return _world_middleware.outermost.finalize_phase
+    return () if layered is None else layered.around.finalize_phase
+
+
+def _finalize(
+    job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], limit: int
+) -> tuple[StepOutcome, BaseException | None]:
     begun = perf_counter()
     call = _FinalizeCall(job.plan_id, part, limit)
     facts: ClassFacts | None = None
@@ -85,22 +108,23 @@ def _finalize(job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], lim
         action = action_in(facts.kind, call)
         if part.references is not None:
             call.resolve_input(job.producers, decoded)
-        returned = copy_context().run(action.finalize)
+        finalize = action.finalize if facts.layered is None else facts.layered.finalizing(action)
+        returned = copy_context().run(finalize)
         if returned is not None:
             refuse_unfinished("finalize", returned)
         state = _SUCCESS
     except BaseException as error:  # as in run_step
         state = call.fail(error)
-    return call.outcome(part.step_id, state, facts, action, begun)
+    return call.outcome(part.step_id, state, facts, action, begun), call.failure
 
 
-def _wake(action: Any, facts: ClassFacts, event: bytes) -> Any:
+def _wake(run: Callable[..., Any], facts: ClassFacts, event: bytes) -> Any:
     value = decode(event)
     if value is None:  # "no event" has always been None: a timer that only wakes
-        return action.run()
+        return run()
     if facts.takes_event:
-        return action.run(value)
-    raise StepError(f"{type(action).__name__} got an event, but its run() takes none")
+        return run(value)
+    raise StepError(f"{facts.kind.__name__} got an event, but its run() takes none")
 
 
 # -- what is known of a class ------------------------------------------------------------------------
@@ -114,10 +138,20 @@ class ClassFacts(NamedTuple):
     run_pair: tuple[float, float] | None
     """Progress and weight where the class overrides neither method; None: they must be asked."""
     finalize_pair: tuple[float, float] | None
+    layered: Layered | None
+    """What stands around its calls; None, and free of charge, where nothing does."""
 
 
 _facts: dict[str, ClassFacts] = {}
 _facts_generation = -1
+_world_middleware = CLASSES_ONLY
+
+
+def use_middleware(rules: MiddlewareRules) -> None:
+    """From now on these rules stand around the classes of this process: a worker is of one world."""
+    global _world_middleware
+    _world_middleware = rules
+    _facts.clear()
 
 
 def facts_of(name: str) -> ClassFacts:
@@ -138,6 +172,7 @@ def _gather(kind: type[Action]) -> ClassFacts:
         accepts_event(kind),
         _constant_pair(kind.run_progress is Action.run_progress, kind.run_progress_weight),
         _constant_pair(kind.finalize_progress is Action.finalize_progress, kind.finalize_progress_weight),
+        layered(kind, _world_middleware),
     )
 
 
@@ -251,6 +286,11 @@ class _Call(Context):
             _place(values, path, _part(decoded[action_id], step_id, subkeys, path))
         self._resolved = encode(values, "input", self._limit)
         self._input = None  # decoded again if asked for: two references must not share what they refer to
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the call failed, if it did."""
+        return self._error
 
     def fail(self, error: BaseException) -> StepState:
         """Note why the call failed."""

@@ -218,7 +218,7 @@ _STEP_JOB = frozenset(
         *(_MAYBE_BYTES, (dict, _NONE), _MAYBE_BYTES, _MAYBE_BYTES, (bool,), _MAYBE_BYTES),
     )
 )
-_FINALIZE_JOB = (str, tuple, dict)
+_FINALIZE_JOB = (str, tuple, dict, str)
 _PART = frozenset(product((int,), (int,), (int,), (str,), (bytes,), _MAYBE_BYTES, _MAYBE_BYTES))
 _OUTCOME = frozenset(
     product(
@@ -242,7 +242,7 @@ def _job(number: Any, fields: Any) -> tuple[int, Job]:
         return number, StepJob._make(fields)
     if types == _FINALIZE_JOB:
         _check_producers(fields[2])
-        return number, FinalizeJob(fields[0], tuple(map(_part, fields[1])), fields[2])
+        return number, FinalizeJob(fields[0], tuple(map(_part, fields[1])), *fields[2:])
     raise TypeError("it has the wrong fields")
 
 

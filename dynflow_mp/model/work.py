@@ -48,11 +48,15 @@ class FinalizePart(NamedTuple):
 
 
 class FinalizeJob(NamedTuple):
-    """The whole finalize phase of a plan: the parts run one after the other, the first failure ends it."""
+    """The whole finalize phase of a plan: the parts run one after the other, the first failure ends it.
+
+    What stands around the phase is what ``root_class`` asks for, the class of the plan's root action.
+    """
 
     plan_id: str
     parts: tuple[FinalizePart, ...]
     producers: dict[int, bytes]
+    root_class: str = ""
 
 
 Job = StepJob | FinalizeJob

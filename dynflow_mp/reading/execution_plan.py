@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dynflow_mp.actions.action import Action, action_in, find_or_missing
+from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, flow_from_tokens
 from dynflow_mp.model.plans import history_from_data
@@ -61,17 +62,18 @@ class PastEvent(NamedTuple):
 class ExecutionPlan:
     """One plan with its steps and actions."""
 
-    def __init__(self, row: PlanRow, source: PlanSource) -> None:
+    def __init__(self, row: PlanRow, source: PlanSource, middleware: NamedRules = NO_RULES) -> None:
         self._row = row
         self._source = source
+        self._middleware = middleware
         self._actions: dict[int, Action] = {}
         self._classes: dict[str, type[Action]] = {}
 
     @classmethod
-    def load(cls, plan_id: str, source: PlanSource) -> ExecutionPlan:
+    def load(cls, plan_id: str, source: PlanSource, middleware: NamedRules = NO_RULES) -> ExecutionPlan:
         """Read one plan. Raises :class:`PlanNotFound`, or :class:`InvalidPlan` if it cannot be read."""
         row, steps, actions = source.load_whole_plan(plan_id, EAGER_STEPS)
-        plan = cls(row, source)
+        plan = cls(row, source, middleware)
         if steps:
             plan._take_actions(actions)
             plan.steps = {step.id: Step(step) for step in steps}
@@ -146,7 +148,7 @@ class ExecutionPlan:
     def sub_plans(self) -> list[ExecutionPlan]:
         """The plans that actions of this one triggered."""
         rows = self._source.find_execution_plans({"caller_execution_plan_id": self.id})
-        return [ExecutionPlan(row, self._source) for row in rows]
+        return [ExecutionPlan(row, self._source, self._middleware) for row in rows]
 
     # -- its steps -------------------------------------------------------------------------------
 
@@ -223,7 +225,15 @@ class ExecutionPlan:
     def _take_actions(self, rows: list[ActionRow]) -> None:
         for row in rows:
             if row.id not in self._actions:
-                self._actions[row.id] = action_in(self._class_of(row.action_class), Presence(self, row))
+                self._actions[row.id] = self._presented(row)
+
+    def _presented(self, row: ActionRow) -> Action:
+        kind, presence = self._class_of(row.action_class), Presence(self, row)
+        action = action_in(kind, presence)
+        layers = self._middleware.rules.around(kind).present
+        if layers:
+            presence.pass_through(layers, action)
+        return action
 
     def _class_of(self, name: str) -> type[Action]:
         kind = self._classes.get(name)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from dynflow_mp.actions.action import Action
 from dynflow_mp.actions.context import Context
+from dynflow_mp.actions.failure import exception_name, message_of
+from dynflow_mp.actions.middleware import Layers, call
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.references import OutputReference
 from dynflow_mp.model.states import Phase
@@ -59,6 +61,23 @@ class Presence(Context):
         if self._output is None:
             self._output = {} if self._row.output is None else decode(self._row.output)
         return self._output
+
+    def set_input(self, value: dict[str, Any]) -> None:
+        """What is shown; nothing stores it."""
+        self._input = value
+
+    def set_output(self, value: dict[str, Any]) -> None:
+        """What is shown; nothing stores it."""
+        self._output = value
+
+    def pass_through(self, layers: Layers, action: Action) -> None:
+        """Let the middleware have its say about what is shown. Where it fails nothing is: it may be there to hide."""
+        try:
+            call(layers, "present", self.plan_id, action, lambda: None)()
+        except Exception as error:
+            self._input = self._output = {
+                "cannot be shown": f"{exception_name(type(error))}: {message_of(error)}"
+            }
 
     def _show_references(self, values: Any, stored: bytes) -> None:
         for path, step_id, action_id, subkeys in decode(stored):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from dynflow_mp.actions.named_rules import NamedRules
 from dynflow_mp.clock import Clock
 from dynflow_mp.config import Config
 from dynflow_mp.connectors.connector import Connector
@@ -53,6 +54,7 @@ class Parts:
         self.clock = Clock()
         self.core: Core | None = None
         """Only with workers."""
+        self.middleware = NamedRules(config.middleware)
         self._config, self._ending, self._fenced = config, ending, fenced
 
     # -- opening -----------------------------------------------------------------------------------
@@ -84,7 +86,7 @@ class Parts:
         prepare(database)
         self.store = Store(database)
         self.coordinator = Coordinator(database, self.world_id, lambda: not self._ending.begun)
-        self.library = Library(self.store, self.coordinator.fence)
+        self.library = Library(self.store, self.coordinator.fence, middleware=self.middleware)
         self.record = OwnRecord(self.coordinator, self._config, self._advertised)
         self.record.register()
         self._ending.on_close("record", self._delete_record)

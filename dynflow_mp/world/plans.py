@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.middleware import MiddlewareRules
 from dynflow_mp.actions.registry import is_out_of_reach, short_name
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import PlanningError
@@ -22,6 +23,7 @@ def plan_here(
     kwargs: dict[str, Any],
     plan_id: str | None,
     max_payload: int,
+    middleware: MiddlewareRules,
 ) -> Planned:
     """Run ``plan`` now. Raises :class:`PlanningError` for a plan that no worker could run any of."""
     planned = plan(
@@ -32,6 +34,7 @@ def plan_here(
         now=now_us,
         new_id=lambda: new_plan_id(now_us(), os.urandom),
         max_payload=max_payload,
+        middleware=middleware,
     )
     _check_workers_can_load(planned.plan.policies)
     return planned

@@ -130,7 +130,8 @@ class World:
         plan_id: str | None = None,
     ) -> Planned:
         self._check_alive()
-        return plan_here(action_class, args, kwargs, plan_id, self.config.max_payload)
+        middleware = self._parts.middleware.rules
+        return plan_here(action_class, args, kwargs, plan_id, self.config.max_payload, middleware)
 
     def execute(self, plan_id: str) -> Future[ExecutionPlan]:
         """Run a planned plan, or resume a paused one; the future ends with the plan when the attempt ended."""

@@ -1,0 +1,54 @@
+"""Actions with something around them, for workers to import."""
+
+from pathlib import Path
+
+from dynflow_mp import Action, Middleware
+
+
+def note(action, text):
+    """Append a line to the file the action was given."""
+    with Path(action.input["log"]).open("a") as file:
+        file.write(f"{text}\n")
+
+
+class Audit(Middleware):
+    """Around everything in the world that asks for it; the actions know nothing of it."""
+
+    def plan(self, *args, **kwargs):
+        self.pass_on(*args, **{**kwargs, "user": "ann"})
+
+    def run(self, *args):
+        if "log" in self.action.input:
+            note(self.action, f"run for {self.action.input.get('user')}")
+        self.pass_on(*args)
+
+    def finalize_phase(self):
+        self.pass_on()
+
+
+class Hides(Middleware):
+    def present(self):
+        self.action.input["secret"] = "***"
+        self.pass_on()
+
+
+class Logged(Action):
+    def run(self):
+        note(self, "run")
+
+    def finalize(self):
+        note(self, "finalize")
+
+
+class Secretive(Logged):
+    middleware = (Hides,)
+
+
+class Refuses(Middleware):
+    def finalize_phase(self):
+        self.pass_on()
+        raise RuntimeError("the books do not balance")
+
+
+class Unbalanced(Logged):
+    middleware = (Refuses,)
