@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action
     from dynflow_mp.actions.context import SuspendedAction
     from dynflow_mp.actions.middleware import Middleware, Use, do_not_use
+    from dynflow_mp.actions.singleton import Singleton
     from dynflow_mp.actions.transaction import TransactionMiddleware
     from dynflow_mp.config import Config
     from dynflow_mp.errors import (
         AbnormalTermination,
+        AlreadyActive,
         AlreadyRunning,
         BadArgument,
+        BadUniqueKey,
         ConfigError,
         ConnectorError,
         CyclicMiddleware,
@@ -41,12 +44,14 @@ if TYPE_CHECKING:
         RequestTimeout,
         SchemaMismatch,
         StepError,
+        UniqueKeyTaken,
         UnknownAction,
         UnprocessableEvent,
         WorkerLost,
         WorldTerminated,
         WrongPhase,
     )
+    from dynflow_mp.model.held_by_plans import OnConflict
     from dynflow_mp.model.policies import RescueStrategy
     from dynflow_mp.model.references import OutputReference
     from dynflow_mp.model.states import (
@@ -64,8 +69,10 @@ __version__ = "0.1.0"
 __all__ = [
     "AbnormalTermination",
     "Action",
+    "AlreadyActive",
     "AlreadyRunning",
     "BadArgument",
+    "BadUniqueKey",
     "Config",
     "ConfigError",
     "ConnectorError",
@@ -82,6 +89,7 @@ __all__ = [
     "MissingOutput",
     "NoExecutor",
     "NotExecutable",
+    "OnConflict",
     "OutputReference",
     "PayloadTooLarge",
     "PersistenceError",
@@ -97,11 +105,13 @@ __all__ = [
     "Result",
     "Scheduled",
     "SchemaMismatch",
+    "Singleton",
     "StepError",
     "StepState",
     "SuspendedAction",
     "TransactionMiddleware",
     "Triggered",
+    "UniqueKeyTaken",
     "UnknownAction",
     "UnprocessableEvent",
     "Use",
@@ -133,6 +143,8 @@ _HOMES = {
     "Use": "dynflow_mp.actions.middleware",
     "do_not_use": "dynflow_mp.actions.middleware",
     "TransactionMiddleware": "dynflow_mp.actions.transaction",
+    "Singleton": "dynflow_mp.actions.singleton",
+    "OnConflict": "dynflow_mp.model.held_by_plans",
     "World": _WORLD,
 }
 

@@ -150,6 +150,28 @@ class InvalidPlan(RequestError):
     """The stored plan cannot be read; the message says why."""
 
 
+class AlreadyActive(DynflowError):
+    """Another plan of a singleton class is active; ``action_class`` is the class's stored name."""
+
+    def __init__(self, action_class: str) -> None:
+        super().__init__(f"Action {action_class.rpartition('.')[2]} is already active")
+        self.action_class = action_class
+
+
+class UniqueKeyTaken(RequestError):
+    """The plan ``plan_id`` holds the unique key; nothing was stored."""
+
+    def __init__(self, key: str, plan_id: str, reason: str = "") -> None:
+        super().__init__(
+            f"the unique key {key!r} is held by plan {plan_id}" + (f"; {reason}" if reason else ""), plan_id
+        )
+        self.key = key
+
+
+class BadUniqueKey(BadArgument):
+    """A unique key is not one that can be kept and compared everywhere; nothing was stored."""
+
+
 class UnprocessableEvent(RequestError):
     """The step cannot take an event now: it neither runs nor is suspended."""
 

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 from dynflow_mp.actions import definition, middleware
 from dynflow_mp.actions.context import Context, SuspendedAction
-from dynflow_mp.actions.registry import registry
+from dynflow_mp.actions.registry import name_of, registry
 from dynflow_mp.errors import UnknownAction
+from dynflow_mp.model.held_by_plans import SINGLETON_LOCK, OnConflict, singleton_lock_id
 from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.states import Phase
 
@@ -33,6 +34,10 @@ class Action:
     idempotent: ClassVar[bool] = False
     middleware: ClassVar[Any] = ()
     """Classes of :class:`Middleware` around this one's phases, or rules about them (:class:`Use`), inside of the bases'."""
+    unique_key: Any = None
+    """A method that gives a text, or a pattern for the input such as ``"order-{order_id}"``: no two plans hold the same key."""
+    unique_mode: ClassVar[OnConflict | str] = OnConflict.RAISE
+    """What becomes of a plan whose key is taken: ``raise``, ``return`` (the other plan), ``replace`` (it)."""
     run_progress_weight: float = 1
     finalize_progress_weight: float = 1
 
@@ -44,6 +49,14 @@ class Action:
         middleware.check(cls)
         if not abstract:
             registry.register(cls)
+
+    @classmethod
+    def singleton_locked(cls, world: Any) -> bool:
+        """Whether a plan of this class is active now; never for one that is no singleton."""
+        if not issubclass(cls, _singleton()):
+            return False
+        lock_id = singleton_lock_id(name_of(cls))
+        return bool(world.coordinator.find_locks(class_name=SINGLETON_LOCK, id=lock_id))
 
     # -- what the action is ----------------------------------------------------------------------
 
@@ -188,6 +201,13 @@ class Action:
         if context is None:
             return f"<{type(self).__name__}, not part of a plan>"
         return f"<{type(self).__name__} {context.action_id} of plan {context.plan_id}>"
+
+
+def _singleton() -> type[Action]:
+    # Not imported at the top: the ready-made actions are built on this module.
+    from dynflow_mp.actions.singleton import Singleton
+
+    return Singleton
 
 
 class Missing(Action, abstract=True):

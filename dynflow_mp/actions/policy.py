@@ -7,6 +7,7 @@ from typing import Any
 
 from dynflow_mp.actions.action import Action
 from dynflow_mp.actions.registry import name_of
+from dynflow_mp.actions.singleton import Singleton
 from dynflow_mp.errors import PlanningError
 from dynflow_mp.model.policies import ActionPolicy, RescueStrategy
 
@@ -26,7 +27,13 @@ def policy_of(kind: type[Action]) -> ActionPolicy:
         raise PlanningError(
             f"{name_of(kind)}.rescue_strategy is {kind.rescue_strategy!r}; it must be one of {allowed}"
         ) from None
-    return ActionPolicy(kind.queue, accepts_event(kind), strategy.value, bool(kind.idempotent))
+    return ActionPolicy(
+        kind.queue,
+        accepts_event(kind),
+        strategy.value,
+        bool(kind.idempotent),
+        singleton=issubclass(kind, Singleton),
+    )
 
 
 def accepts_event(kind: type[Action]) -> bool:

@@ -30,6 +30,7 @@ from dynflow_mp.director.protocol import (
     StepLost,
     WakeAt,
 )
+from dynflow_mp.director.singletons import Singletons
 from dynflow_mp.director.step_book import PASSED, StepBook, name_of
 from dynflow_mp.errors import WorkerLost
 from dynflow_mp.model.messages import Done
@@ -52,6 +53,7 @@ class RunningPlan:
         "_events",
         "_finalize",
         "_history",
+        "_singletons",
         "_skeleton",
         "_steps",
         "_world_id",
@@ -71,6 +73,7 @@ class RunningPlan:
         self._history = skeleton.history
         self._book = StepBook(skeleton, self._epoch)
         self._steps = self._book.steps
+        self._singletons = Singletons(skeleton, self._book)
         highest = max(self._book.run_steps, default=0)
         self._cursor = FlowCursor(skeleton.run_flow, highest, self._book.passed)
         self._finalize = FinalizePhase(self._book)
@@ -96,6 +99,7 @@ class RunningPlan:
             skeleton.started_at or now,
             self.asker.client_id,
             self.asker.request_id,
+            self._singletons.to_take,
         )
         interrupted = self._book.interrupted(now)
         if interrupted:
@@ -151,16 +155,33 @@ class RunningPlan:
         if self._events:
             instructions += self._events.drop(step_id)
         ready = self._cursor.finish(step_id, state in PASSED)
-        if ready:
+        if ready and self._singletons.blocked:
+            instructions += self._ready_unless_blocked(ready, now)
+        elif ready:
             instructions.append(ReadySteps(self.id, ready))
         elif self._cursor.done:
             instructions += self._run_phase_ended(now)
         return instructions
 
     def _ready(self, ready: list[int], now: int) -> list[Instruction]:
+        if ready and self._singletons.blocked:
+            return self._ready_unless_blocked(ready, now)
         if ready:
             return [ReadySteps(self.id, ready)]
         return self._run_phase_ended(now) if self._cursor.done else []
+
+    def _ready_unless_blocked(self, ready: list[int], now: int) -> list[Instruction]:
+        """Steps of a singleton class of which another plan is active fail at once."""
+        blocked = [step_id for step_id in ready if self._singletons.is_blocked(step_id)]
+        free = [step_id for step_id in ready if step_id not in blocked]
+        instructions: list[Instruction] = [ReadySteps(self.id, free)] if free else []
+        for step_id in blocked:
+            failed = [
+                *self._book.mark([step_id], now),
+                self._book.fail(step_id, self._singletons.error(step_id), now),
+            ]
+            instructions += self._go_on(step_id, StepState.ERROR, failed, now)
+        return instructions
 
     def _run_phase_ended(self, now: int) -> list[Instruction]:
         if self._cursor.failed:
@@ -169,6 +190,10 @@ class RunningPlan:
         if not parts:
             return self._end(PlanState.STOPPED, now)
         self._finalize.going_on = True
+        if self._singletons.blocked and (place := self._singletons.first_blocked(parts)) is not None:
+            error = self._singletons.error(parts[place])
+            failed = [*self._finalize.sent(now), *self._finalize.lost(place, error, now)]
+            return failed + self._finalize_ended(now)
         return [ReadyFinalize(self.id, parts)]
 
     # -- finalize ----------------------------------------------------------------------------------
@@ -261,6 +286,8 @@ class RunningPlan:
                 self._book.execution_time if stopped else 0.0,
                 (now - started_at) / _MICRO if stopped else 0.0,
                 keep_requested=keep_requested,
+                frees_locks=self._singletons.any and not keep_requested,
+                frees_key=stopped and self._skeleton.unique_key is not None,
             )
         ]
 

@@ -79,6 +79,12 @@ class PlannedPlan(NamedTuple):
     caller_plan_id: str | None = None
     caller_action_id: int | None = None
     deadline_at: int | None = None
+    unique_key: str | None = None
+
+    @property
+    def singletons(self) -> list[str]:
+        """The classes of which only one plan may be active."""
+        return [name for name, policy in self.policies.items() if policy.singleton]
 
 
 class StepKind(NamedTuple):
@@ -201,6 +207,9 @@ class PlanSkeleton(NamedTuple):
     dependencies: dict[int, tuple[int, ...]]
     history: tuple[HistoryEntry, ...]
     events: tuple[StoredEvent, ...] = ()
+    unique_key: str | None = None
+    taken: frozenset[str] = frozenset()
+    """Singleton classes of which another plan is active."""
 
     @property
     def finalize_step_ids(self) -> list[int]:

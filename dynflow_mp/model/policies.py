@@ -31,6 +31,8 @@ class ActionPolicy(NamedTuple):
     """Whether ``run`` has a parameter besides ``self``."""
     rescue_strategy: str = RescueStrategy.PAUSE.value
     idempotent: bool = False
+    singleton: bool = False
+    """Whether no two plans with an action of the class may be active."""
 
     def to_data(self) -> list[Any]:
         return list(self)

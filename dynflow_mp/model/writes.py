@@ -25,6 +25,8 @@ class ClaimPlan(NamedTuple):
     started_at: int
     client_id: str | None
     request_id: str | None
+    singletons: tuple[str, ...] = ()
+    """Classes whose lock the plan must hold; refused as well when another plan has one of them."""
 
 
 class SavePlan(NamedTuple):
@@ -40,6 +42,10 @@ class SavePlan(NamedTuple):
     real_time: float
     release: bool = True
     keep_requested: bool = False
+    frees_locks: bool = False
+    """Whether it gives up the locks of its singleton classes."""
+    frees_key: bool = False
+    """Whether it gives up its unique key."""
 
 
 class MarkRunning(NamedTuple):

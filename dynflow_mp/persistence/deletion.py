@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Result, Select, delete, select
 
 from dynflow_mp.errors import PersistenceError
+from dynflow_mp.persistence.held_by_plans import give_up_locks
 from dynflow_mp.persistence.skeleton import CHUNK
 from dynflow_mp.persistence.tables import (
     actions,
@@ -59,6 +60,7 @@ def delete_plans(connection: Connection, plan_ids: Sequence[str], backup_dir: Pa
             _back_up(connection, chunk, backup_dir)
         for table in _OF_A_PLAN:
             connection.execute(delete(table).where(table.c.execution_plan_id.in_(chunk)))
+        give_up_locks(connection, chunk)
         # A plan that is gone keeps no other from starting.
         connection.execute(delete(plan_dependencies).where(plan_dependencies.c.blocked_by_id.in_(chunk)))
         deleted += connection.execute(delete(execution_plans).where(execution_plans.c.id.in_(chunk))).rowcount

@@ -49,6 +49,7 @@ class PlanRow(NamedTuple):
     step_count: int
     created_at: int
     deadline_at: int | None = None
+    unique_key: str | None = None
 
 
 class StepRow(NamedTuple):

@@ -21,6 +21,7 @@ from dynflow_mp.model.plans import (
 )
 from dynflow_mp.model.policies import DEFAULT_QUEUE, ActionPolicy
 from dynflow_mp.model.states import Phase
+from dynflow_mp.persistence.held_by_plans import others_locks
 from dynflow_mp.persistence.rows import PLAN_STATES, STEP_STATES, PlanRow
 from dynflow_mp.persistence.statements import Statement
 from dynflow_mp.persistence.tables import (
@@ -154,6 +155,8 @@ def _skeleton(connection: Connection, row: PlanRow) -> PlanSkeleton:
     _check_flows(plan_id, table, (run_flow, finalize_flow))
     if row.state not in PLAN_STATES:
         raise invalid(plan_id, f"its state is {row.state!r}")
+    policies = {name: ActionPolicy.from_data(data) for name, data in decode(row.policies).items()}
+    singletons = [name for name, policy in policies.items() if policy.singleton]
     return PlanSkeleton(
         id=plan_id,
         label=row.label,
@@ -167,10 +170,12 @@ def _skeleton(connection: Connection, row: PlanRow) -> PlanSkeleton:
         steps=table,
         step_times=times,
         planning_time=float(planning_time or 0.0),
-        policies={name: ActionPolicy.from_data(data) for name, data in decode(row.policies).items()},
+        policies=policies,
         dependencies={consumer: tuple(made) for consumer, made in decode(row.dependencies)},
         history=history_from_data(decode(row.history)),
         events=tuple(StoredEvent(*event) for event in _EVENTS.run(connection, (plan_id,)).fetchall()),
+        unique_key=row.unique_key,
+        taken=others_locks(connection, plan_id, singletons),
     )
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dynflow_mp import Action, Middleware
+from dynflow_mp import Action, Middleware, OnConflict, Singleton
 
 
 def note(action, text):
@@ -52,3 +52,40 @@ class Refuses(Middleware):
 
 class Unbalanced(Logged):
     middleware = (Refuses,)
+
+
+class Nightly(Singleton):
+    """Nothing to run: planning it takes its lock."""
+
+
+class Guarded(Singleton):
+    def run(self, event=None):
+        if self.input.get("wait") and event is None:
+            self.suspend()
+        if self.input.get("fail"):
+            raise RuntimeError("no luck")
+
+
+class Ordinary(Action):
+    def run(self):
+        self.output["done"] = True
+
+
+class Order(Action):
+    unique_key = "order-{number}"
+
+    def run(self, event=None):
+        if self.input.get("wait") and event is None:
+            self.suspend()
+
+
+class Import(Order):
+    unique_mode = "return"
+
+    def unique_key(self):
+        return f"import-{self.input['number']}"
+
+
+class Report(Order):
+    unique_key = "report-{number}"
+    unique_mode = OnConflict.REPLACE

@@ -1,0 +1,72 @@
+"""Storing a new plan with what it is to hold: its unique key, and the locks of its singleton classes.
+
+make way for the key ─▶ locks ─┬─ all taken ─▶ rows, key        one transaction
+                               └─ another plan has one ─▶ rolled back; stored as a plan that could not be planned
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from dynflow_mp.errors import AlreadyActive
+from dynflow_mp.model.held_by_plans import OnConflict
+from dynflow_mp.model.plans import PlannedPlan, PlannedStep
+from dynflow_mp.model.states import Phase, PlanState, StepState, result_of
+from dynflow_mp.model.work import ErrorRecord
+from dynflow_mp.persistence.held_by_plans import keep_key, make_way, take_locks
+from dynflow_mp.persistence.planned import insert_plan
+
+
+class LockRefused(Exception):
+    """Not an error: another plan of a singleton class is active. Leaves the transaction, which is rolled back."""
+
+    def __init__(self, action_class: str) -> None:
+        super().__init__(action_class)
+        self.action_class = action_class
+
+
+class KeyRaced(Exception):
+    """Not an error: another plan took the key meanwhile. Leaves the transaction, which is rolled back."""
+
+
+def store_new(
+    connection: Connection, plan: PlannedPlan, requested_at: int | None, now: int, on_conflict: OnConflict
+) -> None:
+    """Insert a plan. Raises :class:`UniqueKeyTaken`, ``KeyHeld``, :class:`KeyRaced` or :class:`LockRefused`."""
+    if plan.state is PlanState.STOPPED:  # it ended with its planning: it holds nothing
+        insert_plan(connection, plan._replace(unique_key=None), None, now)
+        return
+    if plan.unique_key is not None:
+        make_way(connection, plan.unique_key, on_conflict, now)
+    refused = take_locks(connection, [(name, plan.id) for name in plan.singletons])
+    if refused:
+        raise LockRefused(refused[plan.id])
+    insert_plan(connection, plan, requested_at, now)
+    if plan.unique_key is not None and not keep_key(connection, plan.unique_key, plan.id):
+        raise KeyRaced
+
+
+def refused(plan: PlannedPlan, action_class: str, now: int) -> PlannedPlan:
+    """The plan as one that could not be planned, since another plan of this singleton class is active."""
+    error = AlreadyActive(action_class)
+    kind = type(error)
+    record = ErrorRecord(f"{kind.__module__}.{kind.__qualname__}", str(error)).to_bytes()
+    steps = [_failed(step, record) if _plans(step, action_class) else step for step in plan.steps]
+    spent_s = (now - plan.started_at) / 1e6 if plan.started_at is not None else 0.0
+    return plan._replace(
+        state=PlanState.STOPPED,
+        result=result_of(step.state for step in steps),
+        steps=steps,
+        ended_at=now,
+        execution_time=sum(step.execution_time for step in steps),
+        real_time=max(0.0, spent_s),
+        unique_key=None,
+    )
+
+
+def _plans(step: PlannedStep, action_class: str) -> bool:
+    return step.phase is Phase.PLAN and step.action_class == action_class
+
+
+def _failed(step: PlannedStep, record: bytes) -> PlannedStep:
+    return step._replace(state=StepState.ERROR, error=record)
