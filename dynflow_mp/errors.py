@@ -39,6 +39,14 @@ class PayloadTooLarge(DataError):
         self.size, self.limit = size, limit
 
 
+class FormatError(DynflowError):
+    """An input or output is not of the form its class says (``format``); ``path`` is where."""
+
+    def __init__(self, path: str, expected: str, found: str, format_name: str) -> None:
+        super().__init__(f"{path}: expected {expected}, found {found} ({format_name})")
+        self.path, self.expected, self.found, self.format = path, expected, found, format_name
+
+
 class DamagedData(DynflowError):
     """Bytes that should be stored data cannot be read as such."""
 

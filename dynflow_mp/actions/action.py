@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from dynflow_mp.actions import definition, middleware
+from dynflow_mp.actions import definition, formats, middleware
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.registry import name_of, registry
 from dynflow_mp.errors import UnknownAction
@@ -34,6 +34,10 @@ class Action:
     idempotent: ClassVar[bool] = False
     middleware: ClassVar[Any] = ()
     """Classes of :class:`Middleware` around this one's phases, or rules about them (:class:`Use`), inside of the bases'."""
+    input_format: ClassVar[type | None] = None
+    """What the input must be like: a TypedDict, a dataclass or a pydantic model. Checked when planned, and before ``run``."""
+    output_format: ClassVar[type | None] = None
+    """What the output must be like when ``run`` has ended well."""
     unique_key: Any = None
     """A method that gives a text, or a pattern for the input such as ``"order-{order_id}"``: no two plans hold the same key."""
     unique_mode: ClassVar[OnConflict | str] = OnConflict.RAISE
@@ -47,6 +51,7 @@ class Action:
         super().__init_subclass__(**options)
         definition.check(cls)
         middleware.check(cls)
+        formats.check(cls)
         if not abstract:
             registry.register(cls)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from dynflow_mp.actions.action import Action
 from dynflow_mp.actions.failure import record_of
+from dynflow_mp.actions.formats import Format, format_of
 from dynflow_mp.actions.middleware import NOTHING, Around, Layers, MiddlewareRules, call
 from dynflow_mp.actions.unwinding import Failed
 from dynflow_mp.model.states import StepState
@@ -15,13 +16,27 @@ from dynflow_mp.model.work import FinalizeJob, StepOutcome
 
 
 class Layered(NamedTuple):
-    """One class's layers."""
+    """One class's layers: what its input and output must be like, outside of that its middleware."""
 
     around: Around
+    input_format: Format | None
+    output_format: Format | None
 
     def running(self, action: Any) -> Callable[..., Any]:
         """``run`` of this action with all that stands around it."""
-        return call(self.around.run, "run", action.execution_plan_id, action, action.run)
+        run = call(self.around.run, "run", action.execution_plan_id, action, action.run)
+        if self.input_format is None and self.output_format is None:
+            return run
+
+        def checked(*args: Any) -> Any:
+            if self.input_format is not None and not args:
+                self.input_format.check(action.input)
+            returned = run(*args)
+            if self.output_format is not None:
+                self.output_format.check(action.output)
+            return returned
+
+        return checked
 
     def finalizing(self, action: Any) -> Callable[..., Any]:
         """``finalize`` of this action with all that stands around it."""
@@ -30,8 +45,11 @@ class Layered(NamedTuple):
 
 def layered(kind: type[Action], rules: MiddlewareRules) -> Layered | None:
     """What stands around a class; None for nothing."""
-    around = rules.around(kind)
-    return None if around == NOTHING else Layered(around)
+    found = Layered(rules.around(kind), format_of(kind, "input_format"), format_of(kind, "output_format"))
+    return None if found == _NONE else found
+
+
+_NONE = Layered(NOTHING, None, None)
 
 
 def finalized_within(

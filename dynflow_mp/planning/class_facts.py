@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.formats import Format, format_of
 from dynflow_mp.actions.middleware import Around, MiddlewareRules
 from dynflow_mp.actions.policy import policy_of
 from dynflow_mp.actions.registry import name_of, registry
@@ -22,6 +23,7 @@ class ClassFacts(NamedTuple):
     has_finalize: bool
     subscribers: tuple[type[Action], ...]
     around: Around
+    input_format: Format | None
 
 
 def facts_of(kind: type[Action], middleware: MiddlewareRules) -> ClassFacts:
@@ -35,4 +37,5 @@ def facts_of(kind: type[Action], middleware: MiddlewareRules) -> ClassFacts:
         callable(getattr(kind, "finalize", None)),
         subscribers_of(kind),
         middleware.around(kind),
+        format_of(kind, "input_format"),
     )

@@ -173,6 +173,8 @@ class _Planner:
             if context.facts.subscribers:
                 self._plan_subscribers(action, context.facts.subscribers, added, args, kwargs)
             context.encode_input(self.max_payload)
+            if context.facts.input_format is not None:
+                context.check_input(context.facts.input_format)
         except Failed as failed:
             context.failure = failed.unwrapped()
             raise context.failure from None
