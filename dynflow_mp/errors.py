@@ -180,6 +180,30 @@ class BadUniqueKey(BadArgument):
     """A unique key is not one that can be kept and compared everywhere; nothing was stored."""
 
 
+class NotScheduled(RequestError):
+    """The plan does not wait for its time (any more)."""
+
+
+class StartedTooLate(DynflowError):
+    """A scheduled plan had to start before a time that has passed."""
+
+    def __init__(self, time: str) -> None:
+        super().__init__(f"Execution plan could not be started before set time ({time})")
+        self.time = time
+
+
+class PrerequisiteFailed(DynflowError):
+    """A plan that this one was to come after did not do what it was for; ``plan_ids`` are all such."""
+
+    def __init__(self, plan_ids: Sequence[str]) -> None:
+        super().__init__(
+            f"the plans that this one comes after failed: {', '.join(plan_ids)}"
+            if len(plan_ids) > 1
+            else f"the plan that this one comes after failed: {''.join(plan_ids)}"
+        )
+        self.plan_ids = tuple(plan_ids)
+
+
 class UnprocessableEvent(RequestError):
     """The step cannot take an event now: it neither runs nor is suspended."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, NoReturn, TypeVar
 
@@ -152,6 +152,18 @@ class Action:
     def concurrence(self) -> AbstractContextManager[None]:
         """What is planned inside may run at the same time."""
         return self._context.concurrence()
+
+    # -- delay -----------------------------------------------------------------------------------
+
+    def delay(
+        self, options: Mapping[str, Any], /, *args: Any, **kwargs: Any
+    ) -> tuple[Sequence[Any], Mapping[str, Any]] | None:
+        """Called where the action is delayed, before anything is stored; the default keeps the arguments as they are.
+
+        ``options`` has ``start_at``, ``start_before`` and ``frozen``. What it puts into ``self.input`` is there when
+        the action is planned. It may return ``(args, kwargs)`` to be planned with in place of those given.
+        """
+        return None
 
     # -- run and finalize ------------------------------------------------------------------------
 

@@ -147,6 +147,11 @@ _facts_generation = -1
 _world_middleware = CLASSES_ONLY
 
 
+def world_middleware() -> MiddlewareRules:
+    """The rules that stand around the classes of this process."""
+    return _world_middleware
+
+
 def use_middleware(rules: MiddlewareRules) -> None:
     """From now on these rules stand around the classes of this process: a worker is of one world."""
     global _world_middleware

@@ -7,6 +7,8 @@ from typing import Any
 from dynflow_mp.actions.action import Action
 from dynflow_mp.errors import BadUniqueKey
 from dynflow_mp.model.held_by_plans import OnConflict, unfit_key
+from dynflow_mp.model.plans import PlannedPlan
+from dynflow_mp.model.states import PlanState
 
 
 def unique_key_of(root: Action, given: str | None) -> str | None:
@@ -18,6 +20,13 @@ def unique_key_of(root: Action, given: str | None) -> str | None:
     if reason is not None:
         raise BadUniqueKey(reason)
     return key
+
+
+def with_key(plan: PlannedPlan, root: Action) -> PlannedPlan:
+    """A plan that was planned where nobody waits for it, with the key its class gives it."""
+    if plan.state is PlanState.STOPPED:
+        return plan
+    return plan._replace(unique_key=unique_key_of(root, None))
 
 
 def mode_of(kind: type[Action], given: OnConflict | str | None) -> OnConflict:

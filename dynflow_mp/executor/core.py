@@ -16,8 +16,9 @@ import zmq
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.director import Director
-from dynflow_mp.director.protocol import SendEvent
+from dynflow_mp.director.protocol import RunErrand, SendEvent
 from dynflow_mp.errors import WorkerStartFailed, WorldFenced
+from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import KILL_PATIENCE_S, Loop
@@ -48,7 +49,7 @@ class Core:
 
     What is public may be called from any thread; the loop belongs to the core's own, which lives as
     long as the workers do (their parent-death signal follows the thread that started them). ``fenced`` is called on it when another world has
-    declared this one dead.
+    declared this one dead, ``plan_stopped`` whenever plans have stopped.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Core:
         send: Callable[[Envelope], None],
         send_event: Callable[[SendEvent], None],
         fenced: Callable[[WorldFenced], None] = lambda error: None,
+        plan_stopped: Callable[[], None] = lambda: None,
     ) -> None:
         self.ended = Event()
         """Set once the core's thread is over."""
@@ -83,6 +85,7 @@ class Core:
             poller,
             send,
             send_event,
+            plan_stopped,
         )
         self._thread = Thread(target=self._run, name="dynflow core", daemon=True)
 
@@ -107,6 +110,10 @@ class Core:
             self._reader.ask(envelope.message.plan_id)
         else:
             self._inbox.post(envelope)
+
+    def run_errand(self, order: RunErrand, tell: Tell) -> None:
+        """Have a worker do an errand; ``tell`` is called with what came of it, on the core's thread: it must not block."""
+        self._inbox.post(ErrandAsked(order, tell))
 
     def hurry(self, grace_s: float) -> None:
         """While stopping: give running steps only ``grace_s`` seconds more."""

@@ -10,7 +10,7 @@ Nothing leaves before its cause is stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 from typing import Any
 
@@ -34,11 +34,14 @@ from dynflow_mp.director.protocol import (
     ReadyEvent,
     ReadyFinalize,
     ReadySteps,
+    RunErrand,
     SendEvent,
     Stimulus,
     WakeAt,
 )
 from dynflow_mp.errors import PlanNotFound
+from dynflow_mp.executor.briefs import BRIEFS
+from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed, Tell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
@@ -47,6 +50,7 @@ from dynflow_mp.executor.requests import Dispatcher, StatusAsked
 from dynflow_mp.executor.shelf import PageWanted, PayloadPage
 from dynflow_mp.executor.timers import Timers
 from dynflow_mp.model.messages import Envelope, ExecutionStatus, Failed, Response
+from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import (
     ClaimPlan,
     ForgetEvents,
@@ -70,7 +74,7 @@ _MOST_NOTES = 512
 _OUTAGE_PATIENCE_S = 60.0
 KILL_PATIENCE_S = 5.0
 
-_Emission = Answer | HandOver | SendEvent | LoadPlan | PageWanted | Envelope | StatusAsked
+_Emission = Answer | HandOver | SendEvent | LoadPlan | RunErrand | PageWanted | Envelope | StatusAsked
 
 
 class Loop:
@@ -87,6 +91,7 @@ class Loop:
         poller: zmq.Poller,
         send: Callable[[Envelope], None],
         send_event: Callable[[SendEvent], None],
+        plan_stopped: Callable[[], None],
     ) -> None:
         self.last_turn = monotonic()
         """When the core last turned (steady clock); the lease is renewed only while it does."""
@@ -96,6 +101,7 @@ class Loop:
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
         self._send, self._send_event = send, send_event
+        self._plan_stopped, self._any_stopped = plan_stopped, False
         self._timers: Timers[EventDue] = Timers()
         self._writes: list[Write] = []
         self._emissions: list[_Emission] = []
@@ -157,6 +163,9 @@ class Loop:
             PlanUnavailable: self._plan_unavailable,
             PayloadPage: lambda page, now: self._decide_all(self._floor.page(page), now),
             PageFailed: lambda news, now: self._decide_all(self._floor.page_failed(news), now),
+            ErrandAsked: lambda note, now: self._run_errand(note.order, note.tell),
+            ErrandBriefed: lambda news, now: self._floor.errands.ready(news.order, news.data),
+            ErrandUnbriefed: self._errand_unbriefed,
             Stop: self._stop_asked,
         }
 
@@ -172,11 +181,16 @@ class Loop:
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
         writes += (SaveOutcome, RecordEvent, ForgetEvents)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
-        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent)
+        deciders[SavePlan] = self._save_plan
+        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, RunErrand)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
         return deciders
 
-    def _decide_all(self, stimuli: list[Stimulus], now: int) -> None:
+    def _save_plan(self, write: SavePlan, now: int) -> None:
+        self._writes.append(write)
+        self._any_stopped = self._any_stopped or write.state is PlanState.STOPPED
+
+    def _decide_all(self, stimuli: Sequence[Stimulus], now: int) -> None:
         for stimulus in stimuli:
             self._decide(stimulus, now)
 
@@ -209,6 +223,9 @@ class Loop:
             self._ledger.release(news.plan_id)
         self._decide(news, now)
 
+    def _errand_unbriefed(self, news: ErrandUnbriefed, now: int) -> None:
+        self._decide_all(self._floor.errands.unreadable(news.order, news.reason), now)
+
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
         self._timers.add(due, EventDue(order.plan_id, order.event_id))
@@ -240,6 +257,9 @@ class Loop:
         for plan_id in lost:
             self._lose(plan_id)
         self._director.settle()
+        if self._any_stopped:
+            self._any_stopped = False
+            self._plan_stopped()
 
     def _lose(self, plan_id: str) -> None:
         log.warning(
@@ -263,7 +283,17 @@ class Loop:
             SendEvent: self._send_event,
             LoadPlan: lambda order: self._reader.ask(order.plan_id),
             PageWanted: self._reader.ask,
+            RunErrand: self._run_errand,
         }
+
+    def _run_errand(self, order: RunErrand, tell: Tell | None = None) -> None:
+        """It goes to the pool in the next turn, by way of the reader if it needs something from there."""
+        if not self._floor.errands.note(order, tell):
+            return
+        if order.kind in BRIEFS:
+            self._reader.ask(order)
+        else:
+            self._floor.errands.ready(order, order.data)
 
     def _answer(self, asked: Answer | StatusAsked, response: Response) -> None:
         self._send(self._dispatcher.answer(asked.client_id, asked.request_id, response))

@@ -71,6 +71,12 @@ class Status(NamedTuple):
     plan_id: str | None = None
 
 
+class LookAtDelayed(_Bare):
+    """Plans were scheduled or let go: if it is you who has them planned, look at once. Not answered."""
+
+    __slots__ = ()
+
+
 # -- responses -----------------------------------------------------------------------------------
 
 
@@ -117,15 +123,15 @@ class ExecutionStatus(NamedTuple):
     queues: dict[str, dict[str, int]]
 
 
-Request = Execution | Event | Ping | Status
+Request = Execution | Event | Ping | Status | LookAtDelayed
 Response = Accepted | Done | Failed | Pong | ExecutionStatus
 Message = Request | Response
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Execution, Event, Ping, Status, Accepted, Done, Failed, Pong, ExecutionStatus)
+    for kind in (Execution, Event, Ping, Status, LookAtDelayed, Accepted, Done, Failed, Pong, ExecutionStatus)
 }
-REQUESTS = (Execution, Event, Ping, Status)
+REQUESTS = (Execution, Event, Ping, Status, LookAtDelayed)
 
 
 class Envelope(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from dynflow_mp.model.flows import Flow, step_ids
-from dynflow_mp.model.policies import ActionPolicy
+from dynflow_mp.model.policies import DEFAULT_QUEUE, ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 
 
@@ -85,6 +85,24 @@ class PlannedPlan(NamedTuple):
     def singletons(self) -> list[str]:
         """The classes of which only one plan may be active."""
         return [name for name, policy in self.policies.items() if policy.singleton]
+
+    @property
+    def first_queue(self) -> str:
+        """The queue of the first run step: what weighing executors by free slots goes by."""
+        queues = (step.queue for step in self.steps if step.phase is Phase.RUN)
+        return next(queues, None) or DEFAULT_QUEUE
+
+
+class DelayRecord(NamedTuple):
+    """When a scheduled plan may start, and with what; times are microseconds UTC, None: at once, for ever.
+
+    ``arguments`` are the codec's bytes of ``[args, kwargs]``, each in turn bytes.
+    """
+
+    start_at: int | None
+    start_before: int | None
+    frozen: bool
+    arguments: bytes
 
 
 class StepKind(NamedTuple):

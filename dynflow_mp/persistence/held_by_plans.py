@@ -105,12 +105,17 @@ def _lock_row(action_class: str, plan_id: str) -> Row:
 # -- unique keys -------------------------------------------------------------------------------------
 
 
+def holder_of(connection: Connection, key: str) -> Holder | None:
+    """The plan that holds the key now."""
+    row = _HOLDER.run(connection, (key,)).fetchone()
+    return None if row is None else Holder(*row)
+
+
 def make_way(connection: Connection, key: str, mode: OnConflict, now: int) -> None:
     """See to it that the key is free. Raises :class:`UniqueKeyTaken`, or :class:`KeyHeld` to return its holder."""
-    row = _HOLDER.run(connection, (key,)).fetchone()
-    if row is None:
+    holder = holder_of(connection, key)
+    if holder is None:
         return
-    holder = Holder(*row)
     if mode is OnConflict.RETURN:
         raise KeyHeld(holder)
     if mode is OnConflict.RAISE:

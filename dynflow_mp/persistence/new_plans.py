@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from dynflow_mp.errors import AlreadyActive
+from dynflow_mp.errors import AlreadyActive, UniqueKeyTaken
 from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.plans import PlannedPlan, PlannedStep
 from dynflow_mp.model.states import Phase, PlanState, StepState, result_of
 from dynflow_mp.model.work import ErrorRecord
-from dynflow_mp.persistence.held_by_plans import keep_key, make_way, take_locks
+from dynflow_mp.persistence.held_by_plans import give_up_locks, holder_of, keep_key, make_way, take_locks
 from dynflow_mp.persistence.planned import insert_plan
 
 
@@ -22,7 +22,7 @@ class LockRefused(Exception):
 
     def __init__(self, action_class: str) -> None:
         super().__init__(action_class)
-        self.action_class = action_class
+        self.error = AlreadyActive(action_class)
 
 
 class KeyRaced(Exception):
@@ -38,19 +38,41 @@ def store_new(
         return
     if plan.unique_key is not None:
         make_way(connection, plan.unique_key, on_conflict, now)
-    refused = take_locks(connection, [(name, plan.id) for name in plan.singletons])
-    if refused:
-        raise LockRefused(refused[plan.id])
+    lacking = take_locks(connection, [(name, plan.id) for name in plan.singletons])
+    if lacking:
+        raise LockRefused(lacking[plan.id])
     insert_plan(connection, plan, requested_at, now)
+    hold_key(connection, plan)
+
+
+def fit_or_refused(connection: Connection, plan: PlannedPlan, now: int) -> PlannedPlan:
+    """For plans that nobody waits to be told about (planned late, or by a step): take the locks of its classes.
+
+    A plan that cannot have all it is to hold comes back as one that could not be planned. Once its row is there,
+    :func:`hold_key` follows.
+    """
+    if plan.state is PlanState.STOPPED:
+        return plan._replace(unique_key=None)
+    if plan.unique_key is not None and (holder := holder_of(connection, plan.unique_key)) is not None:
+        return refused(plan, UniqueKeyTaken(plan.unique_key, holder.plan_id), now)
+    lacking = take_locks(connection, [(name, plan.id) for name in plan.singletons])
+    if lacking:
+        give_up_locks(connection, [plan.id])
+        return refused(plan, AlreadyActive(lacking[plan.id]), now)
+    return plan
+
+
+def hold_key(connection: Connection, plan: PlannedPlan) -> None:
+    """Have a plan whose row is there hold its key. Raises :class:`KeyRaced`: all of the transaction is to be done again."""
     if plan.unique_key is not None and not keep_key(connection, plan.unique_key, plan.id):
         raise KeyRaced
 
 
-def refused(plan: PlannedPlan, action_class: str, now: int) -> PlannedPlan:
-    """The plan as one that could not be planned, since another plan of this singleton class is active."""
-    error = AlreadyActive(action_class)
+def refused(plan: PlannedPlan, error: AlreadyActive | UniqueKeyTaken, now: int) -> PlannedPlan:
+    """The plan as one that could not be planned, with the error on the actions of the class it is about, or the root."""
     kind = type(error)
     record = ErrorRecord(f"{kind.__module__}.{kind.__qualname__}", str(error)).to_bytes()
+    action_class = error.action_class if isinstance(error, AlreadyActive) else plan.steps[0].action_class
     steps = [_failed(step, record) if _plans(step, action_class) else step for step in plan.steps]
     spent_s = (now - plan.started_at) / 1e6 if plan.started_at is not None else 0.0
     return plan._replace(

@@ -61,8 +61,8 @@ class Store:
                 self.database.change(store_it, fence)
             except new_plans.KeyRaced:
                 continue  # who was quicker is found now
-            except new_plans.LockRefused as error:
-                return self.save_plan(new_plans.refused(plan, error.action_class, now), fence=fence)
+            except new_plans.LockRefused as refusal:
+                return self.save_plan(new_plans.refused(plan, refusal.error, now), fence=fence)
             return plan
 
     def give_up_orphans(self, fence: Fence | None = None) -> int:
@@ -238,6 +238,19 @@ class Store:
             gone, more = self.database.change(delete_some, fence)
             deleted += gone
         return deleted
+
+    def delete_old_plans(self, ended_before: int, most: int, fence: Fence | None = None) -> int:
+        """Delete stopped plans that ended before this time, the oldest first; how many there were, at most ``most``.
+
+        Plans that others may still ask about stay: sub-plans of one that goes on, and what a scheduled one comes after.
+        """
+
+        def delete_some(connection: Connection, _in_doubt: bool) -> int:
+            return deletion.delete_plans(
+                connection, queries.find_old_plan_ids(connection, ended_before, most), None
+            )
+
+        return self.database.change(delete_some, fence)
 
     def replace_input(self, plan_id: str, action_id: int, data: bytes, fence: Fence | None = None) -> None:
         """Give an action another stored input, complete in itself; only while nobody runs the plan."""

@@ -85,7 +85,7 @@ def store_planned(
         stored = store.save_plan(new, requested_at=requested_at, fence=fence, on_conflict=mode)
     except KeyHeld as held:
         return NewPlan(held.holder.plan_id, holder=held.holder)
-    return NewPlan(stored.id, first_queue(stored), _error_of(planned, stored))
+    return NewPlan(stored.id, stored.first_queue, _error_of(planned, stored))
 
 
 def _error_of(planned: Planned, stored: PlannedPlan) -> BaseException | None:
@@ -95,11 +95,3 @@ def _error_of(planned: Planned, stored: PlannedPlan) -> BaseException | None:
         return planned.error
     failed = next(step.action_class for step in stored.steps if step.error is not None)
     return AlreadyActive(failed)
-
-
-def first_queue(planned: PlannedPlan) -> str:
-    """The queue of the plan's first run step: what weighing executors by free slots goes by."""
-    for step in planned.steps:
-        if step.phase == "run":
-            return step.queue or DEFAULT_QUEUE
-    return DEFAULT_QUEUE

@@ -12,8 +12,9 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -46,6 +47,7 @@ from dynflow_mp.world import arguments
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.parts import Parts
 from dynflow_mp.world.plans import NewPlan, plan_here, store_planned
+from dynflow_mp.world.scheduling import Scheduling, Times
 
 log = logger("world")
 
@@ -86,7 +88,7 @@ class World:
         if self.config.auto_execute and self.config.pools:
             self.auto_execute()
 
-    # -- planning and asking -----------------------------------------------------------------------
+    # -- planning -----------------------------------------------------------------------
 
     def trigger(
         self, action_class: type[Action], /, *args: Any, **kwargs: Any
@@ -162,6 +164,62 @@ class World:
         )
         store, fence = self._parts.store, self.coordinator.fence
         return store_planned(store, fence, planned, unique_key, on_conflict, requested_at)
+
+    # -- later -------------------------------------------------------------------------------------
+
+    def delay(
+        self,
+        action_class: type[Action],
+        /,
+        *args: Any,
+        start_at: datetime | None = None,
+        start_before: datetime | None = None,
+        frozen: bool = False,
+        **kwargs: Any,
+    ) -> Scheduled:
+        """Store a plan that is planned, by a worker, and run at ``start_at`` (none, or one that has passed: at once).
+
+        One that could not be planned until ``start_before`` stops with an error; a ``frozen`` one waits until
+        :meth:`set_delayed_plan_frozen` lets it. Times have a time zone. Raises :class:`DataError` for arguments that
+        cannot be stored, and what the action's own ``delay`` raises: then nothing is stored.
+        """
+        times = Times(start_at, start_before, frozen)
+        return self._scheduling().schedule(action_class, args, kwargs, times)
+
+    def plan_elsewhere(self, action_class: type[Action], /, *args: Any, **kwargs: Any) -> Scheduled:
+        """Have the plan made, by a worker, and run as soon as possible: ``plan`` does not run in this process."""
+        return self._scheduling().schedule(action_class, args, kwargs)
+
+    def chain(
+        self, plan_ids: str | Sequence[str], action_class: type[Action], /, *args: Any, **kwargs: Any
+    ) -> Scheduled:
+        """Have the plan made and run once all these plans have stopped.
+
+        If one of them ended in error, or was cancelled, this one stops with an error that names it.
+        Raises :class:`PlanNotFound` for one that is not stored.
+        """
+        return self._scheduling().schedule(action_class, args, kwargs, after=plan_ids)
+
+    def set_delayed_plan_frozen(
+        self, plan_id: str, frozen: bool = True, new_start_at: datetime | None = None
+    ) -> None:
+        """Keep a delayed plan from starting, or let it, perhaps at another time.
+
+        Raises :class:`NotScheduled` for a plan that does not wait for its time.
+        """
+        self._scheduling().set_frozen(plan_id, frozen, new_start_at)
+
+    def _scheduling(self) -> Scheduling:
+        self._check_alive()
+        return Scheduling(
+            self._parts.schedule,
+            self.coordinator,
+            self._parts.look_at_delayed,
+            self.config.max_payload,
+            self._parts.middleware.rules,
+        )
+
+    # -- asking ------------------------------------------------------------------------------------
 
     def execute(self, plan_id: str) -> Future[ExecutionPlan]:
         """Run a planned plan, or resume a paused one; the future ends with the plan when the attempt ended."""
