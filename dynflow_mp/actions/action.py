@@ -182,6 +182,14 @@ class Action:
         """
         self._context.plan_event(event, delay_s, optional)
 
+    def output_chunk(self, value: Any, kind: str | None = None) -> None:
+        """Write a piece of output beside the output itself: it can be read while the step still runs."""
+        self._context.output_chunk(value, kind)
+
+    def drop_output_chunks(self) -> None:
+        """Drop what this action's calls have written by ``output_chunk`` so far."""
+        self._context.drop_output_chunks()
+
     def report_progress(self, done: float) -> None:
         """How much of the step is done, from 0 to 1; stands in for ``run_progress()``."""
         self._context.report_progress(done)
@@ -199,6 +207,10 @@ class Action:
         self._context.error(what)
 
     # -- present ---------------------------------------------------------------------------------
+
+    def output_chunks(self, kind: str | None = None) -> list[Any]:
+        """The pieces that were written by ``output_chunk``, as they are stored now: ``value``, ``kind``, ``time`` each."""
+        return self._context.output_chunks(kind)
 
     def planned_actions(self, kind: type[Action] | None = None) -> list[Action]:
         """The actions this one planned, in order; only those of ``kind`` if given."""

@@ -18,6 +18,7 @@ from dynflow_mp.actions.definition import refuse_unfinished
 from dynflow_mp.actions.failure import record_of
 from dynflow_mp.actions.layers import Layered, finalized_within, layered
 from dynflow_mp.actions.middleware import CLASSES_ONLY, Layers, MiddlewareRules
+from dynflow_mp.actions.output_chunks import ChunkSink, KeptChunks, numbered
 from dynflow_mp.actions.policy import accepts_event
 from dynflow_mp.actions.progress import finite, weight_of
 from dynflow_mp.actions.registry import registry
@@ -29,14 +30,16 @@ from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, PlannedEvent, StepJob, StepOutcome
 
 DEFAULT_PROGRESS = 0.5
+NewChunks = Callable[[int], ChunkSink]
+"""Makes the place for the output chunks of a step."""
 
 _SUCCESS, _SUSPENDED, _ERROR = StepState.SUCCESS, StepState.SUSPENDED, StepState.ERROR
 
 
-def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD) -> StepOutcome:
-    """Call the action's ``run`` once and say what came of it."""
+def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD, new_chunks: NewChunks = KeptChunks) -> StepOutcome:
+    """Call the action's ``run`` once and say what came of it. ``new_chunks`` says where its output chunks go, if there are any."""
     begun = perf_counter()
-    call = _RunCall(job, max_payload)
+    call = _RunCall(job, max_payload, new_chunks)
     facts: ClassFacts | None = None
     action: Any = None
     try:
@@ -238,17 +241,22 @@ class _Call(Context):
     """One call of ``run`` or ``finalize``: decodes what is asked for, notes what is done."""
 
     __slots__ = (
+        "_chunk_count",
+        "_chunks",
         "_error",
         "_input",
         "_job",
         "_limit",
+        "_new_chunks",
         "_output",
         "_plan_id",
         "_reported",
         "_resolved",
     )
 
-    def __init__(self, plan_id: str, job: StepJob | FinalizePart, limit: int) -> None:
+    def __init__(
+        self, plan_id: str, job: StepJob | FinalizePart, limit: int, new_chunks: NewChunks = KeptChunks
+    ) -> None:
         self._plan_id = plan_id
         self._job = job
         self._limit = limit
@@ -257,6 +265,8 @@ class _Call(Context):
         self._resolved: bytes | None = None
         self._reported: float | None = None
         self._error: BaseException | None = None
+        self._chunks: ChunkSink | None = None
+        self._new_chunks = new_chunks
 
     @property
     def plan_id(self) -> str:
@@ -279,6 +289,19 @@ class _Call(Context):
 
     def report_progress(self, done: float) -> None:
         self._reported = min(1.0, max(0.0, finite(done)))
+
+    def output_chunk(self, value: Any, kind: str | None) -> None:
+        self._add_chunk(encode(value, "output chunk", self._limit), kind)
+
+    def drop_output_chunks(self) -> None:
+        self._add_chunk(b"", None)
+
+    def _add_chunk(self, data: bytes, kind: str | None) -> None:
+        if self._chunks is None:
+            self._chunks, self._chunk_count = self._new_chunks(self._job.step_id), 0
+        chunk = numbered(self._chunk_count + 1, data, kind)
+        self._chunks.add(chunk)
+        self._chunk_count = chunk.number
 
     def resolve_input(self, producers: Mapping[int, bytes], decoded: dict[int, Any]) -> None:
         """Put what the references refer to in their places. ``decoded`` keeps outputs between calls."""
@@ -329,6 +352,7 @@ class _Call(Context):
             self._resolved,
             None if failure is None else record_of(failure).to_bytes(),
             events,
+            chunks=() if self._chunks is None else self._chunks.rest(),
         )
 
     def _changed_output(self) -> bytes | None:
@@ -349,8 +373,8 @@ class _RunCall(_Call):
 
     phase = Phase.RUN
 
-    def __init__(self, job: StepJob, limit: int) -> None:
-        super().__init__(job.plan_id, job, limit)
+    def __init__(self, job: StepJob, limit: int, new_chunks: NewChunks) -> None:
+        super().__init__(job.plan_id, job, limit, new_chunks)
         self._events: list[PlannedEvent] | None = None
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 from dynflow_mp.director.protocol import (
     Answer,
     Asker,
+    ChunksWritten,
     DrainBegun,
     DrainEnded,
     DropPlan,
@@ -66,6 +67,7 @@ class Director:
         self._handlers: dict[type, Callable[[Any, int], list[Instruction]]] = {
             StepFinished: self._step_finished,
             StepsSent: self._steps_sent,
+            ChunksWritten: self._chunks_written,
             PlanRequested: self._plan_requested,
             PlanArrived: self._plan_arrived,
             PlanUnavailable: self._plan_unavailable,
@@ -198,6 +200,10 @@ class Director:
         if plan.ended:
             self._forget_if_ended(plan)
         return instructions
+
+    def _chunks_written(self, news: ChunksWritten, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        return [] if plan is None else plan.written(news)
 
     def _finalize_finished(self, news: FinalizeFinished, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)

@@ -18,6 +18,7 @@ from dynflow_mp.director.protocol import (
     FINALIZE,
     Answer,
     Asker,
+    ChunksWritten,
     DropPlan,
     EventArrived,
     FinalizeFinished,
@@ -128,11 +129,20 @@ class RunningPlan:
         if steps.state(step_id) is not _RUNNING or steps.attempts(step_id) != attempt:
             return []
         instructions: list[Instruction] = [self._book.save(outcome)]
+        if outcome.chunks:
+            instructions.append(self._book.chunks(step_id, outcome.chunks))
         if self._events:
             instructions += self._events.done(step_id)
         for planned in outcome.events:
             instructions += self._plan_event(planned, now)
         return self._go_on(step_id, outcome.state, instructions, now)
+
+    def written(self, news: ChunksWritten) -> list[Instruction]:
+        """Keep what a running step has written so far."""
+        step_id = news.step_id
+        if self._book.state_of(step_id) is not _RUNNING or self._steps.attempts(step_id) != news.attempt:
+            return []
+        return [self._book.chunks(step_id, news.chunks)]
 
     def lost(self, news: StepLost, now: int) -> list[Instruction]:
         """The worker running a step died: an error that says how."""

@@ -182,6 +182,7 @@ class Boot:
             lanes.control.watch_batch,
             surroundings,
             lanes.descriptors,
+            lanes.control.chunks.open,
         )
         gc.collect()
         gc.freeze()  # what is there now stays: not to be looked at again in every collection

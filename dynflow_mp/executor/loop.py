@@ -52,6 +52,7 @@ from dynflow_mp.executor.timers import Timers
 from dynflow_mp.model.messages import Envelope, ExecutionStatus, Failed, Response
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import (
+    AddChunks,
     ClaimPlan,
     ForgetEvents,
     MarkRunning,
@@ -179,7 +180,7 @@ class Loop:
             WakeAt: self._wake_later,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
-        writes += (SaveOutcome, RecordEvent, ForgetEvents)
+        writes += (SaveOutcome, AddChunks, RecordEvent, ForgetEvents)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
         emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, RunErrand)

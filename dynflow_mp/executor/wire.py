@@ -4,9 +4,9 @@
     byte 1   kind
     rest     msgpack, positional: jobs and outcomes are the very tuples of ``model.work``
 
-    supervisor ──▶ worker   work lane: JOBS, STOP      control lane: RECALL, PING
+    supervisor ──▶ worker   work lane: JOBS, STOP      control lane: RECALL, PING, CHUNKS_HEARD
     supervisor ◀── worker   work lane: HELLO, OUTCOMES, RECALLED
-                            control lane: HELLO, OUTCOMES, RECALLED, PONG
+                            control lane: HELLO, OUTCOMES, RECALLED, PONG, CHUNKS
 
 A frame carries a batch. Payloads inside are bytes and stay unread. Whatever cannot be read is a
 :class:`ProtocolError` and nothing else; so is what cannot be sent.
@@ -38,7 +38,7 @@ VERSION = 1
 MAX_FRAME = 512 * 1024 * 1024
 """The pool cuts batches far below it; only one job with very many producers may come near."""
 
-HELLO, JOBS, OUTCOMES, RECALL, RECALLED, STOP, PING, PONG = range(1, 9)
+HELLO, JOBS, OUTCOMES, RECALL, RECALLED, STOP, PING, PONG, CHUNKS, CHUNKS_HEARD = range(1, 11)
 KIND_NAMES = {
     HELLO: "hello",
     JOBS: "jobs",
@@ -48,6 +48,8 @@ KIND_NAMES = {
     STOP: "stop",
     PING: "ping",
     PONG: "pong",
+    CHUNKS: "chunks",
+    CHUNKS_HEARD: "chunks heard",
 }
 
 WORK_LANE, CONTROL_LANE = 1, 2
@@ -146,6 +148,36 @@ def decode_recalled(frame: bytes) -> tuple[int, ...]:
     return _numbers(frame, RECALLED)
 
 
+def encode_chunks(job_number: int, step_id: int, chunks: Sequence[OutputChunk]) -> bytes:
+    """What a step that still runs has written beside its output."""
+    return _frame(CHUNKS, (job_number, step_id, chunks))
+
+
+def decode_chunks(frame: bytes) -> tuple[int, int, tuple[OutputChunk, ...]]:
+    """Job number, step id and chunks, at least one, of :func:`encode_chunks`."""
+    body = _body(frame, CHUNKS)
+    try:
+        job_number, step_id, chunks = body
+        if (type(job_number), type(step_id), type(chunks)) != (int, int, tuple) or not chunks:
+            raise TypeError("they have the wrong fields")
+        return job_number, step_id, tuple(map(_chunk, chunks))
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"damaged chunks: {error}") from error
+
+
+def encode_chunks_heard(job_number: int, number: int) -> bytes:
+    """A job's chunks have arrived, up to this one."""
+    return _frame(CHUNKS_HEARD, (job_number, number))
+
+
+def decode_chunks_heard(frame: bytes) -> tuple[int, int]:
+    """Job number and chunk number of :func:`encode_chunks_heard`."""
+    numbers = _numbers(frame, CHUNKS_HEARD)
+    if len(numbers) != 2:
+        raise ProtocolError("a damaged chunks heard")
+    return numbers[0], numbers[1]
+
+
 def encode_pong(nonce: int) -> bytes:
     """The answer to a ping."""
     return _frame(PONG, nonce)
@@ -231,7 +263,7 @@ _OUTCOME = frozenset(
     )
 )
 _EVENT = frozenset(product((str,), (int,), (bytes,), (float, int, _NONE), (bool,)))
-_CHUNK = frozenset(product((bytes,), (str, _NONE), (int,)))
+_CHUNK = frozenset(product((bytes,), (str, _NONE), (int,), (int,)))
 _STATES = {state.value: state for state in (StepState.SUCCESS, StepState.ERROR, StepState.SUSPENDED)}
 
 

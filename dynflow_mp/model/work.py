@@ -87,11 +87,15 @@ class PlannedEvent(NamedTuple):
 
 
 class OutputChunk(NamedTuple):
-    """A piece of output that is only ever added to; ``chunk`` are the codec's bytes, ``written_at`` microseconds UTC."""
+    """A piece of output that is only ever added to; ``chunk`` are the codec's bytes, ``written_at`` microseconds UTC.
+
+    ``number`` counts those of one call from 1. Without any bytes it says: drop what was written before.
+    """
 
     chunk: bytes
     kind: str | None
     written_at: int
+    number: int
 
 
 class StepOutcome(NamedTuple):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from dynflow_mp.model.plans import HistoryEntry
 from dynflow_mp.model.states import PlanState, Result, StepState
+from dynflow_mp.model.work import OutputChunk
 
 
 class ClaimPlan(NamedTuple):
@@ -104,6 +105,19 @@ class SaveOutcome(NamedTuple):
     error: bytes | None
 
 
+class AddChunks(NamedTuple):
+    """Pieces of output, in their order; ``base`` is below the ids they get, and above those of earlier calls.
+
+    One that is there already is left as it is. One without bytes drops all that have a lower id.
+    """
+
+    plan_id: str
+    epoch: int
+    action_id: int
+    base: int
+    chunks: tuple[OutputChunk, ...]
+
+
 class RecordEvent(NamedTuple):
     """An event was accepted for a step; ``id`` is its request's id (recording twice changes nothing)."""
 
@@ -125,5 +139,13 @@ class ForgetEvents(NamedTuple):
 
 
 Write = (
-    ClaimPlan | SavePlan | MarkRunning | UnmarkRunning | ResetStep | SaveOutcome | RecordEvent | ForgetEvents
+    ClaimPlan
+    | SavePlan
+    | MarkRunning
+    | UnmarkRunning
+    | ResetStep
+    | SaveOutcome
+    | AddChunks
+    | RecordEvent
+    | ForgetEvents
 )

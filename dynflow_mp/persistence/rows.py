@@ -91,6 +91,14 @@ class ActionRow(NamedTuple):
     output: bytes | None
 
 
+class ChunkRow(NamedTuple):
+    """One output chunk; ``chunk`` are the codec's bytes."""
+
+    kind: str | None
+    chunk: bytes
+    written_at: int
+
+
 class StepCount(NamedTuple):
     """How many steps of a plan are in one phase and state."""
 

@@ -20,7 +20,7 @@ from dynflow_mp.model.writes import Write
 from dynflow_mp.persistence import deletion, held_by_plans, new_plans, planned, queries, skeleton, turn
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
-from dynflow_mp.persistence.rows import ActionRow, PlanRow, PlanStatus, StepCount, StepRow
+from dynflow_mp.persistence.rows import ActionRow, ChunkRow, PlanRow, PlanStatus, StepCount, StepRow
 from dynflow_mp.persistence.tables import actions, execution_plans, steps
 from dynflow_mp.persistence.turn import GuardFailed
 
@@ -183,6 +183,10 @@ class Store:
     def load_actions(self, plan_id: str, action_ids: Sequence[int] | None = None) -> list[ActionRow]:
         """A plan's actions, all or these, by id."""
         return self.database.ask(lambda connection: queries.read_actions(connection, plan_id, action_ids))
+
+    def load_output_chunks(self, plan_id: str, action_id: int, kind: str | None = None) -> list[ChunkRow]:
+        """What an action wrote beside its output so far, in order."""
+        return self.database.ask(lambda connection: queries.read_chunks(connection, plan_id, action_id, kind))
 
     def step_counts(self, plan_id: str) -> list[StepCount]:
         """How many of a plan's steps are in which phase and state: its progress, cheaply."""

@@ -13,12 +13,13 @@ from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, flow_from_tokens
 from dynflow_mp.model.plans import history_from_data
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState, result_of
+from dynflow_mp.reading.chunk import Chunk
 from dynflow_mp.reading.presence import Presence
 from dynflow_mp.reading.recorded_error import RecordedError
 from dynflow_mp.reading.step import Step, at
 
 if TYPE_CHECKING:
-    from dynflow_mp.persistence.rows import ActionRow, PlanRow, StepRow
+    from dynflow_mp.persistence.rows import ActionRow, ChunkRow, PlanRow, StepRow
 
 EAGER_STEPS = 500
 """Plans up to this size are read whole at once; of larger ones, what is asked for."""
@@ -36,6 +37,8 @@ class PlanSource(Protocol):
     def load_steps(self, plan_id: str, step_ids: Sequence[int] | None = None) -> list[StepRow]: ...
 
     def load_actions(self, plan_id: str, action_ids: Sequence[int] | None = None) -> list[ActionRow]: ...
+
+    def load_output_chunks(self, plan_id: str, action_id: int, kind: str | None = None) -> list[ChunkRow]: ...
 
     def find_execution_plans(
         self,
@@ -221,6 +224,11 @@ class ExecutionPlan:
         if action_id not in self._actions:
             self._take_actions(self._source.load_actions(self.id, [action_id]))
         return self._actions[action_id]
+
+    def output_chunks(self, action_id: int, kind: str | None = None) -> list[Chunk]:
+        """What one action wrote by ``output_chunk``, as it is stored now."""
+        rows = self._source.load_output_chunks(self.id, action_id, kind)
+        return [Chunk(decode(row.chunk), row.kind, _known(at(row.written_at))) for row in rows]
 
     def _take_actions(self, rows: list[ActionRow]) -> None:
         for row in rows:

@@ -86,6 +86,9 @@ class Presence(Context):
                 container = container[key]
             container[path[-1]] = OutputReference(self.plan_id, step_id, action_id, tuple(subkeys))
 
+    def output_chunks(self, kind: str | None) -> list[Any]:
+        return list(self._plan.output_chunks(self.action_id, kind))
+
     def planned_actions(self, kind: type[Action] | None) -> list[Action]:
         steps = self._plan.steps
         children = steps[self._row.plan_step_id].children

@@ -1,5 +1,6 @@
 """Actions with something around them, for workers to import."""
 
+import time
 from pathlib import Path
 
 from dynflow_mp import Action, Middleware, OnConflict, Singleton
@@ -89,3 +90,34 @@ class Import(Order):
 class Report(Order):
     unique_key = "report-{number}"
     unique_mode = OnConflict.REPLACE
+
+
+class Chatty(Action):
+    """Writes a chunk with each run, and drops them in the end (B381)."""
+
+    def run(self, event=None):
+        if event == "exit":
+            return
+        self.output_chunk(self.output.setdefault("runs", 0) + 1)
+        self.output["runs"] += 1
+        self.suspend()
+
+    def finalize(self):
+        if self.input.get("drop", True):
+            self.drop_output_chunks()
+
+
+class Streams(Action):
+    """Writes chunks and then runs until its file is there."""
+
+    def run(self):
+        for number in range(self.input["count"]):
+            self.output_chunk({"line": number}, kind="stdout")
+        while not Path(self.input["until"]).exists():
+            time.sleep(0.01)
+        self.output_chunk("done", kind="stderr")
+
+
+class TooLarge(Action):
+    def run(self):
+        self.output_chunk("x" * 5_000_000)
