@@ -208,6 +208,24 @@ class Action:
 
     # -- present ---------------------------------------------------------------------------------
 
+    @property
+    def state(self) -> str:
+        """How far it is: the state of the first of its steps that is not done, of the last when all are."""
+        return self._context.state
+
+    @property
+    def caller_action(self) -> Action | None:
+        """The action on whose behalf this one was planned, in this plan or another; None for one that nobody planned."""
+        return self._context.caller_action
+
+    def humanized_state(self) -> str:
+        """The state in words for people; the state itself unless overridden."""
+        return self.state
+
+    def summary(self) -> str:
+        """What it does, or has done, in a line for people; nothing unless overridden."""
+        return ""
+
     def output_chunks(self, kind: str | None = None) -> list[Any]:
         """The pieces that were written by ``output_chunk``, as they are stored now: ``value``, ``kind``, ``time`` each."""
         return self._context.output_chunks(kind)

@@ -121,6 +121,14 @@ class Context:
 
     # -- present ---------------------------------------------------------------------------------
 
+    @property
+    def state(self) -> str:
+        self.refuse("state", Phase.PRESENT)
+
+    @property
+    def caller_action(self) -> Action | None:
+        self.refuse("caller_action", Phase.PRESENT)
+
     def output_chunks(self, kind: str | None) -> list[Any]:
         self.refuse("output_chunks", Phase.PRESENT)
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dynflow_mp.actions.action import Action, action_in, find_or_missing
 from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
+from dynflow_mp.errors import DynflowError, PlanNotFound
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, flow_from_tokens
 from dynflow_mp.model.plans import history_from_data
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState, result_of
 from dynflow_mp.reading.chunk import Chunk
 from dynflow_mp.reading.presence import Presence
+from dynflow_mp.reading.presentation import Presentation, presentation_of
 from dynflow_mp.reading.recorded_error import RecordedError
 from dynflow_mp.reading.step import Step, at
 
@@ -64,6 +66,11 @@ class PastEvent(NamedTuple):
 
 class ExecutionPlan:
     """One plan with its steps and actions."""
+
+    valid = True
+    """Whether all of it can be read."""
+    exception: DynflowError | None = None
+    """Why it cannot."""
 
     def __init__(self, row: PlanRow, source: PlanSource, middleware: NamedRules = NO_RULES) -> None:
         self._row = row
@@ -224,6 +231,22 @@ class ExecutionPlan:
         if action_id not in self._actions:
             self._take_actions(self._source.load_actions(self.id, [action_id]))
         return self._actions[action_id]
+
+    def presentation(self, action_id: int) -> Presentation:
+        """One action as its class presents it, in words for people; whatever it does, nothing is raised."""
+        return presentation_of(self.action(action_id))
+
+    def caller_of(self, row: ActionRow) -> Action | None:
+        """The action on whose behalf this one was planned; None without one, or when its plan is gone."""
+        if row.caller_action_id is None:
+            return None
+        if row.caller_execution_plan_id in (None, self.id):
+            return self.action(row.caller_action_id)
+        try:
+            caller = ExecutionPlan.load(str(row.caller_execution_plan_id), self._source, self._middleware)
+            return caller.action(row.caller_action_id)
+        except PlanNotFound:
+            return None
 
     def output_chunks(self, action_id: int, kind: str | None = None) -> list[Chunk]:
         """What one action wrote by ``output_chunk``, as it is stored now."""

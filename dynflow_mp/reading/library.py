@@ -12,6 +12,7 @@ from dynflow_mp.persistence.database import Fence
 from dynflow_mp.persistence.rows import PlanStatus, StepCount
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.planning.ids import plan_id_of
+from dynflow_mp.reading import damaged_plan
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 
 
@@ -29,8 +30,8 @@ class Library:
         self._middleware = middleware
 
     def load_execution_plan(self, plan_id: str) -> ExecutionPlan:
-        """One plan as it is stored now. Raises :class:`PlanNotFound` or :class:`InvalidPlan`."""
-        return ExecutionPlan.load(plan_id_of(plan_id), self._store, self._middleware)
+        """One plan as it is stored now; one that cannot be read is there and not ``valid``. Raises :class:`PlanNotFound`."""
+        return damaged_plan.load(plan_id_of(plan_id), self._store, self._middleware)
 
     def find_execution_plans(
         self,

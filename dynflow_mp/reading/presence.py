@@ -10,11 +10,14 @@ from dynflow_mp.actions.failure import exception_name, message_of
 from dynflow_mp.actions.middleware import Layers, call
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.references import OutputReference
-from dynflow_mp.model.states import Phase
+from dynflow_mp.model.states import Phase, StepState
 
 if TYPE_CHECKING:
     from dynflow_mp.persistence.rows import ActionRow
     from dynflow_mp.reading.execution_plan import ExecutionPlan
+
+
+PASSED = (StepState.SUCCESS, StepState.SKIPPED)
 
 
 class Presence(Context):
@@ -85,6 +88,17 @@ class Presence(Context):
             for key in path[:-1]:
                 container = container[key]
             container[path[-1]] = OutputReference(self.plan_id, step_id, action_id, tuple(subkeys))
+
+    @property
+    def state(self) -> str:
+        """Of the first of its steps that is not done; of the last when all are."""
+        own = [step for step in self.steps() if step is not None]
+        left = [step for step in own if step.state not in PASSED]
+        return str((left or own[-1:])[0].state)
+
+    @property
+    def caller_action(self) -> Action | None:
+        return self._plan.caller_of(self._row)
 
     def output_chunks(self, kind: str | None) -> list[Any]:
         return list(self._plan.output_chunks(self.action_id, kind))
