@@ -99,6 +99,7 @@ def _plan_row(plan: PlannedPlan, requested_at: int | None, now: int) -> Row:
         len(plan.steps),
         now,
         plan.deadline_at,
+        plan.unique_key,
     )
 
 
