@@ -248,7 +248,7 @@ class Action:
 
     @property
     def state(self) -> str:
-        """How far it is: the state of the first of its steps that is not done, of the last when all are."""
+        """How far it is: the state of the first of its steps that is not done, of the last when all are; in run and finalize of that step."""
         return self._context.state
 
     @property

@@ -150,7 +150,7 @@ class Context:
 
     @property
     def state(self) -> str:
-        self.refuse("state", Phase.PRESENT)
+        self.refuse("state", Phase.RUN, Phase.FINALIZE, Phase.PRESENT)
 
     @property
     def caller_action(self) -> Action | None:

@@ -37,6 +37,7 @@ NewChunks = Callable[[int], ChunkSink]
 """Makes the place for the output chunks of a step."""
 
 _SUCCESS, _SUSPENDED, _ERROR = StepState.SUCCESS, StepState.SUSPENDED, StepState.ERROR
+_RUNNING = StepState.RUNNING
 
 
 Prepare = Callable[[Action], object]
@@ -273,6 +274,7 @@ class _Call(Context):
         "_plan_id",
         "_reported",
         "_resolved",
+        "_state",
     )
 
     def __init__(
@@ -286,6 +288,7 @@ class _Call(Context):
         self._resolved: bytes | None = None
         self._reported: float | None = None
         self._error: BaseException | None = None
+        self._state = _RUNNING
         self._chunks: ChunkSink | None = None
         self._new_chunks = new_chunks
 
@@ -296,6 +299,10 @@ class _Call(Context):
     @property
     def action_id(self) -> int:
         return self._job.action_id
+
+    @property
+    def state(self) -> str:
+        return self._state
 
     def get_input(self) -> dict[str, Any]:
         if self._input is None:
@@ -358,6 +365,7 @@ class _Call(Context):
                 if state is not _ERROR:
                     state = self.fail(error)
         done, weight = (0.0, 0.0) if facts is None or action is None else self.progress(facts, action)
+        self._state = state
         failure = self._error
         events: tuple[PlannedEvent, ...] = ()
         plans: tuple[bytes, ...] = ()
