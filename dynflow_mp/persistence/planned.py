@@ -23,6 +23,10 @@ _STORED_AT = Statement(
     ("plan",),
 )
 
+# A driver is quick only with the very type str: a str enum costs it a search for an adapter.
+_PHASES: dict[Any, str] = {phase: phase.value for phase in Phase}
+_STATES: dict[Any, str] = {state: state.value for state in StepState}
+
 _BATCH = 5_000
 _NO_LIMIT = 2**40
 """Flows and children grow with the plan; ``max_payload`` is about what users hand over."""
@@ -83,9 +87,7 @@ def _flow(flow: Flow) -> bytes:
 
 
 def _step_rows(plan_id: str, steps: list[PlannedStep]) -> Iterator[Row]:
-    # A driver is quick only with the very type str: a str enum costs it a search for an adapter.
-    phases: dict[Any, str] = {phase: phase.value for phase in Phase}
-    states: dict[Any, str] = {state: state.value for state in StepState}
+    phases, states = _PHASES, _STATES
     for (
         step_id,
         phase,
