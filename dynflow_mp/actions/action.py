@@ -11,6 +11,7 @@ from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.errors import UnknownAction
 from dynflow_mp.model.policies import RescueStrategy
+from dynflow_mp.model.retries import Retry
 from dynflow_mp.model.states import Phase
 
 A = TypeVar("A", bound="Action")
@@ -29,8 +30,14 @@ class Action:
     """An action class, its dotted name, or a list of them: wherever one is planned, so is this."""
     queue: ClassVar[str | None] = None
     """The workers' pool for run and finalize; None: the planning action's, then ``default``."""
-    rescue_strategy: ClassVar[RescueStrategy | str] = RescueStrategy.PAUSE
+    rescue_strategy: ClassVar[RescueStrategy | str | None] = RescueStrategy.PAUSE
+    """What is done by itself about a failed step: ``Skip``, ``Pause`` or ``Fail``; None: what the others say."""
+    retry: ClassVar[Retry | None] = None
+    """When a failed ``run`` is tried again by itself; None: never."""
     idempotent: ClassVar[bool] = False
+    """Whether a ``run`` that a crash interrupted is run again by itself (up to its third crash)."""
+    deadline_s: ClassVar[float | None] = None
+    """Of the root action: how long after its planning began the plan may still begin anything."""
     run_progress_weight: float = 1
     finalize_progress_weight: float = 1
 

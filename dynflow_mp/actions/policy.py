@@ -9,24 +9,59 @@ from dynflow_mp.actions.action import Action
 from dynflow_mp.actions.registry import name_of
 from dynflow_mp.errors import PlanningError
 from dynflow_mp.model.policies import ActionPolicy, RescueStrategy
+from dynflow_mp.model.retries import Retry
 
-__all__ = ["ActionPolicy", "RescueStrategy", "accepts_event", "policy_of"]
+__all__ = ["ActionPolicy", "RescueStrategy", "accepts_event", "deadline_of", "is_span", "policy_of"]
 
 _VARARGS = 0x04
+_LONGEST_S = 100_000_000
 
 
 def policy_of(kind: type[Action]) -> ActionPolicy:
     """The class's facts as data. Raises :class:`PlanningError` for an attribute that cannot be meant."""
     if kind.queue is not None and not (isinstance(kind.queue, str) and kind.queue):
         raise PlanningError(f"{name_of(kind)}.queue is {kind.queue!r}; it must be the name of a queue")
+    retry = kind.retry
+    if retry is not None and not isinstance(retry, Retry):
+        raise PlanningError(f"{name_of(kind)}.retry is {retry!r}; it must be a Retry, or None")
+    if not isinstance(kind.idempotent, bool):
+        raise PlanningError(f"{name_of(kind)}.idempotent is {kind.idempotent!r}; it must be True or False")
+    return ActionPolicy(
+        kind.queue,
+        accepts_event(kind),
+        _strategy_of(kind),
+        kind.idempotent,
+        None if retry is None else retry.frozen(),
+    )
+
+
+def deadline_of(kind: type[Action]) -> float | None:
+    """How long a plan of this root action may take (seconds). Raises :class:`PlanningError`."""
+    given: Any = kind.deadline_s
+    if given is None:
+        return None
+    if is_span(given):
+        return float(given)
+    raise PlanningError(
+        f"{name_of(kind)}.deadline_s is {given!r}; it must be a number of seconds above 0, or None"
+    )
+
+
+def is_span(given: Any) -> bool:
+    """Whether this is a number of seconds above 0, and no longer than the system's clocks take."""
+    return isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given <= _LONGEST_S
+
+
+def _strategy_of(kind: type[Action]) -> str | None:
+    if kind.rescue_strategy is None:
+        return None
     try:
-        strategy = RescueStrategy(kind.rescue_strategy)
+        return RescueStrategy(kind.rescue_strategy).value
     except ValueError:
         allowed = ", ".join(RescueStrategy)
         raise PlanningError(
-            f"{name_of(kind)}.rescue_strategy is {kind.rescue_strategy!r}; it must be one of {allowed}"
+            f"{name_of(kind)}.rescue_strategy is {kind.rescue_strategy!r}; it must be one of {allowed}, or None"
         ) from None
-    return ActionPolicy(kind.queue, accepts_event(kind), strategy.value, bool(kind.idempotent))
 
 
 def accepts_event(kind: type[Action]) -> bool:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct
 from dynflow_mp.director.protocol import (
     Answer,
     Asker,
+    DeadlineDue,
     DrainBegun,
     DrainEnded,
     DropPlan,
@@ -24,6 +26,7 @@ from dynflow_mp.director.protocol import (
     PlanLost,
     PlanRequested,
     PlanUnavailable,
+    StepDue,
     StepFinished,
     StepLost,
     StepsReturned,
@@ -50,8 +53,9 @@ _EXECUTABLE = (PlanState.PLANNED, PlanState.PAUSED)
 class Director:
     """The plans this executor has taken. Owned by the core's thread."""
 
-    def __init__(self, world_id: str) -> None:
+    def __init__(self, world_id: str, conduct: Conduct = DEFAULT_CONDUCT) -> None:
         self._world_id = world_id
+        self._conduct = conduct
         self._plans: dict[str, RunningPlan] = {}
         self._arriving: dict[str, Asker] = {}
         # Whose end was said but may not be stored yet: if it cannot be, their askers are still waiting.
@@ -68,6 +72,8 @@ class Director:
             StepLost: self._step_lost,
             EventArrived: self._event_arrived,
             EventDue: self._event_due,
+            StepDue: self._step_due,
+            DeadlineDue: self._deadline_due,
             PlanLost: self._plan_lost,
             DrainBegun: self._drain_begun,
             DrainEnded: self._drain_ended,
@@ -142,7 +148,7 @@ class Director:
         error = self._objection(skeleton)
         if error is not None:
             return [_refusal(asker, error)]
-        plan = self._plans[skeleton.id] = RunningPlan(skeleton, asker, self._world_id)
+        plan = self._plans[skeleton.id] = RunningPlan(skeleton, asker, self._world_id, self._conduct)
         instructions = plan.claim(now)
         self._forget_if_ended(plan)
         return [instructions[0], _acceptance(asker, plan.id), *instructions[1:]]
@@ -197,11 +203,19 @@ class Director:
 
     def _steps_returned(self, news: StepsReturned, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else plan.returned(news.step_ids)
+        return [] if plan is None else self._and_forget(plan, plan.returned(news.step_ids, now))
 
     def _step_lost(self, news: StepLost, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
         return [] if plan is None else self._and_forget(plan, plan.lost(news, now))
+
+    def _step_due(self, news: StepDue, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        return [] if plan is None else plan.step_due(news)
+
+    def _deadline_due(self, news: DeadlineDue, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        return [] if plan is None else self._and_forget(plan, plan.expire(now))
 
     # -- events ------------------------------------------------------------------------------------
 

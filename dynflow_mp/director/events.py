@@ -1,6 +1,8 @@
 """Events waiting for the steps of one plan: one at a time per step, in the order they came.
 
 arrived ─▶ waiting (recorded) ─▶ taken (the step runs with it) ─▶ done | dropped (the step ended)
+              ▲                     └─ put back (a crash took the step, which runs again)
+              └─────────────────────┘
 """
 
 from __future__ import annotations
@@ -103,6 +105,12 @@ class EventBox:
             return [forget]
         return [forget, Answer(event.client_id, event.id, Done(), self._plan_id)]
 
+    def put_back(self, step_id: int) -> None:
+        """The call that took the event came to nothing: the step takes it again."""
+        event = self._taken.pop(step_id, None)
+        if event is not None:
+            self._queues.setdefault(step_id, deque()).appendleft(event)
+
     def drop(self, step_id: int) -> list[Instruction]:
         """The step ended: it takes no more events. Tell their senders."""
         dropped = self._dropped(step_id)
@@ -113,12 +121,13 @@ class EventBox:
 
     def _dropped(self, step_id: int) -> list[WaitingEvent]:
         queue = self._queues.pop(step_id, deque())
+        taken = self._taken.pop(step_id, None)
         later = [
             self._later.pop(id_)
             for id_, step in self._steps.items()
             if step == step_id and id_ in self._later
         ]
-        dropped = [*queue, *later]
+        dropped = [*([] if taken is None else [taken]), *queue, *later]
         for event in dropped:
             del self._steps[event.id]
         return dropped

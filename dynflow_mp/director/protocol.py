@@ -123,6 +123,20 @@ class EventDue(NamedTuple):
     event_id: str
 
 
+class StepDue(NamedTuple):
+    """The time has come to try a step again; ``due_at`` is the time that was set."""
+
+    plan_id: str
+    step_id: int
+    due_at: int
+
+
+class DeadlineDue(NamedTuple):
+    """The plan's deadline has come."""
+
+    plan_id: str
+
+
 class PlanLost(NamedTuple):
     """A guard refused this plan's writes: another world has it, or it is gone."""
 
@@ -148,6 +162,8 @@ Stimulus = (
     | StepLost
     | EventArrived
     | EventDue
+    | StepDue
+    | DeadlineDue
     | PlanLost
     | DrainBegun
     | DrainEnded
@@ -191,6 +207,20 @@ class StopStep(NamedTuple):
     step_id: int
     cause: str
     message: str
+
+
+class Withdraw(NamedTuple):
+    """Send nothing more of the plan; what is with workers goes on."""
+
+    plan_id: str
+
+
+class RemindAt(NamedTuple):
+    """Say ``stimulus`` at ``due_at`` (microseconds UTC)."""
+
+    due_at: int
+    plan_id: str
+    stimulus: StepDue | DeadlineDue
 
 
 class DropPlan(NamedTuple):
@@ -242,6 +272,8 @@ Instruction = (
     | ReadyEvent
     | ReadyFinalize
     | StopStep
+    | Withdraw
+    | RemindAt
     | DropPlan
     | Answer
     | HandOver

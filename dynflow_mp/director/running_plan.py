@@ -1,23 +1,27 @@
 """One plan while this executor runs it: run phase, finalize phase, end.
 
-    claim ─▶ run flow ─┬─ failed ────────────────────────────▶ paused
-                       └─ done ─▶ finalize (one job) ─┬─ failed ─▶ paused
-                                                      └─ done ───▶ stopped
+    claim ─▶ run flow ─┬─ failed ────────────────────────────▶ rescue
+              ▲        └─ done ─▶ finalize (one job) ─┬─ failed ─▶ rescue
+              │                                       └─ done ───▶ stopped
+              └─ skip ◀─ rescue ─▶ paused | stopped
 
 Everything here is decided from what it is told; instructions come back as lists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from dynflow_mp.director.causes import DEADLINE, recorded
 from dynflow_mp.director.cursor import FlowCursor
 from dynflow_mp.director.events import EventBox
+from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct, Failures
 from dynflow_mp.director.finalize_phase import FinalizePhase
 from dynflow_mp.director.protocol import (
     FINALIZE,
     Answer,
     Asker,
+    DeadlineDue,
     DropPlan,
     EventArrived,
     FinalizeFinished,
@@ -26,20 +30,25 @@ from dynflow_mp.director.protocol import (
     ReadyEvent,
     ReadyFinalize,
     ReadySteps,
+    RemindAt,
     SendEvent,
+    StepDue,
     StepLost,
+    StopStep,
     WakeAt,
+    Withdraw,
 )
-from dynflow_mp.director.step_book import PASSED, StepBook, name_of
-from dynflow_mp.errors import WorkerLost
+from dynflow_mp.director.step_book import PASSED, StepBook
 from dynflow_mp.model.messages import Done
 from dynflow_mp.model.plans import HistoryEntry, PlanSkeleton
+from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.states import PlanState, StepState, check_plan_move, result_of
-from dynflow_mp.model.work import ErrorRecord, PlannedEvent, StepOutcome
+from dynflow_mp.model.work import PlannedEvent, StepOutcome
 from dynflow_mp.model.writes import ClaimPlan, SavePlan
 
 _MICRO = 1_000_000
 _RUNNING, _SUSPENDED = StepState.RUNNING, StepState.SUSPENDED
+_ERROR = StepState.ERROR
 
 
 class RunningPlan:
@@ -50,6 +59,7 @@ class RunningPlan:
         "_cursor",
         "_epoch",
         "_events",
+        "_failures",
         "_finalize",
         "_history",
         "_skeleton",
@@ -60,7 +70,14 @@ class RunningPlan:
         "id",
     )
 
-    def __init__(self, skeleton: PlanSkeleton, asker: Asker, world_id: str, epoch: int | None = None) -> None:
+    def __init__(
+        self,
+        skeleton: PlanSkeleton,
+        asker: Asker,
+        world_id: str,
+        conduct: Conduct = DEFAULT_CONDUCT,
+        epoch: int | None = None,
+    ) -> None:
         self.id = skeleton.id
         self.ended = False
         self.asker = asker
@@ -71,15 +88,19 @@ class RunningPlan:
         self._history = skeleton.history
         self._book = StepBook(skeleton, self._epoch)
         self._steps = self._book.steps
-        highest = max(self._book.run_steps, default=0)
-        self._cursor = FlowCursor(skeleton.run_flow, highest, self._book.passed)
+        self._failures = Failures(skeleton, self._book, conduct)
+        self._cursor = self._fresh_cursor()
         self._finalize = FinalizePhase(self._book)
         self._events = EventBox(self.id, self._epoch, skeleton.events)
 
     @classmethod
-    def left_by_the_dead(cls, skeleton: PlanSkeleton, asker: Asker) -> RunningPlan:
+    def left_by_the_dead(cls, skeleton: PlanSkeleton, asker: Asker, conduct: Conduct) -> RunningPlan:
         """The plan as its owner left it, at the epoch the owner had; nothing but :meth:`abandoned` fits."""
-        return cls(skeleton, asker, skeleton.owner_id or "", skeleton.lock_epoch)
+        return cls(skeleton, asker, skeleton.owner_id or "", conduct, skeleton.lock_epoch)
+
+    def _fresh_cursor(self) -> FlowCursor:
+        highest = max(self._book.run_steps, default=0)
+        return FlowCursor(self._skeleton.run_flow, highest, self._book.passed)
 
     # -- beginning ---------------------------------------------------------------------------------
 
@@ -97,11 +118,31 @@ class RunningPlan:
             self.asker.client_id,
             self.asker.request_id,
         )
-        interrupted = self._book.interrupted(now)
-        if interrupted:
-            return [claim, *interrupted, *self._end(PlanState.PAUSED, now)]
-        wake_ups = self._events.wake_ups()
-        return [claim, *self._book.retry(), *wake_ups, *self._ready(self._cursor.start(), now)]
+        cut_off, failed = self._failures.interrupted(now)
+        begun: list[Instruction] = [claim, *cut_off]
+        if failed:
+            if self._failures.strategy(failed) is not RescueStrategy.SKIP:
+                return [*begun, *self._end(PlanState.PAUSED, now)]
+            begun += self._failures.skip(failed)
+        begun += [*self._book.retry(), *self._book.skip_silent(), *self._events.wake_ups()]
+        return [*begun, *self._deadline(now), *self._hand_out(self._cursor.start(), now)]
+
+    def _deadline(self, now: int) -> list[Instruction]:
+        deadline_at = self._skeleton.deadline_at
+        if deadline_at is None:
+            return []
+        self._failures.final = deadline_at <= now
+        return [] if self._failures.final else [RemindAt(deadline_at, self.id, DeadlineDue(self.id))]
+
+    def _hand_out(self, ready: list[int], now: int) -> list[Instruction]:
+        """What the beginning of the flow yields: steps to run at once, and steps to try again later."""
+        if self._failures.final:
+            return self._refuse(ready, now)
+        later = self._failures.reminders(ready, now)
+        at_once = [step_id for step_id in ready if step_id not in later] if later else ready
+        if at_once:
+            return [*later.values(), ReadySteps(self.id, at_once)]
+        return [*later.values(), *self._run_phase_ended(now)] if self._cursor.done else [*later.values()]
 
     # -- steps on their way ------------------------------------------------------------------------
 
@@ -111,63 +152,132 @@ class RunningPlan:
             return self._finalize.sent(now)
         return self._book.mark(step_ids, now)
 
-    def returned(self, step_ids: Sequence[int]) -> list[Instruction]:
+    def returned(self, step_ids: Sequence[int], now: int) -> list[Instruction]:
         """What was sent was never begun."""
         if FINALIZE in step_ids:
-            return self._finalize.returned()
-        return self._book.unmark(step_ids)
+            back = self._finalize.returned()
+            return [*back, *self._refuse_finalize(now)] if self._failures.final else back
+        back = self._book.unmark(step_ids)
+        return [*back, *self._refuse(step_ids, now)] if self._failures.final else back
 
     def finished(self, attempt: int, outcome: StepOutcome, now: int) -> list[Instruction]:
         """Store what came of a step and go on behind it. An outcome nobody waits for changes nothing."""
         step_id = outcome.step_id
         steps = self._steps
-        if steps.state(step_id) is not _RUNNING or steps.attempts(step_id) != attempt:
+        if steps.attempts(step_id) != attempt:
             return []
+        if steps.state(step_id) is not _RUNNING:
+            return self._skip_finished(outcome, now) if self._book.is_being_skipped(step_id) else []
         instructions: list[Instruction] = [self._book.save(outcome)]
         if self._events:
             instructions += self._events.done(step_id)
         for planned in outcome.events:
             instructions += self._plan_event(planned, now)
+        if outcome.state is _ERROR:
+            again = self._failures.after_error(step_id, outcome.retryable, now)
+            if again:
+                return instructions + again
         return self._go_on(step_id, outcome.state, instructions, now)
+
+    def _skip_finished(self, outcome: StepOutcome, now: int) -> list[Instruction]:
+        return self._go_on(outcome.step_id, outcome.state, [self._book.save_skip(outcome)], now)
 
     def lost(self, news: StepLost, now: int) -> list[Instruction]:
         """The worker running a step died: an error that says how."""
-        error = ErrorRecord(name_of(WorkerLost), news.message, cause=news.cause)
-        if news.step_id == FINALIZE:
+        step_id, error = news.step_id, recorded(news.cause, news.message)
+        if step_id == FINALIZE:
             return self._finalize.lost(news.part, error, now) + self._finalize_ended(now)
-        if self._steps.state(news.step_id) is not _RUNNING:
+        if self._book.is_being_skipped(step_id):
+            return self._go_on(step_id, _ERROR, [self._book.fail(step_id, error, now)], now)
+        if self._steps.state(step_id) is not _RUNNING:
             return []
-        instructions: list[Instruction] = [self._book.fail(news.step_id, error, now)]
+        instructions, again = self._failures.after_loss(step_id, error, now)
+        if again:
+            self._events.put_back(step_id)
+            return instructions + again
         if self._events:
-            instructions += self._events.done(news.step_id)
-        return self._go_on(news.step_id, StepState.ERROR, instructions, now)
+            instructions += self._events.done(step_id)
+        return self._go_on(step_id, _ERROR, instructions, now)
+
+    # -- failures ----------------------------------------------------------------------------------
+
+    def step_due(self, news: StepDue) -> list[Instruction]:
+        """The time has come to try a step again."""
+        return self._failures.due(news)
+
+    def _rescued(self, now: int) -> list[Instruction]:
+        """The plan can go no further on its own."""
+        failed = self._book.failed()
+        strategy = self._failures.strategy(failed)
+        if strategy is not RescueStrategy.SKIP:
+            ended = PlanState.STOPPED if strategy is RescueStrategy.FAIL else PlanState.PAUSED
+            return self._end(ended, now)
+        skipped = [*self._failures.skip(failed), *self._book.skip_silent()]
+        self._cursor = self._fresh_cursor()
+        return [*skipped, *self._hand_out(self._cursor.start(), now)]
+
+    # -- the deadline ------------------------------------------------------------------------------
+
+    def expire(self, now: int) -> list[Instruction]:
+        """The plan's deadline has come: nothing more begins, what runs is stopped."""
+        self._failures.final = True
+        if self._finalize.going_on:
+            if self._finalize.with_a_worker:
+                return [self._stop(FINALIZE)]
+            return [Withdraw(self.id), *self._refuse_finalize(now)]
+        out = self._cursor.handed_out()
+        stops: list[Instruction] = [self._stop(one) for one in out if self._book.is_with_a_worker(one)]
+        return [Withdraw(self.id), *stops, *self._refuse(out, now)]
+
+    def _stop(self, step_id: int) -> StopStep:
+        return StopStep(self.id, step_id, DEADLINE, self._too_late())
+
+    def _refuse(self, step_ids: Iterable[int], now: int) -> list[Instruction]:
+        """Steps that wait for anything do so no longer."""
+        instructions: list[Instruction] = []
+        for step_id in step_ids:
+            if self._book.waits(step_id):
+                error = recorded(DEADLINE, self._too_late())
+                instructions += [self._book.fail(step_id, error, now), *self._events.drop(step_id)]
+                self._cursor.finish(step_id, False)
+        return [*instructions, *self._run_phase_ended(now)] if self._cursor.done else instructions
+
+    def _refuse_finalize(self, now: int) -> list[Instruction]:
+        refused = self._finalize.refused(recorded(DEADLINE, self._too_late()), now)
+        return [*refused, *self._finalize_ended(now)]
+
+    def _too_late(self) -> str:
+        return f"the deadline of plan {self.id} has passed"
+
+    # -- going on ----------------------------------------------------------------------------------
 
     def _go_on(
         self, step_id: int, state: StepState, instructions: list[Instruction], now: int
     ) -> list[Instruction]:
         """Behind a step that ended or suspended: its events, then what the flow yields."""
         if state is _SUSPENDED:
+            if self._failures.final:
+                return instructions + self._refuse([step_id], now)
             return instructions + self._next_event(step_id) if self._events else instructions
         if self._events:
             instructions += self._events.drop(step_id)
         ready = self._cursor.finish(step_id, state in PASSED)
         if ready:
+            if self._failures.final:
+                return instructions + self._refuse(ready, now)
             instructions.append(ReadySteps(self.id, ready))
         elif self._cursor.done:
             instructions += self._run_phase_ended(now)
         return instructions
 
-    def _ready(self, ready: list[int], now: int) -> list[Instruction]:
-        if ready:
-            return [ReadySteps(self.id, ready)]
-        return self._run_phase_ended(now) if self._cursor.done else []
-
     def _run_phase_ended(self, now: int) -> list[Instruction]:
         if self._cursor.failed:
-            return self._end(PlanState.PAUSED, now)
+            return self._rescued(now)
         parts = self._finalize.parts()
         if not parts:
             return self._end(PlanState.STOPPED, now)
+        if self._failures.final:
+            return self._refuse_finalize(now)
         self._finalize.going_on = True
         return [ReadyFinalize(self.id, parts)]
 
@@ -181,7 +291,7 @@ class RunningPlan:
         return instructions + self._finalize_ended(now)
 
     def _finalize_ended(self, now: int) -> list[Instruction]:
-        return self._end(PlanState.PAUSED if self._finalize.failed else PlanState.STOPPED, now)
+        return self._rescued(now) if self._finalize.failed else self._end(PlanState.STOPPED, now)
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -224,7 +334,12 @@ class RunningPlan:
     def handed_over(self, now: int, successor_may_run: bool = True) -> list[Instruction]:
         """This executor ends: leave the plan paused and still requested, for the next one."""
         self._note("terminate execution", now)
-        failed = StepState.ERROR in self._book.states()
+        failed = self._book.failed()
+        if failed and self._failures.strategy(failed) is RescueStrategy.SKIP:
+            return [*self._failures.skip(failed), *self._left(now, False, successor_may_run)]
+        return self._left(now, bool(failed), successor_may_run)
+
+    def _left(self, now: int, failed: bool, successor_may_run: bool) -> list[Instruction]:
         ending = self._close(PlanState.PAUSED, now, keep_requested=not failed)
         if failed or not successor_may_run:
             return [*ending, Answer(*self.asker, Done(), self.id), DropPlan(self.id)]
@@ -232,9 +347,9 @@ class RunningPlan:
 
     def abandoned(self, now: int) -> list[Instruction]:
         """Its executor died: steps that were running are errors, the rest is handed over."""
-        instructions: list[Instruction] = []
-        for cut_off in self._book.interrupted(now):
-            instructions += [cut_off, *self._events.drop(cut_off.step_id)]
+        instructions, failed = self._failures.interrupted(now)
+        for step_id in failed:
+            instructions += self._events.drop(step_id)
         return [*instructions, *self.handed_over(now)]
 
     def _end(self, state: PlanState, now: int) -> list[Instruction]:

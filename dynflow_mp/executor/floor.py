@@ -80,6 +80,11 @@ class Floor:
         self._shelf.close(plan_id)
         self._pool.withdraw(plan_id)
 
+    def withdraw(self, plan_id: str) -> None:
+        """Nothing of the plan that still waits will be sent; what is with workers goes on."""
+        self._shelf.withdraw(plan_id)
+        self._pool.withdraw(plan_id)
+
     def ready(self, order: ReadySteps | ReadyEvent | ReadyFinalize) -> None:
         """Steps may run."""
         if isinstance(order, ReadySteps):
@@ -172,7 +177,7 @@ class Floor:
     def _take_back(self, items: list[QueuedJob]) -> list[Stimulus]:
         """Jobs that were sent and never begun: as if they had not been sent."""
         kept = [item for item in items if self._shelf.knows(item.plan_id)]
-        self._pool.put_back(kept)
+        self._pool.put_back([item for item in kept if self._shelf.sends(item.plan_id)])
         by_plan: dict[str, list[int]] = {}
         for item in kept:
             by_plan.setdefault(item.plan_id, []).append(_step_of(item))

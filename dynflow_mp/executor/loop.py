@@ -20,6 +20,7 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.protocol import (
     Answer,
+    DeadlineDue,
     DrainBegun,
     DrainEnded,
     DropPlan,
@@ -34,9 +35,12 @@ from dynflow_mp.director.protocol import (
     ReadyEvent,
     ReadyFinalize,
     ReadySteps,
+    RemindAt,
     SendEvent,
+    StepDue,
     Stimulus,
     WakeAt,
+    Withdraw,
 )
 from dynflow_mp.errors import PlanNotFound
 from dynflow_mp.executor.floor import Floor
@@ -51,6 +55,7 @@ from dynflow_mp.model.writes import (
     ClaimPlan,
     ForgetEvents,
     MarkRunning,
+    MoveStep,
     RecordEvent,
     ResetStep,
     SaveOutcome,
@@ -96,7 +101,7 @@ class Loop:
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
         self._send, self._send_event = send, send_event
-        self._timers: Timers[EventDue] = Timers()
+        self._timers: Timers[EventDue | StepDue | DeadlineDue] = Timers()
         self._writes: list[Write] = []
         self._emissions: list[_Emission] = []
         self._stopping: Stop | None = None
@@ -167,9 +172,11 @@ class Loop:
             ReadyEvent: lambda order, now: self._floor.ready(order),
             ReadyFinalize: lambda order, now: self._floor.ready(order),
             DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
+            Withdraw: lambda order, now: self._floor.withdraw(order.plan_id),
             WakeAt: self._wake_later,
+            RemindAt: self._remind_later,
         }
-        writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
+        writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep, MoveStep)
         writes += (SaveOutcome, RecordEvent, ForgetEvents)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent)
@@ -212,6 +219,9 @@ class Loop:
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
         self._timers.add(due, EventDue(order.plan_id, order.event_id))
+
+    def _remind_later(self, order: RemindAt, now: int) -> None:
+        self._timers.add(monotonic() + max(0, order.due_at - now) / 1e6, order.stimulus)
 
     # -- what is ready goes to workers -------------------------------------------------------------
 

@@ -7,7 +7,8 @@ planner ──PlannedPlan──▶ store ──PlanSkeleton──▶ director   
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dynflow_mp.model.flows import Flow, step_ids
@@ -165,6 +166,15 @@ class StepTimes(NamedTuple):
     execution_time: float
 
 
+class Setback(NamedTuple):
+    """What a step has behind it since it was last started anew: what its retries and crashes are counted by."""
+
+    due_at: int | None = None
+    """When it is to be tried again (microseconds UTC); None: as soon as may be."""
+    retries: int = 0
+    crashes: int = 0
+
+
 class StoredEvent(NamedTuple):
     """An event that was accepted and not yet taken by its step.
 
@@ -201,6 +211,9 @@ class PlanSkeleton(NamedTuple):
     dependencies: dict[int, tuple[int, ...]]
     history: tuple[HistoryEntry, ...]
     events: tuple[StoredEvent, ...] = ()
+    setbacks: Mapping[int, Setback] = MappingProxyType({})
+    """Only of steps that have any."""
+    deadline_at: int | None = None
 
     @property
     def finalize_step_ids(self) -> list[int]:

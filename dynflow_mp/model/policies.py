@@ -22,6 +22,26 @@ class RescueStrategy(str, Enum):
     __str__ = str.__str__
 
 
+Skip, Pause, Fail = RescueStrategy.SKIP, RescueStrategy.PAUSE, RescueStrategy.FAIL
+"""By the names that users know; ``Skip`` is also the event of a step that is being skipped."""
+
+
+class RetryPolicy(NamedTuple):
+    """When a failed run step is tried again by itself; see :class:`~dynflow_mp.model.retries.Retry`."""
+
+    max_attempts: int
+    backoff_s: float
+    factor: float
+    jitter: float
+    engine_errors: tuple[str, ...] = ()
+    """Errors of the engine's own (their class names) that count as errors to try again after."""
+
+    @classmethod
+    def from_data(cls, data: list[Any]) -> RetryPolicy:
+        attempts, backoff_s, factor, jitter, engine_errors = data
+        return cls(attempts, backoff_s, factor, jitter, tuple(engine_errors))
+
+
 class ActionPolicy(NamedTuple):
     """One action class's facts, as data."""
 
@@ -29,12 +49,18 @@ class ActionPolicy(NamedTuple):
     """Named pool for its run and finalize steps; None takes the triggering action's, then ``default``."""
     accepts_event: bool = False
     """Whether ``run`` has a parameter besides ``self``."""
-    rescue_strategy: str = RescueStrategy.PAUSE.value
+    rescue_strategy: str | None = RescueStrategy.PAUSE.value
+    """None: no opinion."""
     idempotent: bool = False
+    """Whether a run step that a crash interrupted may be run again by itself."""
+    retry: RetryPolicy | None = None
 
     def to_data(self) -> list[Any]:
-        return list(self)
+        return [list(field) if isinstance(field, tuple) else field for field in self]
 
     @classmethod
     def from_data(cls, data: list[Any]) -> ActionPolicy:
-        return cls(*data[: len(cls._fields)])
+        """Policies of plans made by an earlier version have fewer fields: the others are as by default."""
+        policy = cls(*data[: len(cls._fields)])
+        retry: Any = policy.retry
+        return policy if retry is None else policy._replace(retry=RetryPolicy.from_data(retry))

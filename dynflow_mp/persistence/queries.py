@@ -27,6 +27,7 @@ from dynflow_mp.persistence.rows import (
     RESULTS,
     STEP_STATES,
     ActionRow,
+    AttemptRow,
     PlanRow,
     PlanStatus,
     StepCount,
@@ -34,7 +35,14 @@ from dynflow_mp.persistence.rows import (
 )
 from dynflow_mp.persistence.skeleton import CHUNK, invalid
 from dynflow_mp.persistence.statements import Statement
-from dynflow_mp.persistence.tables import actions, actions_with_outputs, execution_plans, outputs, steps
+from dynflow_mp.persistence.tables import (
+    actions,
+    actions_with_outputs,
+    execution_plans,
+    outputs,
+    step_attempts,
+    steps,
+)
 
 Filters = Mapping[str, Any]
 
@@ -176,6 +184,26 @@ def read_actions(connection: Connection, plan_id: str, action_ids: Sequence[int]
         return [ActionRow(*row) for row in _ALL_ACTIONS.run(connection, (plan_id,)).fetchall()]
     query = select(actions, outputs.c.output).select_from(actions_with_outputs)
     return [ActionRow(*row) for row in _of_plan(connection, query, actions, plan_id, action_ids)]
+
+
+def read_attempts(connection: Connection, plan_id: str, step_id: int | None) -> list[AttemptRow]:
+    """The attempts of a plan's steps, or of one, that did not succeed, in order."""
+    columns = step_attempts.c
+    query = (
+        select(
+            columns.step_id,
+            columns.attempt,
+            columns.state,
+            columns.error,
+            columns.ended_at,
+            columns.execution_time,
+        )
+        .where(columns.execution_plan_id == plan_id)
+        .order_by(columns.step_id, columns.attempt)
+    )
+    if step_id is not None:
+        query = query.where(columns.step_id == step_id)
+    return [AttemptRow(*row[:2], _step_state(row[2]), *row[3:]) for row in connection.execute(query)]
 
 
 def count_steps(connection: Connection, plan_id: str) -> list[StepCount]:

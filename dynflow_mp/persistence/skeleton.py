@@ -13,6 +13,7 @@ from dynflow_mp.model.flows import Flow, flow_from_tokens, step_ids
 from dynflow_mp.model.plans import (
     Payload,
     PlanSkeleton,
+    Setback,
     StepKind,
     StepTable,
     StepTimes,
@@ -59,6 +60,9 @@ _STEPS = Statement(
         steps.c.queue,
         steps.c.started_at,
         steps.c.execution_time,
+        steps.c.due_at,
+        steps.c.retries,
+        steps.c.crashes,
     ).where(
         steps.c.execution_plan_id == _OF_PLAN,
         steps.c.phase != literal_column(f"'{Phase.PLAN.value}'"),
@@ -150,7 +154,7 @@ def _skeleton(connection: Connection, row: PlanRow) -> PlanSkeleton:
     stored, highest, planning_time = _SUMMARY.run(connection, (plan_id,)).fetchone()
     if stored != row.step_count:
         raise invalid(plan_id, f"{row.step_count} steps were planned, {stored} are stored")
-    table, times = _read_steps(connection, plan_id, highest or 0)
+    table, times, setbacks = _read_steps(connection, plan_id, highest or 0)
     _check_flows(plan_id, table, (run_flow, finalize_flow))
     if row.state not in PLAN_STATES:
         raise invalid(plan_id, f"its state is {row.state!r}")
@@ -171,6 +175,8 @@ def _skeleton(connection: Connection, row: PlanRow) -> PlanSkeleton:
         dependencies={consumer: tuple(made) for consumer, made in decode(row.dependencies)},
         history=history_from_data(decode(row.history)),
         events=tuple(StoredEvent(*event) for event in _EVENTS.run(connection, (plan_id,)).fetchall()),
+        setbacks=setbacks,
+        deadline_at=row.deadline_at,
     )
 
 
@@ -178,11 +184,15 @@ def _flow(data: bytes) -> Flow:
     return flow_from_tokens(decode(data))
 
 
-def _read_steps(connection: Connection, plan_id: str, highest: int) -> tuple[StepTable, dict[int, StepTimes]]:
-    table, times = StepTable(highest), {}
+def _read_steps(
+    connection: Connection, plan_id: str, highest: int
+) -> tuple[StepTable, dict[int, StepTimes], dict[int, Setback]]:
+    table = StepTable(highest)
+    times: dict[int, StepTimes] = {}
+    setbacks: dict[int, Setback] = {}
     kinds: dict[tuple[str, str | None], StepKind] = {}
     rows = _in_portions(_STEPS.run(connection, (plan_id,)))
-    for step_id, state, attempts, action_id, action_class, queue, started_at, execution_time in rows:
+    for step_id, state, attempts, action_id, action_class, queue, started_at, execution_time, *back in rows:
         kind = kinds.get((action_class, queue))
         if kind is None:
             kind = kinds[(action_class, queue)] = StepKind(action_class, queue or DEFAULT_QUEUE)
@@ -191,7 +201,10 @@ def _read_steps(connection: Connection, plan_id: str, highest: int) -> tuple[Ste
         table.add(step_id, STEP_STATES[state], attempts, action_id, kind)
         if attempts or started_at is not None:
             times[step_id] = StepTimes(started_at, execution_time)
-    return table, times
+            due_at, retries, crashes = back
+            if due_at is not None or retries or crashes:
+                setbacks[step_id] = Setback(due_at, retries or 0, crashes or 0)
+    return table, times, setbacks
 
 
 def _in_portions(cursor: Any) -> Iterator[tuple[Any, ...]]:

@@ -15,14 +15,22 @@ from typing import Any
 from sqlalchemy import Connection
 
 from dynflow_mp.errors import DynflowError
-from dynflow_mp.model.writes import ClaimPlan, MarkRunning, ResetStep, SaveOutcome, UnmarkRunning, Write
+from dynflow_mp.model.writes import (
+    ClaimPlan,
+    MarkRunning,
+    MoveStep,
+    ResetStep,
+    SaveOutcome,
+    UnmarkRunning,
+    Write,
+)
 from dynflow_mp.persistence.culprits import StepsBefore, culprits
 from dynflow_mp.persistence.statements import Row, run_all
 from dynflow_mp.persistence.turn_rows import Batch, TurnRows, packed_history
 from dynflow_mp.persistence.turn_statements import CLAIM, HOLD_MANY, HOLD_ONE
 
 _CHUNK = 500
-_STEP_WRITES = (SaveOutcome, UnmarkRunning, ResetStep, MarkRunning)
+_STEP_WRITES = (SaveOutcome, UnmarkRunning, MoveStep, ResetStep, MarkRunning)
 
 
 class GuardFailed(DynflowError):

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.failure import record_of
+from dynflow_mp.actions.policy import deadline_of
 from dynflow_mp.actions.unwinding import Failed
 from dynflow_mp.errors import PlanningError
 from dynflow_mp.model.codec import MAX_PAYLOAD
@@ -47,13 +48,16 @@ def plan(
     new_id: Callable[[], str],
     caller: tuple[str, int] | None = None,
     max_payload: int = MAX_PAYLOAD,
+    deadline_s: float | None = None,
 ) -> Planned:
     """Plan ``action_class``. What its ``plan`` raises ends up in the plan (stopped, with an error), not here.
 
-    ``now`` tells microseconds UTC, ``caller`` is the plan and action of which this is a sub-plan.
+    ``now`` tells microseconds UTC, ``caller`` is the plan and action of which this is a sub-plan, ``deadline_s``
+    takes the place of the root class's own.
     Raises :class:`PlanningError` for what is no action or no plan id: then there is nothing to plan.
     """
-    planner = _Planner(_checked_id(plan_id) if plan_id is not None else new_id(), now, max_payload)
+    checked_id = _checked_id(plan_id) if plan_id is not None else new_id()
+    planner = _Planner(checked_id, now, max_payload, deadline_s)
     return planner.plan_root(action_class, args, dict(kwargs), caller)
 
 
@@ -67,10 +71,13 @@ def _checked_id(plan_id: str) -> str:
 class _Planner:
     """Plans one plan, once."""
 
-    def __init__(self, plan_id: str, now: Callable[[], int], max_payload: int) -> None:
+    def __init__(
+        self, plan_id: str, now: Callable[[], int], max_payload: int, deadline_s: float | None
+    ) -> None:
         self.plan_id = plan_id
         self.now = now
         self.max_payload = max_payload
+        self.deadline_s = deadline_s
         self.flows = FlowBuilder()
         self.contexts: list[PlanContext] = []
         """One per action, by action id from 1."""
@@ -85,6 +92,8 @@ class _Planner:
         caller: tuple[str, int] | None,
     ) -> Planned:
         facts = self._facts_of(kind)
+        if self.deadline_s is None:
+            self.deadline_s = deadline_of(kind)
         root, context = self._prepare(kind, facts, None, False)
         try:
             self._plan_within(root, context, args, kwargs)
@@ -200,7 +209,11 @@ class _Planner:
             real_time=root.spent_s if stopped else 0.0,
             caller_plan_id=caller_plan_id,
             caller_action_id=caller_action_id,
+            deadline_at=self._deadline_at(root),
         )
+
+    def _deadline_at(self, root: PlanContext) -> int | None:
+        return None if self.deadline_s is None else root.started_at + int(self.deadline_s * 1_000_000)
 
     def _steps(self) -> list[PlannedStep]:
         """Every step, in the order of their ids."""

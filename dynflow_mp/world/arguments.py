@@ -19,6 +19,13 @@ def seconds(name: str, given: object) -> float:
     raise BadArgument(f"{name}={given!r}: must be a number of seconds from 0 to {_LONGEST_S:,}")
 
 
+def span(name: str, given: object) -> float:
+    """A span of time that is not over at once."""
+    if given == 0:
+        raise BadArgument(f"{name}={given!r}: must be above 0")
+    return seconds(name, given)
+
+
 def number(name: str, given: object) -> int:
     """The number of a step."""
     if isinstance(given, int) and not isinstance(given, bool) and 0 < given < 2**31:

@@ -17,10 +17,12 @@ from dynflow_mp.config import Config
 from dynflow_mp.connectors.connector import Connector
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.coordinator.coordinator import Coordinator
+from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import SendEvent
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced
 from dynflow_mp.executor.open_files import make_room_for
+from dynflow_mp.maintenance.amendments import Amendments
 from dynflow_mp.maintenance.directory import WorldDirectory
 from dynflow_mp.maintenance.frozen_writers import FrozenWriters
 from dynflow_mp.maintenance.heirs import Heirs
@@ -143,7 +145,9 @@ class Parts:
         self._ending.on_close("liveness", liveness.stop)
         directory = WorldDirectory(self.coordinator)
         heirs = Heirs(self.connector, directory, None if self.core is None else self.receive)
-        self.recovery = Recovery(self.store, self.coordinator, self.connector.send, heirs.go_on)
+        self.amendments = Amendments(self.store, self.coordinator, config.max_payload)
+        conduct = Conduct(config.auto_rescue)
+        self.recovery = Recovery(self.store, self.coordinator, self.connector.send, heirs.go_on, conduct)
         if config.pools:
             reconciler = Reconciler(
                 self.store,

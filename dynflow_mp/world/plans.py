@@ -22,6 +22,7 @@ def plan_here(
     kwargs: dict[str, Any],
     plan_id: str | None,
     max_payload: int,
+    deadline_s: float | None = None,
 ) -> Planned:
     """Run ``plan`` now. Raises :class:`PlanningError` for a plan that no worker could run any of."""
     planned = plan(
@@ -32,6 +33,7 @@ def plan_here(
         now=now_us,
         new_id=lambda: new_plan_id(now_us(), os.urandom),
         max_payload=max_payload,
+        deadline_s=deadline_s,
     )
     _check_workers_can_load(planned.plan.policies)
     return planned

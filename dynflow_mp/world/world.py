@@ -23,6 +23,7 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.config import Config
 from dynflow_mp.coordinator.records import AutoExecuteLock, WorldRecord
 from dynflow_mp.errors import (
+    BadArgument,
     ConfigError,
     DynflowError,
     ForkedWorld,
@@ -116,9 +117,11 @@ class World:
         kwargs: Mapping[str, Any] | None = None,
         *,
         id: str | None = None,  # noqa: A002 - Dynflow's name for it
+        deadline_s: float | None = None,
     ) -> ExecutionPlan:
-        """Plan under an id of the caller's own choice (a UUID as text)."""
-        planned = self._plan(action_class, args, dict(kwargs or {}), id)
+        """Plan under an id of the caller's own choice (a UUID as text); ``deadline_s`` instead of the class's own."""
+        within_s = None if deadline_s is None else arguments.span("deadline_s", deadline_s)
+        planned = self._plan(action_class, args, dict(kwargs or {}), id, within_s)
         self._parts.store.save_plan(planned.plan, fence=self.coordinator.fence)
         return self.persistence.load_execution_plan(planned.plan.id)
 
@@ -128,9 +131,10 @@ class World:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         plan_id: str | None = None,
+        deadline_s: float | None = None,
     ) -> Planned:
         self._check_alive()
-        return plan_here(action_class, args, kwargs, plan_id, self.config.max_payload)
+        return plan_here(action_class, args, kwargs, plan_id, self.config.max_payload, deadline_s)
 
     def execute(self, plan_id: str) -> Future[ExecutionPlan]:
         """Run a planned plan, or resume a paused one; the future ends with the plan when the attempt ended."""
@@ -141,6 +145,31 @@ class World:
         except PlanNotFound as error:
             return _failed(error)
         return self._parts.client.execute(plan_id)
+
+    def skip(self, plan_id: str, step_id: int) -> list[int]:
+        """Skip a failed step of a paused plan: with it all steps that need its output, and their finalize steps.
+
+        Returns the ids of all that are skipped. ``execute`` then goes on without them; an action whose ``run``
+        takes an event is told first. Raises :class:`NotSkippable`, or :class:`AlreadyRunning` while the plan is
+        executed.
+        """
+        self._check_alive()
+        arguments.number("step_id", step_id)
+        return self._parts.amendments.skip(plan_id_of(plan_id), step_id)
+
+    def edit_input(
+        self, plan_id: str, step_id: int, changes: Mapping[str, Any], *, replace: bool = False
+    ) -> None:
+        """Change keys of a failed step's input (with ``replace`` all of it), before its plan is resumed.
+
+        Written into the plan's history. Raises :class:`NotEditable`, :class:`AlreadyRunning` while the plan is
+        executed, :class:`DataError` for what cannot be stored.
+        """
+        self._check_alive()
+        arguments.number("step_id", step_id)
+        if not isinstance(changes, Mapping):
+            raise BadArgument(f"changes={changes!r}: must be a mapping")
+        self._parts.amendments.edit_input(plan_id_of(plan_id), step_id, changes, replace)
 
     def event(
         self,
