@@ -17,6 +17,8 @@ from dynflow_mp.director.protocol import (
     DrainBegun,
     DrainEnded,
     DropPlan,
+    ErrandFinished,
+    ErrandLost,
     EventArrived,
     EventDue,
     FinalizeFinished,
@@ -47,6 +49,8 @@ from dynflow_mp.model.messages import Accepted, Done, Failed
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.states import PlanState
 
+ErrandAsker = Callable[[ErrandFinished | ErrandLost, int], list[Instruction]]
+
 _EXECUTABLE = (PlanState.PLANNED, PlanState.PAUSED)
 
 
@@ -61,6 +65,8 @@ class Director:
         # Whose end was said but may not be stored yet: if it cannot be, their askers are still waiting.
         self._ended: dict[str, Asker] = {}
         self._draining = False
+        # Who hears what came of errands, by their kind; who has RunErrand given enters itself.
+        self._errand_askers: dict[str, ErrandAsker] = {}
         self._handlers: dict[type, Callable[[Any, int], list[Instruction]]] = {
             StepFinished: self._step_finished,
             StepsSent: self._steps_sent,
@@ -75,6 +81,8 @@ class Director:
             StepDue: self._step_due,
             DeadlineDue: self._deadline_due,
             PlanLost: self._plan_lost,
+            ErrandFinished: self._errand_ended,
+            ErrandLost: self._errand_ended,
             DrainBegun: self._drain_begun,
             DrainEnded: self._drain_ended,
         }
@@ -232,6 +240,12 @@ class Director:
     def _event_due(self, news: EventDue, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
         return [] if plan is None else plan.event_due(news.event_id)
+
+    # -- errands -----------------------------------------------------------------------------------
+
+    def _errand_ended(self, news: ErrandFinished | ErrandLost, now: int) -> list[Instruction]:
+        asker = self._errand_askers.get(news.kind)
+        return [] if asker is None else asker(news, now)
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -143,6 +143,26 @@ class PlanLost(NamedTuple):
     plan_id: str
 
 
+class ErrandFinished(NamedTuple):
+    """A worker did an errand: ``result``, or ``error`` (the bytes of an ErrorRecord) if it raised."""
+
+    plan_id: str
+    errand_id: int
+    kind: str
+    result: bytes | None
+    error: bytes | None
+
+
+class ErrandLost(NamedTuple):
+    """An errand was not done: its worker died each time it was tried, or what it needs could not be read."""
+
+    plan_id: str
+    errand_id: int
+    kind: str
+    cause: str
+    message: str
+
+
 class DrainBegun(NamedTuple):
     """No new plans and no new steps from now on."""
 
@@ -165,6 +185,8 @@ Stimulus = (
     | StepDue
     | DeadlineDue
     | PlanLost
+    | ErrandFinished
+    | ErrandLost
     | DrainBegun
     | DrainEnded
 )
@@ -223,6 +245,22 @@ class RemindAt(NamedTuple):
     stimulus: StepDue | DeadlineDue
 
 
+class RunErrand(NamedTuple):
+    """Have a worker do this, once the turn is stored; ErrandFinished or ErrandLost follows.
+
+    The errand outlives its plan's run here, and is tried again when its worker dies, up to ``tries`` times in all.
+    An errand that is out already (same plan, kind and number) is not sent twice.
+    """
+
+    plan_id: str
+    errand_id: int
+    kind: str
+    action_class: str
+    data: bytes
+    queue: str
+    tries: int = 3
+
+
 class DropPlan(NamedTuple):
     """This executor is done with the plan: forget what waits for it."""
 
@@ -274,6 +312,7 @@ Instruction = (
     | StopStep
     | Withdraw
     | RemindAt
+    | RunErrand
     | DropPlan
     | Answer
     | HandOver

@@ -17,8 +17,9 @@ import zmq
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.failures import Conduct
-from dynflow_mp.director.protocol import SendEvent
+from dynflow_mp.director.protocol import RunErrand, SendEvent
 from dynflow_mp.errors import WorkerStartFailed, WorldFenced
+from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import KILL_PATIENCE_S, Loop
@@ -109,6 +110,10 @@ class Core:
             self._reader.ask(envelope.message.plan_id)
         else:
             self._inbox.post(envelope)
+
+    def run_errand(self, order: RunErrand, tell: Tell) -> None:
+        """Have a worker do an errand; ``tell`` is called with what came of it, on the core's thread: it must not block."""
+        self._inbox.post(ErrandAsked(order, tell))
 
     def hurry(self, grace_s: float) -> None:
         """While stopping: give running steps only ``grace_s`` seconds more."""

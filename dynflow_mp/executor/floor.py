@@ -8,7 +8,7 @@ place is to be filled) and the worker processes, and turns their news into stimu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import Event
 from time import monotonic
 from typing import Any
@@ -27,6 +27,7 @@ from dynflow_mp.director.protocol import (
 )
 from dynflow_mp.errors import WorkerStartFailed
 from dynflow_mp.executor.crew import Crew, Post
+from dynflow_mp.executor.errands import Errands
 from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady, WorkFinished, WorkReturned
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
 from dynflow_mp.executor.processes import Processes
@@ -34,7 +35,7 @@ from dynflow_mp.executor.reader import PageFailed, PlanLoaded
 from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
 from dynflow_mp.executor.timers import Timers
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.work import FinalizeJob, StepOutcome
+from dynflow_mp.model.work import Errand, ErrandOutcome, FinalizeJob, StepJob, StepOutcome
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.floor")
@@ -51,6 +52,8 @@ class Floor:
         # Enough that one plan can fill every worker's credit while the next page is on its way.
         self._shelf = Shelf(max(WINDOW, 2 * max_credit * sum(pools.values())))
         self._crew = Crew(pools)
+        self.errands = Errands()
+        """What workers do that is no step."""
         self._refills: Timers[str] = Timers()
         self._assigned: list[Assignment] = []
         self._draining = False
@@ -111,12 +114,12 @@ class Floor:
     @property
     def pending(self) -> bool:
         """Whether :meth:`assign` has something to do at once."""
-        return self._shelf.pending
+        return self._shelf.pending or self.errands.pending
 
     def assign(self, now: float) -> tuple[list[Stimulus], list[PageWanted]]:
         """Choose who gets what: the steps to be marked, and what to ask the reader for."""
         jobs, wanted = self._shelf.take()
-        for item in jobs:
+        for item in (*jobs, *self.errands.take()):
             if not self._pool.add(item):
                 log.warning(
                     "no queue %r here, the default one takes the step",
@@ -134,9 +137,9 @@ class Floor:
         for assignment in assigned:
             numbered = assignment.numbered
             if lost:
-                withheld = [number for number, item in numbered if item.plan_id in lost]
+                withheld = [number for number, item in numbered if _withheld(item, lost)]
                 self._pool.returned(assignment.worker_id, withheld)
-                numbered = [entry for entry in numbered if entry[1].plan_id not in lost]
+                numbered = [entry for entry in numbered if not _withheld(entry[1], lost)]
             if numbered:
                 jobs = [(number, item.job) for number, item in numbered]
                 self._processes.send(assignment.worker_id, jobs)
@@ -158,6 +161,10 @@ class Floor:
                 item = self._pool.finished(news.worker_id, number, outcome.execution_time, now)
                 if item is not None:
                     stimuli.append(self._step_finished(item.job, outcome))
+            elif type(outcome) is ErrandOutcome:
+                item = self._pool.finished(news.worker_id, number, outcome.execution_time, now)
+                if item is not None and isinstance(item.job, Errand):
+                    stimuli += self.errands.finished(item.job, outcome)
             else:
                 parts: Any = tuple(outcome)
                 spent_s = sum(part.execution_time for part in parts)
@@ -176,12 +183,11 @@ class Floor:
 
     def _take_back(self, items: list[QueuedJob]) -> list[Stimulus]:
         """Jobs that were sent and never begun: as if they had not been sent."""
-        kept = [item for item in items if self._shelf.knows(item.plan_id)]
-        self._pool.put_back([item for item in kept if self._shelf.sends(item.plan_id)])
-        by_plan: dict[str, list[int]] = {}
-        for item in kept:
-            by_plan.setdefault(item.plan_id, []).append(_step_of(item))
-        return [StepsReturned(plan_id, step_ids) for plan_id, step_ids in by_plan.items()]
+        kept = [item for item in items if isinstance(item.job, Errand) or self._shelf.knows(item.plan_id)]
+        self._pool.put_back(
+            item for item in kept if isinstance(item.job, Errand) or self._shelf.sends(item.plan_id)
+        )
+        return [StepsReturned(plan_id, step_ids) for plan_id, step_ids in _by_plan(kept).items()]
 
     # -- workers come and go -----------------------------------------------------------------------
 
@@ -198,7 +204,9 @@ class Floor:
 
     def _worker_died(self, news: WorkerDied) -> list[Stimulus]:
         leftover = self._pool.remove_worker(news.worker_id, news.begun)
-        stimuli: list[Stimulus] = [self._lost(item, news) for item in leftover.begun]
+        stimuli: list[Stimulus] = []
+        for item in leftover.begun:
+            stimuli += self._lost(item, news)
         if not self._draining:
             log.warning(
                 news.message,
@@ -207,13 +215,15 @@ class Floor:
             self._refill(self._crew.ended(news.worker_id, news.queue, monotonic()))
         return stimuli + self._take_back(leftover.not_begun)
 
-    def _lost(self, item: QueuedJob, news: WorkerDied) -> StepLost:
+    def _lost(self, item: QueuedJob, news: WorkerDied) -> Sequence[Stimulus]:
         """A job that its worker had begun, or finished without saying so."""
         job = item.job
+        if isinstance(job, Errand):
+            return self.errands.died(item, job, news.cause, news.message)
         if isinstance(job, FinalizeJob):
-            return StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message)
+            return [StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message)]
         self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
-        return StepLost(job.plan_id, job.step_id, 0, news.cause, news.message)
+        return [StepLost(job.plan_id, job.step_id, 0, news.cause, news.message)]
 
     def _start_failed(self, news: StartFailed) -> list[Stimulus]:
         if not self._complete.is_set():
@@ -269,7 +279,10 @@ class Floor:
 
     def stop(self) -> None:
         """End all workers."""
-        self._processes.stop(0.0)
+        try:
+            self._processes.stop(0.0)
+        finally:
+            self.errands.give_up()
 
     # -- looking in --------------------------------------------------------------------------------
 
@@ -288,16 +301,31 @@ class Floor:
 
 
 def _announced(assigned: list[Assignment]) -> list[Stimulus]:
+    items = (item for assignment in assigned for _, item in assignment.numbered)
+    return [StepsSent(plan_id, step_ids) for plan_id, step_ids in _by_plan(items).items()]
+
+
+def _by_plan(items: Iterable[QueuedJob]) -> dict[str, list[int]]:
+    """The steps that these jobs are, by plan; errands are none."""
     by_plan: dict[str, list[int]] = {}
-    for assignment in assigned:
-        for _, item in assignment.numbered:
-            by_plan.setdefault(item.plan_id, []).append(_step_of(item))
-    return [StepsSent(plan_id, step_ids) for plan_id, step_ids in by_plan.items()]
+    for item in items:
+        step_id = _step_of(item)
+        if step_id is not None:
+            by_plan.setdefault(item.plan_id, []).append(step_id)
+    return by_plan
 
 
-def _step_of(item: QueuedJob) -> int:
+def _step_of(item: QueuedJob) -> int | None:
+    """Which step of its plan a job is; None for an errand, which is none."""
     job = item.job
-    return FINALIZE if isinstance(job, FinalizeJob) else job.step_id
+    if type(job) is StepJob:
+        return job.step_id
+    return FINALIZE if isinstance(job, FinalizeJob) else None
+
+
+def _withheld(item: QueuedJob, lost: Collection[str]) -> bool:
+    """Whether a lost plan's job stays here. What an errand is for was stored before it was asked for."""
+    return item.plan_id in lost and not isinstance(item.job, Errand)
 
 
 def _unreadable(wanted: PageWanted, step_ids: list[int], reason: str) -> list[Stimulus]:

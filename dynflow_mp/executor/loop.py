@@ -10,7 +10,7 @@ Nothing leaves before its cause is stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 from typing import Any
 
@@ -36,6 +36,7 @@ from dynflow_mp.director.protocol import (
     ReadyFinalize,
     ReadySteps,
     RemindAt,
+    RunErrand,
     SendEvent,
     StepDue,
     Stimulus,
@@ -43,6 +44,8 @@ from dynflow_mp.director.protocol import (
     Withdraw,
 )
 from dynflow_mp.errors import PlanNotFound
+from dynflow_mp.executor.briefs import BRIEFS
+from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed, Tell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
@@ -75,7 +78,7 @@ _MOST_NOTES = 512
 _OUTAGE_PATIENCE_S = 60.0
 KILL_PATIENCE_S = 5.0
 
-_Emission = Answer | HandOver | SendEvent | LoadPlan | PageWanted | Envelope | StatusAsked
+_Emission = Answer | HandOver | SendEvent | LoadPlan | RunErrand | PageWanted | Envelope | StatusAsked
 
 
 class Loop:
@@ -162,6 +165,9 @@ class Loop:
             PlanUnavailable: self._plan_unavailable,
             PayloadPage: lambda page, now: self._decide_all(self._floor.page(page), now),
             PageFailed: lambda news, now: self._decide_all(self._floor.page_failed(news), now),
+            ErrandAsked: lambda note, now: self._run_errand(note.order, note.tell),
+            ErrandBriefed: lambda news, now: self._floor.errands.ready(news.order, news.data),
+            ErrandUnbriefed: self._errand_unbriefed,
             Stop: self._stop_asked,
         }
 
@@ -179,11 +185,11 @@ class Loop:
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep, MoveStep)
         writes += (SaveOutcome, RecordEvent, ForgetEvents)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
-        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent)
+        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, RunErrand)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
         return deciders
 
-    def _decide_all(self, stimuli: list[Stimulus], now: int) -> None:
+    def _decide_all(self, stimuli: Sequence[Stimulus], now: int) -> None:
         for stimulus in stimuli:
             self._decide(stimulus, now)
 
@@ -215,6 +221,9 @@ class Loop:
             # Deleted while it ran here: what is left of it is our lock.
             self._ledger.release(news.plan_id)
         self._decide(news, now)
+
+    def _errand_unbriefed(self, news: ErrandUnbriefed, now: int) -> None:
+        self._decide_all(self._floor.errands.unreadable(news.order, news.reason), now)
 
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
@@ -273,7 +282,17 @@ class Loop:
             SendEvent: self._send_event,
             LoadPlan: lambda order: self._reader.ask(order.plan_id),
             PageWanted: self._reader.ask,
+            RunErrand: self._run_errand,
         }
+
+    def _run_errand(self, order: RunErrand, tell: Tell | None = None) -> None:
+        """It goes to the pool in the next turn, by way of the reader if it needs something from there."""
+        if not self._floor.errands.note(order, tell):
+            return
+        if order.kind in BRIEFS:
+            self._reader.ask(order)
+        else:
+            self._floor.errands.ready(order, order.data)
 
     def _answer(self, asked: Answer | StatusAsked, response: Response) -> None:
         self._send(self._dispatcher.answer(asked.client_id, asked.request_id, response))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from dynflow_mp.executor.job_queue import JobQueue
 from dynflow_mp.model.policies import DEFAULT_QUEUE
-from dynflow_mp.model.work import FinalizeJob, Job, StepJob
+from dynflow_mp.model.work import Errand, FinalizeJob, Job, StepJob
 
 HORIZON_S = 0.010
 UNMEASURED_S = HORIZON_S
@@ -132,9 +132,11 @@ class Pool:
             self._of(queue).put_back(plan_id, jobs)
 
     def withdraw(self, plan_id: str) -> None:
-        """Forget a plan's waiting jobs."""
+        """Forget a plan's waiting steps. Its errands stay: they are no part of its run."""
         for queue in self._queues.values():
-            queue.withdraw(plan_id)
+            for item in queue.withdraw(plan_id):
+                if isinstance(item.job, Errand):
+                    queue.add(plan_id, item)
 
     def assign(self, now: float) -> list[Assignment]:
         """Give waiting jobs to workers with credit; ``now`` in seconds of a steady clock."""
@@ -265,6 +267,9 @@ def queued(job: Job, queue: str) -> QueuedJob:
     """A job as the pool keeps it."""
     if isinstance(job, FinalizeJob):
         return QueuedJob(job, queue, "", sum(len(part.input) for part in job.parts))
+    if isinstance(job, Errand):
+        # What it costs has nothing to do with what the class's steps cost.
+        return QueuedJob(job, queue, f"{job.kind} {job.action_class}", len(job.data))
     return QueuedJob(job, queue, job.action_class, _size(job))
 
 

@@ -7,8 +7,10 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import NamedTuple, Protocol
 
-from dynflow_mp.director.protocol import PlanUnavailable
+from dynflow_mp.director.protocol import PlanUnavailable, RunErrand
 from dynflow_mp.errors import DynflowError, InvalidPlan, PersistenceError, PlanNotFound, RequestError
+from dynflow_mp.executor.briefs import BRIEFS
+from dynflow_mp.executor.errands import ErrandBriefed, ErrandUnbriefed
 from dynflow_mp.executor.shelf import PageWanted, PayloadPage
 from dynflow_mp.model.messages import Failed
 from dynflow_mp.model.plans import Payload, PlanSkeleton
@@ -46,7 +48,8 @@ class PageFailed(NamedTuple):
     reason: str
 
 
-ReaderNews = PlanLoaded | PlanUnavailable | PayloadPage | PageFailed
+ReaderNews = PlanLoaded | PlanUnavailable | PayloadPage | PageFailed | ErrandBriefed | ErrandUnbriefed
+Question = str | PageWanted | RunErrand
 
 
 class Reader:
@@ -64,7 +67,7 @@ class Reader:
         self._store = store
         self._holder_request_id = holder_request_id
         self._deliver = deliver
-        self._questions: SimpleQueue[str | PageWanted | None] = SimpleQueue()
+        self._questions: SimpleQueue[Question | None] = SimpleQueue()
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="dynflow reader", daemon=True)
 
@@ -78,8 +81,8 @@ class Reader:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
-    def ask(self, question: str | PageWanted) -> None:
-        """Ask for a plan (by id) or for a page."""
+    def ask(self, question: Question) -> None:
+        """Ask for a plan (by id), for a page, or for what an errand needs."""
         self._questions.put(question)
 
     def _run(self) -> None:
@@ -91,7 +94,7 @@ class Reader:
             if question is not None:
                 self._answer(question)
 
-    def _answer(self, question: str | PageWanted) -> None:
+    def _answer(self, question: Question) -> None:
         waited = 0.0
         while True:
             try:
@@ -109,9 +112,11 @@ class Reader:
                 self._deliver(_failure(question, error))
                 return
 
-    def _read(self, question: str | PageWanted) -> ReaderNews:
+    def _read(self, question: Question) -> ReaderNews:
         if isinstance(question, PageWanted):
             return self._page(question)
+        if isinstance(question, RunErrand):
+            return ErrandBriefed(question, BRIEFS[question.kind](self._store, question))
         return self._plan(question)
 
     def _plan(self, plan_id: str) -> ReaderNews:
@@ -143,9 +148,11 @@ class Reader:
         return PayloadPage(wanted, payloads, outputs)
 
 
-def _failure(question: str | PageWanted, error: Exception) -> ReaderNews:
+def _failure(question: Question, error: Exception) -> ReaderNews:
     reason = f"{type(error).__name__}: {error}"
     if isinstance(question, PageWanted):
         return PageFailed(question, reason)
+    if isinstance(question, RunErrand):
+        return ErrandUnbriefed(question, reason)
     known = error if isinstance(error, DynflowError) else RequestError(reason, question)
     return PlanUnavailable(question, Failed.of(known))

@@ -23,6 +23,8 @@ import msgpack
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import (
+    Errand,
+    ErrandOutcome,
     FinalizeJob,
     FinalizePart,
     Job,
@@ -50,8 +52,8 @@ KIND_NAMES = {
 
 WORK_LANE, CONTROL_LANE = 1, 2
 
-Outcome = StepOutcome | tuple[StepOutcome, ...]
-"""What comes of a :class:`StepJob`, or of a :class:`FinalizeJob`: one for each part that was begun."""
+Outcome = StepOutcome | tuple[StepOutcome, ...] | ErrandOutcome
+"""What comes of a :class:`StepJob`, of a :class:`FinalizeJob` (one for each part that was begun), of an :class:`Errand`."""
 
 
 class Hello(NamedTuple):
@@ -219,6 +221,8 @@ _STEP_JOB = frozenset(
     )
 )
 _FINALIZE_JOB = (str, tuple, dict)
+_ERRAND = (str, int, str, str, bytes)
+_ERRAND_OUTCOME = frozenset(product((str,), _REAL, _MAYBE_BYTES, _MAYBE_BYTES))
 _PART = frozenset(product((int,), (int,), (int,), (str,), (bytes,), _MAYBE_BYTES, _MAYBE_BYTES))
 _OUTCOME = frozenset(
     product(
@@ -246,6 +250,8 @@ def _job(number: Any, fields: Any) -> tuple[int, Job]:
     if types == _FINALIZE_JOB:
         _check_producers(fields[2])
         return number, FinalizeJob(fields[0], tuple(map(_part, fields[1])), fields[2])
+    if types == _ERRAND:
+        return number, Errand._make(fields)
     raise TypeError("it has the wrong fields")
 
 
@@ -263,11 +269,23 @@ def _check_producers(producers: dict[Any, Any]) -> None:
 def _numbered_outcome(number: Any, fields: Any) -> tuple[int, Outcome]:
     if type(number) is not int:
         raise TypeError(f"its number is a {type(number).__name__}")
-    if fields and type(fields[0]) is not int:
-        return number, tuple(map(_outcome, fields))
     if not fields:
         return number, ()
-    return number, _outcome(fields)
+    first = type(fields[0])
+    if first is int:
+        return number, _outcome(fields)
+    if first is str:
+        return number, _errand_outcome(fields)
+    return number, tuple(map(_outcome, fields))
+
+
+def _errand_outcome(fields: Any) -> ErrandOutcome:
+    if tuple(map(type, fields)) not in _ERRAND_OUTCOME:
+        raise TypeError("what came of an errand has the wrong fields")
+    outcome = ErrandOutcome._make(fields)
+    if (outcome.result is None) == (outcome.error is None):
+        raise TypeError("an errand has either a result or an error")
+    return outcome
 
 
 def _outcome(fields: Any) -> StepOutcome:

@@ -14,18 +14,20 @@ from typing import NoReturn
 
 import zmq
 
+from dynflow_mp.actions.errands import run_errand
 from dynflow_mp.actions.failure import exception_name, message_of
 from dynflow_mp.actions.phases import run_finalize, run_step
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
 from dynflow_mp.executor.endings import LEFT_TO_BE_REPLACED
-from dynflow_mp.executor.failures import failed_job, failed_step
+from dynflow_mp.executor.errand_kinds import KINDS
+from dynflow_mp.executor.failures import failed_errand, failed_job, failed_step
 from dynflow_mp.executor.own_descriptors import OwnDescriptors
 from dynflow_mp.executor.page import Page
 from dynflow_mp.executor.surroundings import Surroundings
 from dynflow_mp.executor.tally import Numbered, Tally
 from dynflow_mp.executor.wire import Outcome
-from dynflow_mp.model.work import FinalizeJob, FinalizePart, Job, StepJob, StepOutcome
+from dynflow_mp.model.work import Errand, ErrandOutcome, FinalizeJob, FinalizePart, Job, StepJob, StepOutcome
 
 LONG_S = 0.001
 """Outcomes are sent before a step whose class takes longer on average, or was never measured."""
@@ -97,7 +99,7 @@ class Workbench:
             self._on_batch()
         now = monotonic()
         for number, job in jobs:
-            name = job.action_class if type(job) is StepJob else ""
+            name = job.action_class if type(job) is StepJob else _name_of(job)
             if tally.unsent and self._send_first(name, now):
                 self._send()
             if self._unfit is None and tally.begin(number):
@@ -137,6 +139,8 @@ class Workbench:
         try:
             if type(job) is StepJob:
                 return run_step(job, self._max_payload)
+            if type(job) is Errand:
+                return run_errand(job, KINDS, self._max_payload)
             return self._finalize(job)  # type: ignore[arg-type]  # the only other kind of job
         except BaseException as error:
             return failed_job(job, error)
@@ -219,8 +223,15 @@ def _sendable(number: int, outcome: Outcome) -> Outcome:
     except ProtocolError as error:
         if isinstance(outcome, StepOutcome):
             return failed_step(outcome.step_id, error)
+        if isinstance(outcome, ErrandOutcome):
+            return failed_errand(outcome.kind, error)
         return (failed_step(outcome[0].step_id, error),)
     return outcome
+
+
+def _name_of(job: Job) -> str:
+    """What the costs of jobs like this one are known by."""
+    return f"{job.kind} {job.action_class}" if isinstance(job, Errand) else ""
 
 
 _BARE = 64
@@ -229,4 +240,6 @@ _BARE = 64
 def _size(outcome: Outcome) -> int:
     if type(outcome) is StepOutcome:
         return _BARE + len(outcome.output or b"") + len(outcome.input or b"")
+    if type(outcome) is ErrandOutcome:
+        return _BARE + len(outcome.result or b"")
     return sum(map(_size, outcome)) if outcome else _BARE  # type: ignore[arg-type]  # a tuple of step outcomes

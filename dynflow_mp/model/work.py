@@ -55,7 +55,21 @@ class FinalizeJob(NamedTuple):
     producers: dict[int, bytes]
 
 
-Job = StepJob | FinalizeJob
+class Errand(NamedTuple):
+    """Work for a worker that is no step: planning what was scheduled, calling a hook, asking a class.
+
+    ``kind`` says what to do with ``action_class`` and ``data``, and whose number ``errand_id`` is: plan, kind and
+    number together name an errand. Nothing about it is stored; whoever needs it done keeps its cause.
+    """
+
+    plan_id: str
+    errand_id: int
+    kind: str
+    action_class: str
+    data: bytes
+
+
+Job = StepJob | FinalizeJob | Errand
 
 
 class PlannedEvent(NamedTuple):
@@ -99,6 +113,15 @@ class StepOutcome(NamedTuple):
     retryable: bool = False
     plans: tuple[bytes, ...] = ()
     chunks: tuple[OutputChunk, ...] = ()
+
+
+class ErrandOutcome(NamedTuple):
+    """What came of an errand: ``result``, or ``error`` (the bytes of :class:`ErrorRecord`); one of them is None."""
+
+    kind: str
+    execution_time: float
+    result: bytes | None
+    error: bytes | None
 
 
 class ErrorRecord(NamedTuple):
