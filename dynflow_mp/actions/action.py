@@ -172,6 +172,19 @@ class Action:
         """Fail this step with a text or an exception, and leave the phase at once."""
         self._context.error(what)
 
+    # -- after an error --------------------------------------------------------------------------
+
+    def rescue_strategy_for_self(self) -> RescueStrategy | str | None:
+        """What to do when a step of this action failed; asked in a worker, where ``steps`` are the failed ones."""
+        return self.rescue_strategy
+
+    def rescue_strategy_for_planned_action(self, action: Action) -> RescueStrategy | str | None:
+        """What to do about the failures of an action that this one planned; asked in a worker.
+
+        Unless overridden: what that action says itself.
+        """
+        return action._context.rescue_strategy()
+
     # -- present ---------------------------------------------------------------------------------
 
     def planned_actions(self, kind: type[Action] | None = None) -> list[Action]:

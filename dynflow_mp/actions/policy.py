@@ -32,6 +32,7 @@ def policy_of(kind: type[Action]) -> ActionPolicy:
         _strategy_of(kind),
         kind.idempotent,
         None if retry is None else retry.frozen(),
+        _asks_for_rescue(kind),
     )
 
 
@@ -50,6 +51,13 @@ def deadline_of(kind: type[Action]) -> float | None:
 def is_span(given: Any) -> bool:
     """Whether this is a number of seconds above 0, and no longer than the system's clocks take."""
     return isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given <= _LONGEST_S
+
+
+def _asks_for_rescue(kind: type[Action]) -> bool:
+    return (
+        kind.rescue_strategy_for_self is not Action.rescue_strategy_for_self
+        or kind.rescue_strategy_for_planned_action is not Action.rescue_strategy_for_planned_action
+    )
 
 
 def _strategy_of(kind: type[Action]) -> str | None:

@@ -45,9 +45,12 @@ from dynflow_mp.errors import (
     UnprocessableEvent,
     WorldTerminated,
 )
+from dynflow_mp.model.codec import decode
 from dynflow_mp.model.messages import Accepted, Done, Failed
 from dynflow_mp.model.plans import PlanSkeleton
+from dynflow_mp.model.policies import RESCUE, RescueStrategy
 from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.work import ErrorRecord
 
 ErrandAsker = Callable[[ErrandFinished | ErrandLost, int], list[Instruction]]
 
@@ -66,7 +69,7 @@ class Director:
         self._ended: dict[str, Asker] = {}
         self._draining = False
         # Who hears what came of errands, by their kind; who has RunErrand given enters itself.
-        self._errand_askers: dict[str, ErrandAsker] = {}
+        self._errand_askers: dict[str, ErrandAsker] = {RESCUE: self._rescue_told}
         self._handlers: dict[type, Callable[[Any, int], list[Instruction]]] = {
             StepFinished: self._step_finished,
             StepsSent: self._steps_sent,
@@ -247,6 +250,17 @@ class Director:
         asker = self._errand_askers.get(news.kind)
         return [] if asker is None else asker(news, now)
 
+    def _rescue_told(self, news: ErrandFinished | ErrandLost, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        if plan is None:
+            return []
+        if isinstance(news, ErrandFinished) and news.result is not None:
+            said = decode(news.result)
+            strategy = None if said is None else RescueStrategy(said)
+            return self._and_forget(plan, plan.rescue_told(news.errand_id, strategy, now))
+        reason = news.message if isinstance(news, ErrandLost) else _message_of(news.error)
+        return self._and_forget(plan, plan.rescue_untold(news.errand_id, reason, now))
+
     # -- the end -----------------------------------------------------------------------------------
 
     def _drain_begun(self, news: DrainBegun, now: int) -> list[Instruction]:
@@ -272,6 +286,10 @@ class Director:
         if plan.ended:
             del self._plans[plan.id]
             self._ended[plan.id] = plan.asker
+
+
+def _message_of(error: bytes | None) -> str:
+    return "" if error is None else ErrorRecord.from_bytes(error).message
 
 
 def _already_running(plan_id: str) -> AlreadyRunning:

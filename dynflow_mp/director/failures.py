@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from dynflow_mp.director.causes import SUPERVISOR_LOST, recorded
-from dynflow_mp.director.protocol import Instruction, ReadySteps, RemindAt, StepDue
+from dynflow_mp.director.protocol import Instruction, ReadySteps, RemindAt, RunErrand, StepDue
 from dynflow_mp.director.rescue import Rescue
 from dynflow_mp.director.setbacks import Chance, Verdict, after_error, after_loss
 from dynflow_mp.director.skipping import skipped_with
 from dynflow_mp.director.step_book import StepBook
+from dynflow_mp.model.codec import encode
 from dynflow_mp.model.plans import PlanSkeleton, Setback
-from dynflow_mp.model.policies import RescueStrategy
+from dynflow_mp.model.policies import RESCUE, RescueStrategy, combined_strategy
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import ErrorRecord
 
@@ -27,15 +28,19 @@ class Conduct(NamedTuple):
 
 
 DEFAULT_CONDUCT = Conduct()
+_QUESTIONS = 1_000_000
 
 
 class Failures:
     """Owned by the running plan."""
 
-    __slots__ = ("_book", "_conduct", "_rescue", "_skeleton", "final")
+    __slots__ = ("_asks", "_book", "_conduct", "_epoch", "_question", "_rescue", "_skeleton", "final")
 
-    def __init__(self, skeleton: PlanSkeleton, book: StepBook, conduct: Conduct) -> None:
+    def __init__(self, skeleton: PlanSkeleton, book: StepBook, conduct: Conduct, epoch: int) -> None:
         self._skeleton, self._book, self._conduct = skeleton, book, conduct
+        self._epoch = epoch
+        self._asks = any(policy.asks_for_rescue for policy in skeleton.policies.values())
+        self._question = 0
         self._rescue = Rescue()
         self.final = False
         """Whether each failure is the last: nothing is tried again or rescued any more."""
@@ -108,10 +113,27 @@ class Failures:
     # -- rescue ------------------------------------------------------------------------------------
 
     def strategy(self, failed: list[int]) -> RescueStrategy:
-        """What is done about these failed steps by itself."""
-        if self.final or not self._conduct.auto_rescue:
+        """What is done about these failed steps by itself, where nobody is to be asked."""
+        if self.final or self._asks or not self._conduct.auto_rescue:
             return RescueStrategy.PAUSE
-        return self._rescue.verdict({one: self._book.policy_of(one).rescue_strategy for one in failed})
+        said = combined_strategy(self._book.policy_of(one).rescue_strategy for one in failed)
+        return self._rescue.verdict(failed, said)
+
+    def ask(self, failed: list[int]) -> RunErrand | None:
+        """The question to the plan's actions about these failed steps, if its classes want to be asked."""
+        if self.final or not self._asks or not self._conduct.auto_rescue or not failed:
+            return None
+        self._question += 1
+        kind = self._book.steps.kind(failed[0])
+        data = encode(failed, "failed steps")
+        return RunErrand(self._book.plan_id, self._number(), RESCUE, kind.action_class, data, kind.queue)
+
+    def _number(self) -> int:
+        return self._epoch * _QUESTIONS + self._question
+
+    def told(self, errand_id: int, failed: list[int], said: RescueStrategy | None) -> RescueStrategy | None:
+        """What is done about these failed steps, now that the actions were asked; None for an old answer."""
+        return self._rescue.verdict(failed, said) if errand_id == self._number() else None
 
     def skip(self, failed: list[int]) -> list[Instruction]:
         """These steps are skipped, and all that goes with them."""

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from dynflow_mp.model.policies import RescueStrategy
-
-
-def combined(strategies: Iterable[str | None]) -> RescueStrategy:
-    """The strategy of a plan whose failed steps have these: theirs if they agree, else pause.
-
-    None is no opinion; where nobody has one, the steps are skipped.
-    """
-    opinions = {strategy for strategy in strategies if strategy is not None}
-    if not opinions:
-        return RescueStrategy.SKIP
-    return RescueStrategy(opinions.pop()) if len(opinions) == 1 else RescueStrategy.PAUSE
 
 
 class Rescue:
@@ -26,15 +15,17 @@ class Rescue:
     def __init__(self) -> None:
         self._rescued: set[int] = set()
 
-    def verdict(self, failed: dict[int, str | None]) -> RescueStrategy:
-        """What to do about these failed steps, given their strategies.
+    def verdict(self, failed: Collection[int], said: RescueStrategy | None) -> RescueStrategy:
+        """What to do about these failed steps, given what their strategies come to; no opinion is to skip them.
 
         A round of skipping is worth it as long as it brings a new failure: a step that fails again
         while it is being skipped would fail for ever.
         """
-        strategy = combined(failed.values()) if failed else RescueStrategy.PAUSE
-        if strategy is RescueStrategy.SKIP:
-            if self._rescued.issuperset(failed):
-                return RescueStrategy.PAUSE
-            self._rescued.update(failed)
-        return strategy
+        if not failed:
+            return RescueStrategy.PAUSE
+        if said is not None and said is not RescueStrategy.SKIP:
+            return said
+        if self._rescued.issuperset(failed):
+            return RescueStrategy.PAUSE
+        self._rescued.update(failed)
+        return RescueStrategy.SKIP

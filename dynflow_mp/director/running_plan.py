@@ -49,6 +49,7 @@ from dynflow_mp.model.writes import ClaimPlan, SavePlan
 _MICRO = 1_000_000
 _RUNNING, _SUSPENDED = StepState.RUNNING, StepState.SUSPENDED
 _ERROR = StepState.ERROR
+_LONGEST_NOTE = 200
 
 
 class RunningPlan:
@@ -88,7 +89,7 @@ class RunningPlan:
         self._history = skeleton.history
         self._book = StepBook(skeleton, self._epoch)
         self._steps = self._book.steps
-        self._failures = Failures(skeleton, self._book, conduct)
+        self._failures = Failures(skeleton, self._book, conduct, self._epoch)
         self._cursor = self._fresh_cursor()
         self._finalize = FinalizePhase(self._book)
         self._events = EventBox(self.id, self._epoch, skeleton.events)
@@ -208,11 +209,24 @@ class RunningPlan:
     def _rescued(self, now: int) -> list[Instruction]:
         """The plan can go no further on its own."""
         failed = self._book.failed()
-        strategy = self._failures.strategy(failed)
+        question = self._failures.ask(failed)
+        return self._carry_out(self._failures.strategy(failed), now) if question is None else [question]
+
+    def rescue_told(self, errand_id: int, said: RescueStrategy | None, now: int) -> list[Instruction]:
+        """The plan's actions were asked what to do."""
+        strategy = self._failures.told(errand_id, self._book.failed(), said)
+        return [] if strategy is None else self._carry_out(strategy, now)
+
+    def rescue_untold(self, errand_id: int, reason: str, now: int) -> list[Instruction]:
+        """They were asked, and could not tell: people decide."""
+        self._note(f"no rescue strategy: {reason}"[:_LONGEST_NOTE], now)
+        return self.rescue_told(errand_id, RescueStrategy.PAUSE, now)
+
+    def _carry_out(self, strategy: RescueStrategy, now: int) -> list[Instruction]:
         if strategy is not RescueStrategy.SKIP:
             ended = PlanState.STOPPED if strategy is RescueStrategy.FAIL else PlanState.PAUSED
             return self._end(ended, now)
-        skipped = [*self._failures.skip(failed), *self._book.skip_silent()]
+        skipped = [*self._failures.skip(self._book.failed()), *self._book.skip_silent()]
         self._cursor = self._fresh_cursor()
         return [*skipped, *self._hand_out(self._cursor.start(), now)]
 

@@ -6,6 +6,7 @@ were planned with (decisions.md 15).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -24,6 +25,18 @@ class RescueStrategy(str, Enum):
 
 Skip, Pause, Fail = RescueStrategy.SKIP, RescueStrategy.PAUSE, RescueStrategy.FAIL
 """By the names that users know; ``Skip`` is also the event of a step that is being skipped."""
+
+
+RESCUE = "rescue"
+"""The kind of errand by which actions are asked for their strategies, where their classes want to be asked."""
+
+
+def combined_strategy(strategies: Iterable[str | None]) -> RescueStrategy | None:
+    """What several failures come to: what all opinions agree on, else pause. None is no opinion."""
+    opinions = {strategy for strategy in strategies if strategy is not None}
+    if not opinions:
+        return None
+    return RescueStrategy(opinions.pop()) if len(opinions) == 1 else RescueStrategy.PAUSE
 
 
 class RetryPolicy(NamedTuple):
@@ -54,6 +67,8 @@ class ActionPolicy(NamedTuple):
     idempotent: bool = False
     """Whether a run step that a crash interrupted may be run again by itself."""
     retry: RetryPolicy | None = None
+    asks_for_rescue: bool = False
+    """Whether the class overrides a method that tells rescue strategies: then its actions are asked."""
 
     def to_data(self) -> list[Any]:
         return [list(field) if isinstance(field, tuple) else field for field in self]

@@ -230,3 +230,36 @@ class WakesFromRetry(Action):
             return
         if not self.output.get("failed"):
             self.suspend()
+
+
+class DecidesForOthers(Action):
+    """Asked about what it planned: skips what is cheap, says nothing about itself."""
+
+    rescue_strategy = None
+
+    def plan(self, prices, then=None):
+        for price in prices:
+            self.plan_action(Priced, price=price)
+        if then is not None:
+            self.plan_action(globals()[then])
+
+    def rescue_strategy_for_planned_action(self, action):
+        if not isinstance(action, Priced):
+            return super().rescue_strategy_for_planned_action(action)
+        (step,) = action.steps
+        assert (step.phase, step.error.message) == ("run", f"no money for {action.input['price']}")
+        return Skip if action.input["price"] < 10 and action.output["seen"] else Fail
+
+
+class Priced(Action):
+    def run(self):
+        self.output["seen"] = True
+        raise RuntimeError(f"no money for {self.input['price']}")
+
+
+class DecidesForItself(Action):
+    def run(self):
+        raise RuntimeError("help")
+
+    def rescue_strategy_for_self(self):
+        return self.input["strategy"]

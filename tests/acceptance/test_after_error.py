@@ -5,6 +5,8 @@ import time
 import pytest
 from after_error_actions import (
     BrokenReference,
+    DecidesForItself,
+    DecidesForOthers,
     Dies,
     DiesIdempotently,
     Failing,
@@ -141,6 +143,46 @@ def test_two_failed_steps_with_a_dependant_in_common_are_rescued(world):
     assert (plan.state, plan.result) == ("stopped", "warning")
     assert [step.state for step in plan.run_steps] == ["skipped"] * 4
     assert [step.state for step in plan.finalize_steps] == ["skipped"] * 2
+
+
+@pytest.mark.parametrize(
+    ("prices", "then", "ended"),
+    [
+        ([1, 2], None, ("stopped", "warning")),
+        ([10, 20], None, ("stopped", "error")),
+        ([1, 20], None, ("paused", "error")),
+        ([1], "Pausing", ("paused", "error")),
+        ([1], "Skippable", ("stopped", "warning")),
+    ],
+)
+def test_an_action_decides_about_those_it_planned(world, prices, then, ended):
+    """Core 11.4: in a worker, for its methods are a user's code."""
+    plan = run(world, DecidesForOthers, prices, then=then)
+
+    assert (plan.state, plan.result) == ended
+    assert len(history(plan)) == 2
+
+
+@pytest.mark.parametrize(
+    ("strategy", "ended"),
+    [
+        ("skip", ("stopped", "warning")),
+        ("fail", ("stopped", "error")),
+        ("pause", ("paused", "error")),
+        (None, ("stopped", "warning")),
+    ],
+)
+def test_an_action_decides_about_itself(world, strategy, ended):
+    plan = run(world, DecidesForItself, strategy=strategy)
+
+    assert (plan.state, plan.result) == ended
+
+
+def test_what_is_no_strategy_pauses_the_plan_and_the_history_says_why(world):
+    plan = run(world, DecidesForItself, strategy="retreat")
+
+    assert (plan.state, plan.result) == ("paused", "error")
+    assert "no rescue strategy: DecidesForItself gave 'retreat'" in history(plan)[1]
 
 
 # -- skipping by hand ------------------------------------------------------------------------------

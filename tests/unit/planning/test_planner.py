@@ -606,7 +606,7 @@ def test_policies_are_frozen_per_class() -> None:
     made = plan_of(Careful)
 
     assert {name: tuple(policy) for name, policy in made.policies.items()} == {
-        name_of(Careful): ("care", True, "skip", True, None)
+        name_of(Careful): ("care", True, "skip", True, None, False)
     }
 
 
