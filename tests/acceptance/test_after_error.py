@@ -1,6 +1,7 @@
 """What is done about a failure, on real workers: rescue, skip, retry, crashes, deadlines, edited inputs."""
 
 import time
+from itertools import pairwise
 
 import pytest
 from after_error_actions import (
@@ -221,8 +222,8 @@ def test_what_did_not_fail_cannot_be_skipped(world, tmp_path):
     with pytest.raises(NotSkippable, match="stopped"):
         world.skip(stopped.id, stopped.failed_steps[0].id)
     running = world.trigger(WithDeadlineInARow, str(tmp_path / "go"))
+    wait_until(lambda: world.persistence.load_execution_plan(running.id).state == "running")
     with pytest.raises(AlreadyRunning):
-        wait_until(lambda: world.persistence.load_execution_plan(running.id).state == "running")
         world.skip(running.id, 3)
     (tmp_path / "go").touch()
     running.finished.result(20)
@@ -306,7 +307,7 @@ def test_a_failed_step_is_tried_again_after_longer_and_longer_waits(world, tmp_p
     assert [one.number for one in step.failed_attempts] == [1, 2, 3]
     assert {one.error.message for one in step.failed_attempts} == {"the service is away"}
     times = [float(line) for line in lines_of(log)]
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in pairwise(times)]
     assert [wait >= least for wait, least in zip(waits, (0.05, 0.1, 0.2), strict=True)] == [True] * 3
     assert history(plan) == ["start execution", "finish execution"]
 
