@@ -111,3 +111,16 @@ def test_one_database_is_all_that_executors_and_clients_share(database_kind: str
     stopped = re.findall(r"(\d+) × stopped, success, written by", ended.stdout)
     assert sum(map(int, stopped)) == 12
     assert "A │ killed while it works" in ended.stdout
+
+
+def test_what_fails_is_tried_again_skipped_by_itself_or_skipped_by_hand() -> None:
+    ended = run("examples.retries")
+
+    assert ended.returncode == 0, ended.stderr
+    told = ended.stdout
+    assert "tried again: stopped, success; 100% done" in told
+    assert "attempt 3: weather: answered at the 3. try" in told
+    assert "skipped by itself: stopped, warning" in told
+    assert "and left a grey square" in told
+    assert "Fetch failed 4 times: ConnectionError" in told
+    assert "without Fetch (step 3), Publish (step 7)" in told
