@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynflow_mp.actions.errands import Kind
+from dynflow_mp.actions.rescue import tell_strategy
+from dynflow_mp.model.policies import RESCUE
 from dynflow_mp.model.work import Errand
 
 PLAN = "plan"
@@ -33,4 +35,4 @@ def _plan(errand: Errand, max_payload: int) -> bytes:
     return encode_plan(with_key(planned.plan, planned.root))
 
 
-KINDS: Mapping[str, Kind] = {PLAN: _plan}
+KINDS: Mapping[str, Kind] = {PLAN: _plan, RESCUE: tell_strategy}

@@ -22,6 +22,7 @@ from dynflow_mp.director.protocol import (
     NOBODY,
     Answer,
     CancelRequested,
+    DeadlineDue,
     DrainBegun,
     DrainEnded,
     DropPlan,
@@ -40,12 +41,15 @@ from dynflow_mp.director.protocol import (
     ReadyEvent,
     ReadyFinalize,
     ReadySteps,
+    RemindAt,
     RunErrand,
     SendEvent,
     StartSubPlans,
+    StepDue,
     Stimulus,
     StopStep,
     WakeAt,
+    Withdraw,
     attended,
 )
 from dynflow_mp.errors import PlanNotFound
@@ -67,6 +71,7 @@ from dynflow_mp.model.writes import (
     ClaimPlan,
     ForgetEvents,
     MarkRunning,
+    MoveStep,
     RecordEvent,
     RequestPlan,
     ResetStep,
@@ -125,7 +130,7 @@ class Loop:
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
         self._outside, self._any_stopped = outside, False
-        self.timers: Timers[EventDue] = Timers()
+        self.timers: Timers[EventDue | StepDue | DeadlineDue] = Timers()
         """What is to be heard later, on the steady clock."""
         self._feeder = Feeder()
         self._writes: list[Write] = []
@@ -213,11 +218,13 @@ class Loop:
             ReadyEvent: lambda order, now: self._floor.ready(order),
             ReadyFinalize: lambda order, now: self._floor.ready(order),
             DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
+            Withdraw: lambda order, now: self._floor.withdraw(order.plan_id),
             WakeAt: self._wake_later,
             EventUndelivered: self._say_undelivered,
             ForgetEvents: self._forget_events,
+            RemindAt: self._remind_later,
         }
-        writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
+        writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep, MoveStep)
         writes += (SaveOutcome, AddChunks, RecordEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
@@ -302,6 +309,9 @@ class Loop:
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
         self.timers.add(due, EventDue(order.plan_id, order.event_id))
+
+    def _remind_later(self, order: RemindAt, now: int) -> None:
+        self.timers.add(monotonic() + max(0, order.due_at - now) / 1e6, order.stimulus)
 
     # -- what is ready goes to workers -------------------------------------------------------------
 

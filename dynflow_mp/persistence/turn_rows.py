@@ -17,6 +17,7 @@ from dynflow_mp.model.writes import (
     AddChunks,
     ForgetEvents,
     MarkRunning,
+    MoveStep,
     RecordEvent,
     RequestPlan,
     ResetStep,
@@ -30,8 +31,8 @@ from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.statements import Row, Statement
 
 _NO_LIMIT = 2**40
-_OUTCOME_RANK, _UNMARK_RANK, _RESET_RANK, _MARK_RANK = range(4)
-_RANKS = 4
+_OUTCOME_RANK, _UNMARK_RANK, _MOVE_RANK, _RESET_RANK, _MARK_RANK = range(5)
+_RANKS = 5
 
 
 class Batch(NamedTuple):
@@ -45,11 +46,12 @@ class Batch(NamedTuple):
 class _Wave:
     """Rows of steps of which no two concern the same step in the wrong order."""
 
-    __slots__ = ("marks", "outcomes", "resets", "unmarks")
+    __slots__ = ("marks", "moves", "outcomes", "resets", "unmarks")
 
     def __init__(self) -> None:
         self.outcomes: list[Row] = []
         self.unmarks: list[Row] = []
+        self.moves: list[Row] = []
         self.resets: list[Row] = []
         self.marks: list[Row] = []
 
@@ -57,6 +59,7 @@ class _Wave:
         """In this order: the ranks above follow it."""
         yield Batch(statements.OUTCOME, self.outcomes, True)
         yield Batch(statements.UNMARK, self.unmarks, True)
+        yield Batch(statements.MOVE, self.moves, True)
         yield Batch(statements.RESET, self.resets, True)
         yield Batch(statements.MARK, self.marks, True)
 
@@ -105,6 +108,7 @@ class TurnRows:
             MarkRunning: self._mark,
             UnmarkRunning: self._unmark,
             ResetStep: self._reset,
+            MoveStep: self._move,
             SavePlan: self._plan,
             RecordEvent: self._record,
             ForgetEvents: self._forget,
@@ -190,6 +194,22 @@ class TurnRows:
         plan_id, _, step_id, to_state, attempt = write
         self._wave((plan_id, step_id), _UNMARK_RANK).unmarks.append(
             (to_state._value_, attempt - 1, attempt - 1, plan_id, step_id, attempt)
+        )
+
+    def _move(self, write: MoveStep) -> None:
+        step = (write.plan_id, write.step_id)
+        self._wave(step, _MOVE_RANK).moves.append(
+            (
+                write.to_state._value_,
+                write.to_attempts,
+                int(not write.forget_error),
+                write.due_at,
+                write.crashes,
+                write.retries,
+                *step,
+                write.from_state._value_,
+                write.from_attempts,
+            )
         )
 
     def _reset(self, write: ResetStep) -> None:

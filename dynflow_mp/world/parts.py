@@ -21,10 +21,12 @@ from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import DelayedExecutorLock
 from dynflow_mp.director.events import SUB_PLANS
+from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import UNATTENDED, SendEvent
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTerminated
 from dynflow_mp.executor.open_files import make_room_for
+from dynflow_mp.maintenance.amendments import Amendments
 from dynflow_mp.maintenance.cleaner import Cleaner
 from dynflow_mp.maintenance.directory import WorldDirectory
 from dynflow_mp.maintenance.frozen_writers import FrozenWriters
@@ -184,8 +186,14 @@ class Parts:
         self._ending.on_close("liveness", liveness.stop)
         directory = WorldDirectory(self.coordinator)
         heirs = Heirs(self.connector, directory, None if self.core is None else self.receive)
+        self.amendments = Amendments(self.store, self.coordinator, config.max_payload)
         self.recovery = Recovery(
-            self.store, self.coordinator, self.connector.send, heirs.go_on, self._look_for_scheduled
+            self.store,
+            self.coordinator,
+            self.connector.send,
+            heirs.go_on,
+            self._look_for_scheduled,
+            Conduct(config.auto_rescue),
         )
         if config.pools:
             reconciler = Reconciler(

@@ -170,3 +170,16 @@ def test_plans_are_halted_whatever_they_do() -> None:
     assert "workers replaced: 1 of 2" in lines
     assert "locks held: 0" in lines
     assert sum("PlanStopped" in line for line in lines) == 2
+
+
+def test_what_fails_is_tried_again_skipped_by_itself_or_skipped_by_hand() -> None:
+    ended = run("examples.retries")
+
+    assert ended.returncode == 0, ended.stderr
+    told = ended.stdout
+    assert "tried again: stopped, success; 100% done" in told
+    assert "attempt 3: weather: answered at the 3. try" in told
+    assert "skipped by itself: stopped, warning" in told
+    assert "and left a grey square" in told
+    assert "Fetch failed 4 times: ConnectionError" in told
+    assert "without Fetch (step 3), Publish (step 7)" in told
