@@ -74,6 +74,7 @@ class Boot:
             lanes = self._open_lanes()
             self._import_apps()
             self._import_script()
+            self._take_up_middleware()
             work = self._prepare(lanes)
         except SystemExit:
             raise
@@ -123,6 +124,20 @@ class Boot:
         except BaseException as error:
             self.fail(APP_FAILED, f"cannot load {path}: {_text_of(error)}")
 
+    def _take_up_middleware(self) -> None:
+        """What stands around all actions of the world stands around those of this worker."""
+        places = self._settings["middleware"]
+        if not places:
+            return
+        from dynflow_mp.actions.named_rules import rules_at
+        from dynflow_mp.actions.phases import use_middleware
+
+        self._words.at(f"looking up {', '.join(places)}")
+        try:
+            use_middleware(rules_at(places))
+        except BaseException as error:  # it imports the modules that are named
+            self.fail(APP_FAILED, f"cannot use the middleware: {_text_of(error)}")
+
     def _open_lanes(self) -> Lanes:
         """Connect both lanes, and put them out of the reach of what the user's code does to descriptors."""
         import zmq
@@ -151,6 +166,7 @@ class Boot:
     def _prepare(self, lanes: Lanes) -> Any:
         """Say hello on both lanes; what is left is to work."""
         from dynflow_mp.executor import wire
+        from dynflow_mp.executor.interruption import prepare
         from dynflow_mp.executor.surroundings import Surroundings
         from dynflow_mp.executor.workbench import Workbench
 
@@ -158,6 +174,7 @@ class Boot:
             self.fail(APP_FAILED, "one of the modules closed descriptors that were not its own")
         token = bytes.fromhex(self._settings["token"])
         lanes.control.say_hello(wire.encode_hello(wire.Hello(token, wire.CONTROL_LANE, os.getpid())))
+        prepare(lanes.tally)
         surroundings = Surroundings()
         bench = Workbench(
             lanes.work,
@@ -167,6 +184,7 @@ class Boot:
             lanes.control.watch_batch,
             surroundings,
             lanes.descriptors,
+            lanes.control.chunks.open,
         )
         gc.collect()
         gc.freeze()  # what is there now stays: not to be looked at again in every collection

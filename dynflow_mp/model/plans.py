@@ -79,6 +79,12 @@ class PlannedPlan(NamedTuple):
     caller_plan_id: str | None = None
     caller_action_id: int | None = None
     deadline_at: int | None = None
+    unique_key: str | None = None
+
+    @property
+    def singletons(self) -> list[str]:
+        """The classes of which only one plan may be active."""
+        return [name for name, policy in self.policies.items() if policy.singleton]
 
     @property
     def first_queue(self) -> str:
@@ -196,6 +202,14 @@ class StoredEvent(NamedTuple):
     due_at: int | None = None
 
 
+class Caller(NamedTuple):
+    """The action of which a plan is a sub-plan; ``step_id`` is its run step, None if it has none."""
+
+    plan_id: str
+    action_id: int
+    step_id: int | None
+
+
 class PlanSkeleton(NamedTuple):
     """All an executor needs to decide about a plan; no payloads.
 
@@ -219,6 +233,10 @@ class PlanSkeleton(NamedTuple):
     dependencies: dict[int, tuple[int, ...]]
     history: tuple[HistoryEntry, ...]
     events: tuple[StoredEvent, ...] = ()
+    caller: Caller | None = None
+    unique_key: str | None = None
+    taken: frozenset[str] = frozenset()
+    """Singleton classes of which another plan is active."""
 
     @property
     def finalize_step_ids(self) -> list[int]:

@@ -14,9 +14,11 @@ from dynflow_mp.model.codec import encode
 from dynflow_mp.model.plans import HistoryEntry, history_to_data
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import (
+    AddChunks,
     ForgetEvents,
     MarkRunning,
     RecordEvent,
+    RequestPlan,
     ResetStep,
     SaveOutcome,
     SavePlan,
@@ -71,6 +73,9 @@ class TurnRows:
         self._journal: list[Row] = []
         self._recorded: list[Row] = []
         self._forgotten: list[Row] = []
+        self._requested: list[Row] = []
+        self._written: list[Row] = []
+        self._dropped: list[Row] = []
         self._plans: dict[str, Row] = {}
         self._sort(writes)
 
@@ -82,6 +87,10 @@ class TurnRows:
         found.append(Batch(statements.JOURNAL, self._journal, False))
         found.append(Batch(statements.RECORD_EVENT, self._recorded, False))
         found.append(Batch(statements.FORGET_EVENT, self._forgotten, False))
+        found.append(Batch(statements.REQUEST_PLAN, self._requested, False))
+        # In this order, so that what is dropped does not stay because it came again.
+        found.append(Batch(statements.ADD_CHUNK, self._written, False))
+        found.append(Batch(statements.DROP_CHUNKS, self._dropped, False))
         return [batch for batch in found if batch.rows]
 
     def _payload_batches(self) -> list[Batch]:
@@ -92,12 +101,14 @@ class TurnRows:
     def _sort(self, writes: Sequence[Write]) -> None:
         add = {
             SaveOutcome: self._outcome,
+            AddChunks: self._chunks,
             MarkRunning: self._mark,
             UnmarkRunning: self._unmark,
             ResetStep: self._reset,
             SavePlan: self._plan,
             RecordEvent: self._record,
             ForgetEvents: self._forget,
+            RequestPlan: self._request,
         }
         for write in writes:
             adding: Any = add.get(type(write))
@@ -161,6 +172,14 @@ class TurnRows:
         if state is StepState.ERROR:
             self._journal.append((plan_id, step_id, attempt, state._value_, error, ended_at, execution_time))
 
+    def _chunks(self, write: AddChunks) -> None:
+        plan_id, _, action_id, base, chunks = write
+        for chunk, kind, written_at, number in chunks:
+            if chunk:
+                self._written.append((plan_id, action_id, base + number, kind, chunk, written_at))
+            else:
+                self._dropped.append((plan_id, action_id, base + number))
+
     def _mark(self, write: MarkRunning) -> None:
         plan_id, _, step_id, from_state, attempt, started_at = write
         self._wave((plan_id, step_id), _MARK_RANK).marks.append(
@@ -212,6 +231,9 @@ class TurnRows:
 
     def _forget(self, write: ForgetEvents) -> None:
         self._forgotten += [(event_id, write.plan_id) for event_id in write.ids]
+
+    def _request(self, write: RequestPlan) -> None:
+        self._requested.append((write.requested_at, write.sub_plan_id))
 
 
 def packed_history(history: tuple[HistoryEntry, ...]) -> bytes:

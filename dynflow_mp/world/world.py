@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from dynflow_mp.actions.action import Action
@@ -29,6 +29,7 @@ from dynflow_mp.errors import (
     ForkedWorld,
     LockTaken,
     PlanNotFound,
+    PlanStopped,
     RequestError,
     RequestTimeout,
     WorldFenced,
@@ -36,16 +37,17 @@ from dynflow_mp.errors import (
 )
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.codec import encode
+from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.states import PlanState
+from dynflow_mp.persistence.held_by_plans import Holder
 from dynflow_mp.planning.ids import plan_id_of
-from dynflow_mp.planning.planner import Planned
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
 from dynflow_mp.telemetry import logger
 from dynflow_mp.world import arguments
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.parts import Parts
-from dynflow_mp.world.plans import plan_here
+from dynflow_mp.world.plans import NewPlan, plan_here, store_planned
 from dynflow_mp.world.scheduling import Scheduling, Times
 
 log = logger("world")
@@ -66,16 +68,22 @@ class World:
         self.id = uuid4().hex
         self.config = _config(config, settings)
         self._pid = os.getpid()
-        self._ending = Ending(self.config.exit_on_terminate)
+        self._ending = self._new_ending()
         self.terminated = self._ending.terminated
         """Set once the world has ended."""
-        self._parts = Parts(self.id, self.config, self._ending, self._on_fenced)
+        self._parts = self._new_parts()
         try:
             self._boot()
         except BaseException:
             self._ending.close_all()
             self.terminated.set()
             raise
+
+    def _new_ending(self) -> Ending:
+        return Ending(self.config.exit_on_terminate)
+
+    def _new_parts(self) -> Parts:
+        return Parts(self.id, self.config, self._ending, self._on_fenced)
 
     def _boot(self) -> None:
         parts = self._parts
@@ -97,15 +105,36 @@ class World:
         ``plan`` runs here and now; when this returns the plan is stored. What then happens to it
         shows in the returned future.
         """
-        planned = self._plan(action_class, args, kwargs)
-        ready = planned.plan.state is PlanState.PLANNED
-        self._parts.store.save_plan(
-            planned.plan, requested_at=now_us() if ready else None, fence=self.coordinator.fence
-        )
-        if not ready:
-            return PlanningFailed(planned.plan.id, _error_of(planned))
-        finished = self._parts.client.execute(planned.plan.id, planned.plan.first_queue)
-        return Triggered(planned.plan.id, finished)
+        return self.trigger_with_options(action_class, args, kwargs)
+
+    def trigger_with_options(
+        self,
+        action_class: type[Action],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 - Dynflow's name for it
+        unique_key: str | None = None,
+        on_conflict: OnConflict | str | None = None,
+    ) -> Triggered | PlanningFailed | Scheduled:
+        """Like :meth:`trigger`, under an id of the caller's own choice, or with a key that no other plan holds.
+
+        ``on_conflict`` says what becomes of it when another does: ``raise`` :class:`UniqueKeyTaken`, ``return`` what
+        has been triggered already, ``replace`` it, which works as long as nobody runs it. Nothing is stored of a
+        plan that is not wanted. Raises :class:`BadUniqueKey` for a key that cannot be kept.
+        """
+        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict, requested_at=now_us())
+        if new.holder is not None:
+            return Triggered(new.id, self._waiting_for(new.holder))
+        if new.error is not None:
+            return PlanningFailed(new.id, new.error)
+        return Triggered(new.id, self._parts.client.execute(new.id, new.queue))
+
+    def _waiting_for(self, holder: Holder) -> Future[ExecutionPlan]:
+        """The end of a plan that was there before, asked for by whom ever."""
+        if holder.state == PlanState.PLANNED and holder.requested_at is None:
+            return self.execute(holder.plan_id)
+        return self._parts.client.watch(holder.plan_id)
 
     def plan(self, action_class: type[Action], /, *args: Any, **kwargs: Any) -> ExecutionPlan:
         """Only plan and store; ``execute`` runs it."""
@@ -118,21 +147,30 @@ class World:
         kwargs: Mapping[str, Any] | None = None,
         *,
         id: str | None = None,  # noqa: A002 - Dynflow's name for it
+        unique_key: str | None = None,
+        on_conflict: OnConflict | str | None = None,
     ) -> ExecutionPlan:
-        """Plan under an id of the caller's own choice (a UUID as text)."""
-        planned = self._plan(action_class, args, dict(kwargs or {}), id)
-        self._parts.store.save_plan(planned.plan, fence=self.coordinator.fence)
-        return self.persistence.load_execution_plan(planned.plan.id)
+        """Plan under an id of the caller's own choice (a UUID as text), or with a unique key."""
+        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict)
+        return self.persistence.load_execution_plan(new.id)
 
-    def _plan(
+    def _store_new(
         self,
         action_class: type[Action],
         args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        plan_id: str | None = None,
-    ) -> Planned:
+        kwargs: Mapping[str, Any] | None,
+        plan_id: str | None,
+        unique_key: str | None,
+        on_conflict: OnConflict | str | None,
+        requested_at: int | None = None,
+    ) -> NewPlan:
         self._check_alive()
-        return plan_here(action_class, args, kwargs, plan_id, self.config.max_payload)
+        middleware = self._parts.middleware.rules
+        planned = plan_here(
+            action_class, args, dict(kwargs or {}), plan_id, self.config.max_payload, middleware
+        )
+        store, fence = self._parts.store, self.coordinator.fence
+        return store_planned(store, fence, planned, unique_key, on_conflict, requested_at)
 
     # -- later -------------------------------------------------------------------------------------
 
@@ -181,7 +219,11 @@ class World:
     def _scheduling(self) -> Scheduling:
         self._check_alive()
         return Scheduling(
-            self._parts.schedule, self.coordinator, self._parts.look_at_delayed, self.config.max_payload
+            self._parts.schedule,
+            self.coordinator,
+            self._parts.look_at_delayed,
+            self.config.max_payload,
+            self._parts.middleware.rules,
         )
 
     # -- asking ------------------------------------------------------------------------------------
@@ -191,9 +233,11 @@ class World:
         self._check_alive()
         try:
             plan_id = plan_id_of(plan_id)
-            self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
+            status = self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
         except PlanNotFound as error:
             return _failed(error)
+        if status.state is PlanState.STOPPED:
+            return _failed(PlanStopped(f"plan {plan_id} is stopped; it cannot be executed again", plan_id))
         return self._parts.client.execute(plan_id)
 
     def event(
@@ -218,6 +262,37 @@ class World:
             return self._parts.client.event(plan_id_of(plan_id), step_id, data, optional, delay_s)
         except PlanNotFound as error:
             return _failed(error)
+
+    def cancel(self, plan_id: str, force: bool = False) -> Future[list[int]]:
+        """Send Cancel, or with ``force`` Abort, to every step of the plan that runs or waits and is Cancellable.
+
+        The ids of the steps that were told; what they then do is theirs. The future fails with
+        :class:`NotCancellable` when there is none, or the plan does not run.
+        """
+        self._check_alive()
+        forced = arguments.flag("force", force)
+        try:
+            return self._parts.client.cancel(plan_id_of(plan_id), forced)
+        except PlanNotFound as error:
+            return _failed(error)
+
+    def halt(self, plan_id: str) -> Future[ExecutionPlan]:
+        """Stop the plan for good, whatever its state: nothing more of it begins, code that runs is stopped.
+
+        The future ends with the stopped plan, once nothing of it runs any more. It fails with
+        :class:`PlanStopped` for a plan that is stopped already.
+        """
+        self._check_alive()
+        try:
+            plan_id = plan_id_of(plan_id)
+            status = self._parts.store.plan_statuses([plan_id]).get(plan_id)
+        except PlanNotFound as error:
+            return _failed(error)
+        if status is None:
+            return _failed(PlanNotFound(f"no plan {plan_id} is stored", plan_id))
+        if status.state is PlanState.STOPPED:
+            return _failed(PlanStopped(f"plan {plan_id} is stopped already", plan_id))
+        return self._parts.client.halt(plan_id)
 
     def ping(self, world_id: str, timeout: float = 5.0) -> Future[bool]:
         """True when that executor's core answers within ``timeout`` seconds.
@@ -345,7 +420,7 @@ class World:
         if self.terminating:
             raise WorldTerminated(f"world {self.id} is terminated")
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -378,10 +453,6 @@ def _config(config: Config | None, settings: Mapping[str, Any]) -> Config:
     if settings:
         raise ConfigError("World takes a Config or keywords, not both")
     return config
-
-
-def _error_of(planned: Planned) -> BaseException:
-    return planned.error or DynflowError(f"plan {planned.plan.id} could not be planned")
 
 
 def _answered(client: WorldRecord) -> Future[bool]:
