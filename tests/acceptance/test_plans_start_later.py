@@ -13,6 +13,7 @@ from dynflow_mp import (
     Action,
     BadArgument,
     DataError,
+    NotCancellable,
     NotExecutable,
     NotScheduled,
     PlanningError,
@@ -214,6 +215,45 @@ def test_only_a_plan_that_waits_can_be_frozen_and_it_cannot_be_executed_by_hand(
         world.execute(waiting.id).result(20)
 
     assert world.persistence.load_execution_plan(waiting.id).state == "scheduled"
+
+
+def test_a_scheduled_plan_is_cancelled_and_what_comes_after_it_fails(world):
+    waiting = world.delay(Noop, frozen=True)
+    after = world.chain(waiting.id, Noop)
+    assert world.persistence.load_execution_plan(waiting.id).cancellable
+
+    assert world.cancel(waiting.id).result(20) == [1]
+
+    plan = ended(world, waiting)
+    assert (plan.result, plan.root_plan_step.state) == ("cancelled", "cancelled")
+    assert names(plan) == ["delay", "Delayed task cancelled"]
+    assert waiting.id in ended(world, after).errors[0].message
+    with pytest.raises(NotCancellable):
+        world.cancel(waiting.id).result(20)
+
+
+def test_a_plan_cancelled_while_it_is_planned_is_not_run(world, tmp_path):
+    log, go = tmp_path / "log", tmp_path / "go"
+    scheduled = world.plan_elsewhere(PlannedSlowly, str(log), str(go))
+    wait_until(lambda: lines_of(log), what="the planning")
+
+    world.cancel(scheduled.id).result(20)
+    go.touch()
+
+    wait_until(
+        lambda: not world.coordinator.find_locks(class_name="PlanningLock"), what="the end of the planning"
+    )
+    plan = world.persistence.load_execution_plan(scheduled.id)
+    assert (plan.state, plan.result, len(plan.steps)) == ("stopped", "cancelled", 1)
+
+
+def test_a_plan_halted_while_it_waits_is_stopped_as_it_is(world):
+    scheduled = world.delay(Noop, frozen=True)
+
+    plan = world.halt(scheduled.id).result(20)
+
+    assert (plan.state, plan.result, plan.root_plan_step.state) == ("stopped", "pending", "pending")
+    assert world.persistence.count_execution_plans({"delayed": True, "id": plan.id}) == 0
 
 
 # -- whoever dies --------------------------------------------------------------------------------------
