@@ -43,6 +43,7 @@ class CoreSettings(NamedTuple):
     max_credit: int
     directory: Path
     workers: WorkerSettings
+    errand_timeout_s: float | None = None
 
 
 class Core:
@@ -71,7 +72,9 @@ class Core:
         poller = zmq.Poller()
         poller.register(self._inbox.bell.fd, zmq.POLLIN)
         processes = Processes(settings.directory, settings.workers, poller)
-        self._floor = Floor(processes, settings.pools, settings.max_credit, self._begun)
+        self._floor = Floor(
+            processes, settings.pools, settings.max_credit, self._begun, settings.errand_timeout_s
+        )
         self._loop = Loop(
             Director(settings.world_id),
             self._floor,

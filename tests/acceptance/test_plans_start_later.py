@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from later_actions import Held, KillsItsPlanner, Noop, PlannedSlowly, Refuses, Tells
+from later_actions import Held, KillsItsPlanner, NeverPlanned, Noop, PlannedSlowly, Refuses, Tells
 from watching import lines_of, wait_until
 
 from dynflow_mp import (
@@ -279,6 +279,23 @@ def test_a_plan_that_kills_each_of_its_planners_stops_with_an_error(world, tmp_p
     assert "SIGKILL" in error.message
     assert len(set(lines_of(log))) == 3
     assert world.coordinator.find_locks(class_name="PlanningLock") == []
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_plan_that_is_never_done_planning_stops_with_an_error_and_leaves_the_worker(
+    a_client, tmp_path, deaf
+):
+    log = tmp_path / "log"
+    world = a_client(workers=1, apps=APPS, errand_timeout_s=0.5)
+
+    plan = ended(world, world.plan_elsewhere(NeverPlanned, str(log), deaf))
+
+    assert (plan.state, plan.result) == ("stopped", "error")
+    (error,) = plan.errors
+    assert error.cause == "timeout"
+    assert "took longer than 0.5 s (errand_timeout_s)" in error.message
+    assert len(lines_of(log)) == 1
+    assert ended(world, world.delay(Noop)).result == "success"
 
 
 @pytest.fixture
