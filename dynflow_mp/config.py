@@ -81,6 +81,8 @@ class Config:
     """How often an executor looks for dead worlds and for requested plans nobody takes."""
     delayed_poll_s: float = 15.0
     """How often the executor that has scheduled plans planned looks for them, and others whether there is one."""
+    errand_timeout_s: float = 300.0
+    """How long a worker may be kept by what is no step: planning a scheduled plan, a hook, a rescue method."""
     cleaner_max_age_s: float | None = None
     """Stopped plans that ended longer ago are deleted; None: none ever is."""
     cleaner_interval_s: float = 3600.0
@@ -211,6 +213,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("lease_ttl_s", _A_SPAN, _seconds),
     ("reconcile_interval_s", _A_SPAN, _seconds),
     ("delayed_poll_s", _A_SPAN, _seconds),
+    ("errand_timeout_s", _A_SPAN, _seconds),
     (
         "cleaner_max_age_s",
         f"{_A_SPAN}, or not given",

@@ -45,6 +45,7 @@ class CoreSettings(NamedTuple):
     conduct: Conduct
     directory: Path
     workers: WorkerSettings
+    errand_timeout_s: float | None = None
 
 
 class Core:
@@ -73,7 +74,9 @@ class Core:
         poller = zmq.Poller()
         poller.register(self._inbox.bell.fd, zmq.POLLIN)
         processes = Processes(settings.directory, settings.workers, poller)
-        self._floor = Floor(processes, settings.pools, settings.max_credit, self._begun)
+        self._floor = Floor(
+            processes, settings.pools, settings.max_credit, self._begun, settings.errand_timeout_s
+        )
         self._loop = Loop(
             Director(settings.world_id, settings.conduct),
             self._floor,

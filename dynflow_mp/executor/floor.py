@@ -55,14 +55,19 @@ class Floor:
     """Owned by the core's thread. ``complete`` is set once the first crew has said hello."""
 
     def __init__(
-        self, processes: Workforce, pools: Mapping[str, int], max_credit: int, complete: Event
+        self,
+        processes: Workforce,
+        pools: Mapping[str, int],
+        max_credit: int,
+        complete: Event,
+        errand_timeout_s: float | None = None,
     ) -> None:
         self._processes = processes
         self._pool = Pool(pools, max_credit)
         # Enough that one plan can fill every worker's credit while the next page is on its way.
         self._shelf = Shelf(max(WINDOW, 2 * max_credit * sum(pools.values())))
         self._crew = Crew(pools)
-        self.errands = Errands()
+        self.errands = Errands(errand_timeout_s)
         """What workers do that is no step."""
         self._refills: Timers[str] = Timers()
         self._enforcement = Enforcement(processes)
@@ -233,8 +238,8 @@ class Floor:
         ended_by = self._enforcement.died(news.worker_id, news.begun)
         lost: list[Stimulus] = []
         for item in leftover.begun:
-            lost += self._lost(item, news)
-        if ended_by is not None and lost:
+            lost += self._lost(item, news, ended_by)
+        if ended_by is not None and lost and not isinstance(leftover.begun[-1].job, Errand):
             lost[-1] = _stopped(lost[-1], ended_by, news)
         if not self._draining:
             log.warning(
@@ -245,11 +250,13 @@ class Floor:
             self._refill(self._crew.ended(news.worker_id, news.queue, monotonic(), by_us))
         return [*lost, *self._take_back(leftover.not_begun)]
 
-    def _lost(self, item: QueuedJob, news: WorkerDied) -> Sequence[Stimulus]:
+    def _lost(self, item: QueuedJob, news: WorkerDied, ended_by: EndedBy | None) -> Sequence[Stimulus]:
         """A job that its worker had begun, or finished without saying so."""
         job = item.job
         if isinstance(job, Errand):
-            return self.errands.died(item, job, news.cause, news.message)
+            if ended_by is None:
+                return self.errands.died(item, job, news.cause, news.message)
+            return self.errands.died(item, job, ended_by.cause, ended_by.message, ended=True)
         if isinstance(job, FinalizeJob):
             return [StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message)]
         self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)

@@ -37,6 +37,7 @@ def core_settings(world_id: str, config: Config) -> CoreSettings:
         WorkerSettings(
             apps, script, config.max_payload, config.start_timeout_s, known_places(config.middleware)
         ),
+        config.errand_timeout_s,
     )
 
 

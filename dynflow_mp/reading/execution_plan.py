@@ -217,7 +217,9 @@ class ExecutionPlan:
 
     @property
     def cancellable(self) -> bool:
-        """Whether a step of it could be cancelled when it was read."""
+        """Whether it, or a step of it, could be cancelled when it was read."""
+        if self.state in (PlanState.SCHEDULED, PlanState.PLANNING):
+            return True
         if self.state is not PlanState.RUNNING:
             return False
         policies = {name: ActionPolicy.from_data(data) for name, data in decode(self._row.policies).items()}

@@ -216,7 +216,7 @@ class Parts:
 
         core = self.core
         assert core is not None  # a world with workers has one
-        most = sum(self._config.pools.values())
+        most = 2 * sum(self._config.pools.values())  # while one is stored, its worker has the next
         delayed = self.delayed_executor = DelayedExecutor(
             self.schedule,
             self.coordinator,

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from dynflow_mp.actions.action import Action
@@ -41,6 +41,7 @@ from dynflow_mp.model.codec import encode
 from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.persistence.held_by_plans import Holder
+from dynflow_mp.planning.delaying import ROOT_STEP_ID
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
@@ -52,6 +53,8 @@ from dynflow_mp.world.plans import NewPlan, plan_here, store_planned
 from dynflow_mp.world.scheduling import Scheduling, Times
 
 log = logger("world")
+
+T = TypeVar("T")
 
 
 class World:
@@ -301,13 +304,16 @@ class World:
     def cancel(self, plan_id: str, force: bool = False) -> Future[list[int]]:
         """Send Cancel, or with ``force`` Abort, to every step of the plan that runs or waits and is Cancellable.
 
-        The ids of the steps that were told; what they then do is theirs. The future fails with
-        :class:`NotCancellable` when there is none, or the plan does not run.
+        The ids of the steps that were told; what they then do is theirs. A scheduled plan is stopped at once. The
+        future fails with :class:`NotCancellable` when there is no such step, or the plan does not run.
         """
         self._check_alive()
         forced = arguments.flag("force", force)
         try:
-            return self._parts.client.cancel(plan_id_of(plan_id), forced)
+            plan_id = plan_id_of(plan_id)
+            if self._scheduling().cancel(plan_id):
+                return _with_result([ROOT_STEP_ID])
+            return self._parts.client.cancel(plan_id, forced)
         except PlanNotFound as error:
             return _failed(error)
 
@@ -494,8 +500,12 @@ def _answered(client: WorldRecord) -> Future[bool]:
     """What a ping of a client world comes to: its record says it (decisions.md 29)."""
     if gone(client):
         return _failed(RequestTimeout(f"the process of client world {client.id} is gone"))
-    future: Future[bool] = Future()
-    future.set_result(True)
+    return _with_result(True)
+
+
+def _with_result(result: T) -> Future[T]:
+    future: Future[T] = Future()
+    future.set_result(result)
     return future
 
 

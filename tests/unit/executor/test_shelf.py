@@ -2,6 +2,7 @@
 
 import pytest
 
+from dynflow_mp.executor.limit_watch import Limits
 from dynflow_mp.executor.shelf import PAGE, WINDOW, PayloadPage, Shelf
 from dynflow_mp.model.codec import EMPTY, encode
 from dynflow_mp.model.flows import Concurrence, Sequence
@@ -238,7 +239,7 @@ def test_the_limits_of_a_class_go_with_its_jobs():
     shelf.ready("q", [1])
     jobs, _ = shelf.take()
 
-    assert [item.limits for item in jobs] == [(2.0, 1000), None]
+    assert [item.limits for item in jobs] == [Limits(2.0, 1000), None]
 
 
 def test_a_step_that_waits_for_sub_plans_is_briefed_each_time_it_is_sent():
