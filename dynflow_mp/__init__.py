@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action
+    from dynflow_mp.actions.bulk_sub_plans import WithBulkSubPlans, WithPollingSubPlans
+    from dynflow_mp.actions.cancellable import Cancellable
     from dynflow_mp.actions.context import SuspendedAction
+    from dynflow_mp.actions.polling import Polling
+    from dynflow_mp.actions.sub_plan import SubPlan
+    from dynflow_mp.actions.sub_plans import WithSubPlans
+    from dynflow_mp.actions.timeouts import Timeouts
     from dynflow_mp.config import Config
     from dynflow_mp.errors import (
         AbnormalTermination,
@@ -26,18 +32,29 @@ if TYPE_CHECKING:
         EventDropped,
         InvalidPlan,
         LockTaken,
+        MemoryLimitExceeded,
         MissingOutput,
         NoExecutor,
+        NotCancellable,
         NotExecutable,
+        NotScheduled,
         PayloadTooLarge,
         PersistenceError,
         PlanningError,
         PlanNotFound,
         PlanStopped,
+        PrerequisiteFailed,
         RequestError,
         RequestTimeout,
+        RunTimeout,
         SchemaMismatch,
+        StartedTooLate,
         StepError,
+        StepHalted,
+        StepStopped,
+        SubPlanFailed,
+        TimeoutExceeded,
+        TooMuchTriggered,
         UnknownAction,
         UnprocessableEvent,
         WorkerLost,
@@ -46,6 +63,7 @@ if TYPE_CHECKING:
     )
     from dynflow_mp.model.policies import RescueStrategy
     from dynflow_mp.model.references import OutputReference
+    from dynflow_mp.model.signals import Signal
     from dynflow_mp.model.states import (
         Phase,
         PlanState,
@@ -56,13 +74,19 @@ if TYPE_CHECKING:
     from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
     from dynflow_mp.world import World
 
+    Abort, Cancel, Poll, Timeout = Signal.ABORT, Signal.CANCEL, Signal.POLL, Signal.TIMEOUT
+    Fail, Pause, Skip = RescueStrategy.FAIL, RescueStrategy.PAUSE, RescueStrategy.SKIP
+
 __version__ = "0.1.0"
 
 __all__ = [
     "AbnormalTermination",
+    "Abort",
     "Action",
     "AlreadyRunning",
     "BadArgument",
+    "Cancel",
+    "Cancellable",
     "Config",
     "ConfigError",
     "ConnectorError",
@@ -72,12 +96,17 @@ __all__ = [
     "DynflowError",
     "EventDropped",
     "ExecutionPlan",
+    "Fail",
     "InvalidPlan",
     "LockTaken",
+    "MemoryLimitExceeded",
     "MissingOutput",
     "NoExecutor",
+    "NotCancellable",
     "NotExecutable",
+    "NotScheduled",
     "OutputReference",
+    "Pause",
     "PayloadTooLarge",
     "PersistenceError",
     "Phase",
@@ -86,18 +115,35 @@ __all__ = [
     "PlanStopped",
     "PlanningError",
     "PlanningFailed",
+    "Poll",
+    "Polling",
+    "PrerequisiteFailed",
     "RequestError",
     "RequestTimeout",
     "RescueStrategy",
     "Result",
+    "RunTimeout",
     "Scheduled",
     "SchemaMismatch",
+    "Skip",
+    "StartedTooLate",
     "StepError",
+    "StepHalted",
     "StepState",
+    "StepStopped",
+    "SubPlan",
+    "SubPlanFailed",
     "SuspendedAction",
+    "Timeout",
+    "TimeoutExceeded",
+    "Timeouts",
+    "TooMuchTriggered",
     "Triggered",
     "UnknownAction",
     "UnprocessableEvent",
+    "WithBulkSubPlans",
+    "WithPollingSubPlans",
+    "WithSubPlans",
     "WorkerLost",
     "World",
     "WorldTerminated",
@@ -111,7 +157,13 @@ _in_worker = False
 _WORLD = "dynflow_mp.world"
 _HOMES = {
     "Action": "dynflow_mp.actions.action",
+    "Cancellable": "dynflow_mp.actions.cancellable",
     "SuspendedAction": "dynflow_mp.actions.context",
+    "SubPlan": "dynflow_mp.actions.sub_plan",
+    "WithSubPlans": "dynflow_mp.actions.sub_plans",
+    **dict.fromkeys(("WithBulkSubPlans", "WithPollingSubPlans"), "dynflow_mp.actions.bulk_sub_plans"),
+    "Polling": "dynflow_mp.actions.polling",
+    "Timeouts": "dynflow_mp.actions.timeouts",
     "Config": "dynflow_mp.config",
     "RescueStrategy": "dynflow_mp.model.policies",
     "OutputReference": "dynflow_mp.model.references",
@@ -125,13 +177,29 @@ _HOMES = {
 }
 
 
+_MEMBERS = {
+    **dict.fromkeys(("Abort", "Cancel", "Poll", "Timeout"), "Signal"),
+    **dict.fromkeys(("Fail", "Pause", "Skip"), "RescueStrategy"),
+}
+"""Events and strategies are members of enums: ``event is Skip`` holds for ``RescueStrategy.SKIP``."""
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _MEMBERS:
+        globals()[name] = value = _member(name)
+        return value
     home = _HOMES.get(name, "dynflow_mp.errors")
     value = _absent_in_workers(name) if _in_worker and home == _WORLD else getattr(import_module(home), name)
     globals()[name] = value
     return value
+
+
+def _member(name: str) -> Any:
+    enum = _MEMBERS[name]
+    home = "dynflow_mp.model.signals" if enum == "Signal" else "dynflow_mp.model.policies"
+    return getattr(import_module(home), enum)[name.upper()]
 
 
 def __dir__() -> list[str]:

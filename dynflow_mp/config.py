@@ -72,6 +72,12 @@ class Config:
     """How long an executor of another host must be silent until others take its plans over."""
     reconcile_interval_s: float = 5.0
     """How often an executor looks for dead worlds and for requested plans nobody takes."""
+    delayed_poll_s: float = 15.0
+    """How often the executor that has scheduled plans planned looks for them, and others whether there is one."""
+    cleaner_max_age_s: float | None = None
+    """Stopped plans that ended longer ago are deleted; None: none ever is."""
+    cleaner_interval_s: float = 3600.0
+    """How often an executor looks for plans to delete, where ``cleaner_max_age_s`` is given."""
     max_payload: int = _MAX_PAYLOAD
     """Largest input or output of one action (bytes, encoded)."""
     max_credit: int = 512
@@ -178,6 +184,13 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("lease_renewal_s", _A_SPAN, _seconds),
     ("lease_ttl_s", _A_SPAN, _seconds),
     ("reconcile_interval_s", _A_SPAN, _seconds),
+    ("delayed_poll_s", _A_SPAN, _seconds),
+    (
+        "cleaner_max_age_s",
+        f"{_A_SPAN}, or not given",
+        lambda value: value is None or _seconds(value),
+    ),
+    ("cleaner_interval_s", _A_SPAN, _seconds),
     ("max_payload", "must be a whole number of bytes from 1024", _whole(1024)),
     ("max_credit", "must be a whole number from 1", _whole(1)),
 )
@@ -256,7 +269,7 @@ def _parsed(name: str, variable: str, text: str) -> Any:
     try:
         if default == "int":
             return int(text)
-        if default == "float":
+        if "float" in str(default):
             return float(text)
         if "bool" in str(default):
             return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[

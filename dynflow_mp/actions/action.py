@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from dynflow_mp.actions import definition
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.registry import registry
+from dynflow_mp.actions.sub_plan import SubPlan
 from dynflow_mp.errors import UnknownAction
 from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.states import Phase
@@ -31,9 +32,15 @@ class Action:
     """The workers' pool for run and finalize; None: the planning action's, then ``default``."""
     rescue_strategy: ClassVar[RescueStrategy | str] = RescueStrategy.PAUSE
     idempotent: ClassVar[bool] = False
+    run_timeout_s: ClassVar[float | None] = None
+    """How many seconds one call of ``run`` may take; then it is stopped, whatever it does."""
+    memory_limit: ClassVar[int | str | None] = None
+    """How much memory its worker may have while ``run`` is called: bytes, or a text like ``"512MiB"``."""
     run_progress_weight: float = 1
     finalize_progress_weight: float = 1
 
+    _with_sub_plans: ClassVar[bool] = False
+    """Whether each call of ``run`` is told how the action's sub-plans stand."""
     _context: Context
 
     def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
@@ -132,6 +139,18 @@ class Action:
         """What is planned inside may run at the same time."""
         return self._context.concurrence()
 
+    # -- delay -----------------------------------------------------------------------------------
+
+    def delay(
+        self, options: Mapping[str, Any], /, *args: Any, **kwargs: Any
+    ) -> tuple[Sequence[Any], Mapping[str, Any]] | None:
+        """Called where the action is delayed, before anything is stored; the default keeps the arguments as they are.
+
+        ``options`` has ``start_at``, ``start_before`` and ``frozen``. What it puts into ``self.input`` is there when
+        the action is planned. It may return ``(args, kwargs)`` to be planned with in place of those given.
+        """
+        return None
+
     # -- run and finalize ------------------------------------------------------------------------
 
     def suspend(self, before: Callable[[SuspendedAction], object] | None = None) -> NoReturn:
@@ -142,12 +161,29 @@ class Action:
         """The handle by which others wake this step."""
         return self._context.suspended_action()
 
-    def plan_event(self, event: Any, delay_s: float | None = None, optional: bool = False) -> None:
-        """Send ``event`` to this step after ``delay_s``, counted from the end of this call of ``run``.
+    def plan_event(
+        self,
+        event: Any,
+        delay_s: float | None = None,
+        optional: bool = False,
+        *,
+        execution_plan_id: str | None = None,
+        step_id: int | None = None,
+    ) -> None:
+        """Send ``event`` after ``delay_s``, counted from the end of this call of ``run``.
 
-        ``optional``: nobody minds if the step has ended by then.
+        It goes to this step, to step ``step_id`` of this plan, or to that step of another plan.
+        ``optional``: nobody minds if the step cannot take it then.
         """
-        self._context.plan_event(event, delay_s, optional)
+        self._context.plan_event(event, delay_s, optional, execution_plan_id, step_id)
+
+    def trigger(self, kind: type[Action], /, *args: Any, **kwargs: Any) -> SubPlan:
+        """Plan ``kind`` with these arguments as a sub-plan of this action.
+
+        Its ``plan`` runs here and now. It is stored with what comes of this call of ``run`` and only then
+        started; if the call fails, nothing was triggered.
+        """
+        return self._context.trigger(kind, args, kwargs)
 
     def report_progress(self, done: float) -> None:
         """How much of the step is done, from 0 to 1; stands in for ``run_progress()``."""
@@ -166,6 +202,20 @@ class Action:
         self._context.error(what)
 
     # -- present ---------------------------------------------------------------------------------
+
+    @property
+    def root_action(self) -> bool:
+        """Whether the plan was made for this action: no other action of the same plan planned it."""
+        return self._context.root_action
+
+    def sub_plans(self) -> list[Any]:
+        """The plans that this action triggered, to look at."""
+        return self._context.sub_plans()
+
+    @property
+    def sub_plans_count(self) -> int:
+        """How many plans this action triggered."""
+        return self._context.sub_plans_count()
 
     def planned_actions(self, kind: type[Action] | None = None) -> list[Action]:
         """The actions this one planned, in order; only those of ``kind`` if given."""

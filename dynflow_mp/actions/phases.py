@@ -16,14 +16,17 @@ from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.definition import refuse_unfinished
 from dynflow_mp.actions.failure import record_of
+from dynflow_mp.actions.planned_event import planned_event
 from dynflow_mp.actions.policy import accepts_event
 from dynflow_mp.actions.progress import finite, weight_of
 from dynflow_mp.actions.registry import registry
+from dynflow_mp.actions.sub_plan import SubPlan, SubPlanner, Triggering
 from dynflow_mp.actions.unwinding import Failed, Suspended
 from dynflow_mp.errors import MissingOutput, StepError
 from dynflow_mp.model.codec import EMPTY, MAX_PAYLOAD, decode, encode, path_text
 from dynflow_mp.model.references import Key, reference_text
 from dynflow_mp.model.states import Phase, StepState
+from dynflow_mp.model.sub_plans import Briefing, Orders
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, PlannedEvent, StepJob, StepOutcome
 
 DEFAULT_PROGRESS = 0.5
@@ -35,10 +38,15 @@ Prepare = Callable[[Action], object]
 """Is given the action before its code is called: how tests get hold of it."""
 
 
-def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD, prepare: Prepare | None = None) -> StepOutcome:
-    """Call the action's ``run`` once and say what came of it."""
+def run_step(
+    job: StepJob,
+    max_payload: int = MAX_PAYLOAD,
+    plan_sub_plan: SubPlanner | None = None,
+    prepare: Prepare | None = None,
+) -> StepOutcome:
+    """Call the action's ``run`` once and say what came of it; ``plan_sub_plan`` plans what it triggers."""
     begun = perf_counter()
-    call = _RunCall(job, max_payload)
+    call = _RunCall(job, max_payload, plan_sub_plan)
     facts: ClassFacts | None = None
     action: Any = None
     try:
@@ -287,8 +295,10 @@ class _Call(Context):
         done, weight = (0.0, 0.0) if facts is None or action is None else self.progress(facts, action)
         failure = self._error
         events: tuple[PlannedEvent, ...] = ()
+        plans: tuple[bytes, ...] = ()
+        orders: bytes | None = None
         if failure is None:
-            events = self.events()
+            events, plans, orders = self.events(), self.plans(), self.orders()
         return StepOutcome(
             step_id,
             state,
@@ -300,6 +310,8 @@ class _Call(Context):
             self._resolved,
             None if failure is None else record_of(failure).to_bytes(),
             events,
+            plans=plans,
+            orders=orders,
         )
 
     def _changed_output(self) -> bytes | None:
@@ -312,17 +324,24 @@ class _Call(Context):
     def events(self) -> tuple[PlannedEvent, ...]:
         return ()
 
+    def plans(self) -> tuple[bytes, ...]:
+        return ()
+
+    def orders(self) -> bytes | None:
+        return None
+
 
 class _RunCall(_Call):
     """One call of ``run``."""
 
-    __slots__ = ("_events",)
+    __slots__ = ("_events", "_sub_plans")
 
     phase = Phase.RUN
 
-    def __init__(self, job: StepJob, limit: int) -> None:
+    def __init__(self, job: StepJob, limit: int, plan_sub_plan: SubPlanner | None) -> None:
         super().__init__(job.plan_id, job, limit)
         self._events: list[PlannedEvent] | None = None
+        self._sub_plans: Triggering | SubPlanner | None = plan_sub_plan
 
     @property
     def run_step_id(self) -> int:
@@ -341,16 +360,46 @@ class _RunCall(_Call):
     def suspended_action(self) -> SuspendedAction:
         return SuspendedAction(self._plan_id, self._job.step_id)
 
-    def plan_event(self, event: Any, delay_s: float | None, optional: bool) -> None:
-        if delay_s is not None and not (isfinite(delay_s) and delay_s >= 0):
-            raise ValueError(f"delay_s={delay_s!r}: must be a number of seconds from 0")
-        data = encode(event, "event", self._limit)
+    def plan_event(
+        self, event: Any, delay_s: float | None, optional: bool, plan_id: str | None, step_id: int | None
+    ) -> None:
+        own = self._plan_id, self._job.step_id
+        planned = planned_event(own, event, delay_s, optional, plan_id, step_id, self._limit)
         if self._events is None:
             self._events = []
-        self._events.append(PlannedEvent(self._plan_id, self._job.step_id, data, delay_s, bool(optional)))
+        self._events.append(planned)
 
     def events(self) -> tuple[PlannedEvent, ...]:
         return () if self._events is None else tuple(self._events)
+
+    # -- sub-plans ---------------------------------------------------------------------------------
+
+    def trigger(
+        self, kind: type[Action], args: tuple[Any, ...], kwargs: dict[str, Any], held_back: bool = False
+    ) -> SubPlan:
+        return self._triggering().trigger(kind, args, kwargs, held_back)
+
+    def briefing(self) -> Briefing:
+        assert isinstance(self._job, StepJob)
+        told = self._job.briefing
+        return Briefing() if told is None else Briefing.from_bytes(told)
+
+    def order(self, orders: Orders) -> None:
+        self._triggering().orders = orders
+
+    def _triggering(self) -> Triggering:
+        """Made on first use: most steps trigger nothing."""
+        if not isinstance(self._sub_plans, Triggering):
+            caller = (self._plan_id, self._job.action_id)
+            self._sub_plans = Triggering(self._sub_plans, caller, self._limit)
+        return self._sub_plans
+
+    def plans(self) -> tuple[bytes, ...]:
+        return tuple(self._sub_plans.plans) if isinstance(self._sub_plans, Triggering) else ()
+
+    def orders(self) -> bytes | None:
+        orders = self._sub_plans.orders if isinstance(self._sub_plans, Triggering) else None
+        return None if orders is None else orders.to_bytes()
 
     def progress(self, facts: ClassFacts, action: Action) -> tuple[float, float]:
         if facts.run_pair is not None and self._reported is None:

@@ -154,8 +154,34 @@ class PlanningLock(_LockByWorld):
         return str(self.data["plan_id"])
 
 
+class DelayedExecutorLock(_LockByWorld):
+    """One world has scheduled plans planned when their time comes."""
+
+    ID = "delayed-executor"
+
+    def __init__(self, world_id: str) -> None:
+        super().__init__(self.ID, world_id)
+
+
+class ExecutionPlanCleanerLock(_LockByWorld):
+    """One world deletes plans that ended long ago."""
+
+    ID = "execution-plan-cleaner"
+
+    def __init__(self, world_id: str) -> None:
+        super().__init__(self.ID, world_id)
+
+
 LOCK_CLASSES: Mapping[str, type[Lock]] = {
-    kind.__name__: kind for kind in (ExecutionLock, AutoExecuteLock, WorldInvalidationLock, PlanningLock)
+    kind.__name__: kind
+    for kind in (
+        ExecutionLock,
+        AutoExecuteLock,
+        WorldInvalidationLock,
+        PlanningLock,
+        DelayedExecutorLock,
+        ExecutionPlanCleanerLock,
+    )
 }
 
 AnyRecord = Record | Lock | WorldRecord

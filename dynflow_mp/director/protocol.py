@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution, Response
 from dynflow_mp.model.plans import PlanSkeleton
+from dynflow_mp.model.sub_plans import Ending
 from dynflow_mp.model.work import PlannedEvent, StepOutcome
 from dynflow_mp.model.writes import Write
 
@@ -43,6 +44,10 @@ class Asker(NamedTuple):
 # -- stimuli -------------------------------------------------------------------------------------
 
 
+NOBODY = ""
+"""The client id of those for whom an answer is for nobody."""
+
+
 class PlanRequested(NamedTuple):
     """A world asks for a plan to be executed."""
 
@@ -56,6 +61,12 @@ class PlanArrived(NamedTuple):
 
     skeleton: PlanSkeleton
     holder_request_id: str | None = None
+
+
+class PlanOffered(NamedTuple):
+    """A plan that is to be run and that nobody has taken was loaded, since there is room for it here."""
+
+    skeleton: PlanSkeleton
 
 
 class PlanUnavailable(NamedTuple):
@@ -102,6 +113,7 @@ class StepLost(NamedTuple):
     part: int
     cause: str
     message: str
+    backtrace: tuple[str, ...] = ()
 
 
 class EventArrived(NamedTuple):
@@ -123,10 +135,47 @@ class EventDue(NamedTuple):
     event_id: str
 
 
+class CancelRequested(NamedTuple):
+    """A world asks for the plan's steps to be sent Cancel, or with ``force`` Abort."""
+
+    plan_id: str
+    client_id: str
+    request_id: str
+    force: bool = False
+
+
+class HaltRequested(NamedTuple):
+    """A world asks for the plan to be stopped, whatever it does."""
+
+    plan_id: str
+    client_id: str
+    request_id: str
+
+
 class PlanLost(NamedTuple):
     """A guard refused this plan's writes: another world has it, or it is gone."""
 
     plan_id: str
+
+
+class ErrandFinished(NamedTuple):
+    """A worker did an errand: ``result``, or ``error`` (the bytes of an ErrorRecord) if it raised."""
+
+    plan_id: str
+    errand_id: int
+    kind: str
+    result: bytes | None
+    error: bytes | None
+
+
+class ErrandLost(NamedTuple):
+    """An errand was not done: its worker died each time it was tried, or what it needs could not be read."""
+
+    plan_id: str
+    errand_id: int
+    kind: str
+    cause: str
+    message: str
 
 
 class DrainBegun(NamedTuple):
@@ -140,6 +189,7 @@ class DrainEnded(NamedTuple):
 Stimulus = (
     PlanRequested
     | PlanArrived
+    | PlanOffered
     | PlanUnavailable
     | StepsSent
     | StepFinished
@@ -148,7 +198,11 @@ Stimulus = (
     | StepLost
     | EventArrived
     | EventDue
+    | CancelRequested
+    | HaltRequested
     | PlanLost
+    | ErrandFinished
+    | ErrandLost
     | DrainBegun
     | DrainEnded
 )
@@ -193,6 +247,38 @@ class StopStep(NamedTuple):
     message: str
 
 
+class RunErrand(NamedTuple):
+    """Have a worker do this, once the turn is stored; ErrandFinished or ErrandLost follows.
+
+    The errand outlives its plan's run here, and is tried again when its worker dies, up to ``tries`` times in all.
+    An errand that is out already (same plan, kind and number) is not sent twice.
+    """
+
+    plan_id: str
+    errand_id: int
+    kind: str
+    action_class: str
+    data: bytes
+    queue: str
+    tries: int = 3
+
+
+class StartSubPlans(NamedTuple):
+    """These sub-plans of this plan are stored now and may be run here as there is room, or by anybody."""
+
+    plan_id: str
+    sub_plan_ids: tuple[str, ...]
+
+
+class EndSubPlans(NamedTuple):
+    """All sub-plans of this action that have not ended are to end."""
+
+    plan_id: str
+    action_id: int
+    step_id: int
+    how: Ending
+
+
 class DropPlan(NamedTuple):
     """This executor is done with the plan: forget what waits for it."""
 
@@ -227,6 +313,14 @@ class SendEvent(NamedTuple):
     event: PlannedEvent
 
 
+class EventUndelivered(NamedTuple):
+    """An event that an action planned was not taken by anybody, and it was not optional: worth a line in the log."""
+
+    plan_id: str
+    step_id: int
+    reason: str
+
+
 class WakeAt(NamedTuple):
     """Say EventDue at ``due_at`` (microseconds UTC)."""
 
@@ -242,9 +336,13 @@ Instruction = (
     | ReadyEvent
     | ReadyFinalize
     | StopStep
+    | RunErrand
+    | StartSubPlans
+    | EndSubPlans
     | DropPlan
     | Answer
     | HandOver
     | SendEvent
+    | EventUndelivered
     | WakeAt
 )

@@ -16,12 +16,14 @@ import zmq
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.director import Director
-from dynflow_mp.director.protocol import SendEvent
+from dynflow_mp.director.protocol import RunErrand
 from dynflow_mp.errors import WorkerStartFailed, WorldFenced
+from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import KILL_PATIENCE_S, Loop
 from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
+from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import Reader
 from dynflow_mp.executor.requests import Dispatcher
@@ -47,8 +49,7 @@ class Core:
     """An executor world's core.
 
     What is public may be called from any thread; the loop belongs to the core's own, which lives as
-    long as the workers do (their parent-death signal follows the thread that started them). ``fenced`` is called on it when another world has
-    declared this one dead.
+    long as the workers do (their parent-death signal follows the thread that started them).
     """
 
     def __init__(
@@ -57,15 +58,13 @@ class Core:
         store: Store,
         coordinator: Coordinator,
         dispatcher: Dispatcher,
-        send: Callable[[Envelope], None],
-        send_event: Callable[[SendEvent], None],
-        fenced: Callable[[WorldFenced], None] = lambda error: None,
+        outside: Outside,
     ) -> None:
         self.ended = Event()
         """Set once the core's thread is over."""
         self.failure: BaseException | None = None
         """What ended the core, when it was not asked to end."""
-        self._fenced = fenced
+        self._fenced = outside.fenced
         self._begun = Event()
         self._inbox = Inbox()
         self._reader = Reader(store, holder_of(coordinator), self._inbox.post)
@@ -81,8 +80,7 @@ class Core:
             dispatcher,
             self._inbox,
             poller,
-            send,
-            send_event,
+            outside,
         )
         self._thread = Thread(target=self._run, name="dynflow core", daemon=True)
 
@@ -107,6 +105,10 @@ class Core:
             self._reader.ask(envelope.message.plan_id)
         else:
             self._inbox.post(envelope)
+
+    def run_errand(self, order: RunErrand, tell: Tell) -> None:
+        """Have a worker do an errand; ``tell`` is called with what came of it, on the core's thread: it must not block."""
+        self._inbox.post(ErrandAsked(order, tell))
 
     def hurry(self, grace_s: float) -> None:
         """While stopping: give running steps only ``grace_s`` seconds more."""

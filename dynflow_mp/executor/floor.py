@@ -8,7 +8,7 @@ place is to be filled) and the worker processes, and turns their news into stimu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import Event
 from typing import Any
 
@@ -24,9 +24,12 @@ from dynflow_mp.director.protocol import (
     StepsReturned,
     StepsSent,
     Stimulus,
+    StopStep,
 )
 from dynflow_mp.errors import WorkerStartFailed
 from dynflow_mp.executor.crew import Crew, Post
+from dynflow_mp.executor.enforcement import EndedBy, Enforcement
+from dynflow_mp.executor.errands import Errands
 from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady, WorkFinished, WorkReturned
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
@@ -34,7 +37,7 @@ from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
 from dynflow_mp.executor.timers import Timers
 from dynflow_mp.executor.workforce import Workforce
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.work import FinalizeJob, StepOutcome
+from dynflow_mp.model.work import Errand, ErrandOutcome, FinalizeJob, StepJob, StepOutcome
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.floor")
@@ -51,7 +54,10 @@ class Floor:
         # Enough that one plan can fill every worker's credit while the next page is on its way.
         self._shelf = Shelf(max(WINDOW, 2 * max_credit * sum(pools.values())))
         self._crew = Crew(pools)
+        self.errands = Errands()
+        """What workers do that is no step."""
         self._refills: Timers[str] = Timers()
+        self._enforcement = Enforcement(processes)
         self._assigned: list[Assignment] = []
         self._draining = False
         self._complete = complete
@@ -106,12 +112,12 @@ class Floor:
     @property
     def pending(self) -> bool:
         """Whether :meth:`assign` has something to do at once."""
-        return self._shelf.pending
+        return self._shelf.pending or self.errands.pending
 
     def assign(self, now: float) -> tuple[list[Stimulus], list[PageWanted]]:
         """Choose who gets what: the steps to be marked, and what to ask the reader for."""
         jobs, wanted = self._shelf.take()
-        for item in jobs:
+        for item in (*jobs, *self.errands.take()):
             if not self._pool.add(item):
                 log.warning(
                     "no queue %r here, the default one takes the step",
@@ -129,12 +135,15 @@ class Floor:
         for assignment in assigned:
             numbered = assignment.numbered
             if lost:
-                withheld = [number for number, item in numbered if item.plan_id in lost]
+                withheld = [number for number, item in numbered if _withheld(item, lost)]
                 self._pool.returned(assignment.worker_id, withheld)
-                numbered = [entry for entry in numbered if entry[1].plan_id not in lost]
+                numbered = [entry for entry in numbered if not _withheld(entry[1], lost)]
             if numbered:
                 jobs = [(number, item.job) for number, item in numbered]
                 self._processes.send(assignment.worker_id, jobs)
+                number, first = numbered[0]  # one that has limits comes alone
+                if first.limits is not None:
+                    self._enforcement.sent(assignment.worker_id, number, first.limits, monotonic())
 
     # -- in ----------------------------------------------------------------------------------------
 
@@ -148,11 +157,17 @@ class Floor:
     def _work_finished(self, news: WorkFinished) -> list[Stimulus]:
         stimuli: list[Stimulus] = []
         now = monotonic()
+        if self._enforcement:
+            self._enforcement.over(news.worker_id, [number for number, _ in news.outcomes])
         for number, outcome in news.outcomes:
             if type(outcome) is StepOutcome:
                 item = self._pool.finished(news.worker_id, number, outcome.execution_time, now)
                 if item is not None:
                     stimuli.append(self._step_finished(item.job, outcome))
+            elif type(outcome) is ErrandOutcome:
+                item = self._pool.finished(news.worker_id, number, outcome.execution_time, now)
+                if item is not None and isinstance(item.job, Errand):
+                    stimuli += self.errands.finished(item.job, outcome)
             else:
                 parts: Any = tuple(outcome)
                 spent_s = sum(part.execution_time for part in parts)
@@ -167,16 +182,14 @@ class Floor:
         return StepFinished(job.plan_id, job.attempt, outcome)
 
     def _work_returned(self, news: WorkReturned) -> list[Stimulus]:
+        self._enforcement.over(news.worker_id, news.job_numbers)
         return self._take_back(self._pool.returned(news.worker_id, news.job_numbers))
 
     def _take_back(self, items: list[QueuedJob]) -> list[Stimulus]:
         """Jobs that were sent and never begun: as if they had not been sent."""
-        kept = [item for item in items if self._shelf.knows(item.plan_id)]
+        kept = [item for item in items if isinstance(item.job, Errand) or self._shelf.knows(item.plan_id)]
         self._pool.put_back(kept)
-        by_plan: dict[str, list[int]] = {}
-        for item in kept:
-            by_plan.setdefault(item.plan_id, []).append(_step_of(item))
-        return [StepsReturned(plan_id, step_ids) for plan_id, step_ids in by_plan.items()]
+        return [StepsReturned(plan_id, step_ids) for plan_id, step_ids in _by_plan(items).items()]
 
     # -- workers come and go -----------------------------------------------------------------------
 
@@ -193,22 +206,30 @@ class Floor:
 
     def _worker_died(self, news: WorkerDied) -> list[Stimulus]:
         leftover = self._pool.remove_worker(news.worker_id, news.begun)
-        stimuli: list[Stimulus] = [self._lost(item, news) for item in leftover.begun]
+        ended_by = self._enforcement.died(news.worker_id, news.begun)
+        lost: list[Stimulus] = []
+        for item in leftover.begun:
+            lost += self._lost(item, news)
+        if ended_by is not None and lost:
+            lost[-1] = _stopped(lost[-1], ended_by, news)
         if not self._draining:
             log.warning(
                 news.message,
                 extra={"action": "worker_died", "worker": news.worker_id, "cause": news.cause},
             )
-            self._refill(self._crew.ended(news.worker_id, news.queue, monotonic()))
-        return stimuli + self._take_back(leftover.not_begun)
+            by_us = ended_by is not None
+            self._refill(self._crew.ended(news.worker_id, news.queue, monotonic(), by_us))
+        return [*lost, *self._take_back(leftover.not_begun)]
 
-    def _lost(self, item: QueuedJob, news: WorkerDied) -> StepLost:
+    def _lost(self, item: QueuedJob, news: WorkerDied) -> Sequence[Stimulus]:
         """A job that its worker had begun, or finished without saying so."""
         job = item.job
+        if isinstance(job, Errand):
+            return self.errands.died(item, job, news.cause, news.message)
         if isinstance(job, FinalizeJob):
-            return StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message)
+            return [StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message)]
         self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
-        return StepLost(job.plan_id, job.step_id, 0, news.cause, news.message)
+        return [StepLost(job.plan_id, job.step_id, 0, news.cause, news.message)]
 
     def _start_failed(self, news: StartFailed) -> list[Stimulus]:
         if not self._complete.is_set():
@@ -233,6 +254,8 @@ class Floor:
 
     def look_after(self, now: float) -> None:
         """Fill places whose time has come; take back what waits behind a step that turned out slow."""
+        if self._enforcement:
+            self._enforcement.enforce(now)
         for worker_id in self._pool.overdue(now):
             self._processes.recall(worker_id)
         for queue in list(self._refills.due(now)):
@@ -247,7 +270,16 @@ class Floor:
 
     def patience(self, now: float, longest: float, watch: float) -> float:
         """How long nothing needs looking after (seconds), ``watch`` at most while a worker holds a batch."""
-        return self._refills.wait(now, watch if self._pool.batching else longest)
+        longest = self._refills.wait(now, watch if self._pool.batching else longest)
+        return self._enforcement.wait(now, longest) if self._enforcement else longest
+
+    # -- steps that are not to go on ---------------------------------------------------------------
+
+    def stop_step(self, order: StopStep) -> None:
+        """Stop a step that was sent, whatever it does; what came of it is news like all other."""
+        found = self._pool.holder_of(order.plan_id, order.step_id)
+        if found is not None:
+            self._enforcement.stop(*found, order.cause, order.message, monotonic())
 
     # -- ending ------------------------------------------------------------------------------------
 
@@ -256,6 +288,11 @@ class Floor:
         self._draining = True
         for worker_id in self._pool.batching:
             self._processes.recall(worker_id)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a worker."""
+        return self._pool.waiting
 
     @property
     def busy(self) -> bool:
@@ -269,7 +306,10 @@ class Floor:
 
     def stop(self) -> None:
         """End all workers."""
-        self._processes.stop(0.0)
+        try:
+            self._processes.stop(0.0)
+        finally:
+            self.errands.give_up()
 
     # -- looking in --------------------------------------------------------------------------------
 
@@ -287,17 +327,40 @@ class Floor:
         return self._pool.status(plan_id)
 
 
+def _stopped(lost: Stimulus, ended_by: EndedBy, news: WorkerDied) -> Stimulus:
+    """The step that its worker was ended for is told why."""
+    if not isinstance(lost, StepLost):
+        return lost
+    message = f"{ended_by.message}; {news.message}"
+    return lost._replace(cause=ended_by.cause, message=message, backtrace=ended_by.stack)
+
+
 def _announced(assigned: list[Assignment]) -> list[Stimulus]:
+    items = (item for assignment in assigned for _, item in assignment.numbered)
+    return [StepsSent(plan_id, step_ids) for plan_id, step_ids in _by_plan(items).items()]
+
+
+def _by_plan(items: Iterable[QueuedJob]) -> dict[str, list[int]]:
+    """The steps that these jobs are, by plan; errands are none."""
     by_plan: dict[str, list[int]] = {}
-    for assignment in assigned:
-        for _, item in assignment.numbered:
-            by_plan.setdefault(item.plan_id, []).append(_step_of(item))
-    return [StepsSent(plan_id, step_ids) for plan_id, step_ids in by_plan.items()]
+    for item in items:
+        step_id = _step_of(item)
+        if step_id is not None:
+            by_plan.setdefault(item.plan_id, []).append(step_id)
+    return by_plan
 
 
-def _step_of(item: QueuedJob) -> int:
+def _step_of(item: QueuedJob) -> int | None:
+    """Which step of its plan a job is; None for an errand, which is none."""
     job = item.job
-    return FINALIZE if isinstance(job, FinalizeJob) else job.step_id
+    if type(job) is StepJob:
+        return job.step_id
+    return FINALIZE if isinstance(job, FinalizeJob) else None
+
+
+def _withheld(item: QueuedJob, lost: Collection[str]) -> bool:
+    """Whether a lost plan's job stays here. What an errand is for was stored before it was asked for."""
+    return item.plan_id in lost and not isinstance(item.job, Errand)
 
 
 def _unreadable(wanted: PageWanted, step_ids: list[int], reason: str) -> list[Stimulus]:

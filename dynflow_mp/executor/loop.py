@@ -10,7 +10,7 @@ Nothing leaves before its cause is stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import sleep
 from typing import Any
 
@@ -19,42 +19,59 @@ import zmq
 from dynflow_mp.clock import monotonic, now_us
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.protocol import (
+    NOBODY,
     Answer,
+    CancelRequested,
     DrainBegun,
     DrainEnded,
     DropPlan,
+    EndSubPlans,
     EventArrived,
     EventDue,
+    EventUndelivered,
+    HaltRequested,
     HandOver,
     LoadPlan,
     PlanArrived,
     PlanLost,
+    PlanOffered,
     PlanRequested,
     PlanUnavailable,
     ReadyEvent,
     ReadyFinalize,
     ReadySteps,
+    RunErrand,
     SendEvent,
+    StartSubPlans,
     Stimulus,
+    StopStep,
     WakeAt,
+    attended,
 )
 from dynflow_mp.errors import PlanNotFound
+from dynflow_mp.executor.briefs import BRIEFS
+from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed, Tell
+from dynflow_mp.executor.feeder import ENOUGH_JOBS, Feeder
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
-from dynflow_mp.executor.reader import PageFailed, PlanLoaded, Reader
+from dynflow_mp.executor.outside import Outside
+from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.requests import Dispatcher, StatusAsked
 from dynflow_mp.executor.shelf import PageWanted, PayloadPage
 from dynflow_mp.executor.timers import Timers
 from dynflow_mp.model.messages import Envelope, ExecutionStatus, Failed, Response
+from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import (
     ClaimPlan,
     ForgetEvents,
     MarkRunning,
     RecordEvent,
+    RequestPlan,
     ResetStep,
     SaveOutcome,
     SavePlan,
+    StorePlan,
     UnmarkRunning,
     Write,
 )
@@ -70,7 +87,19 @@ _MOST_NOTES = 512
 _OUTAGE_PATIENCE_S = 60.0
 KILL_PATIENCE_S = 5.0
 
-_Emission = Answer | HandOver | SendEvent | LoadPlan | PageWanted | Envelope | StatusAsked
+_Emission = (
+    Answer
+    | HandOver
+    | SendEvent
+    | StopStep
+    | LoadPlan
+    | RunErrand
+    | PageWanted
+    | Envelope
+    | StatusAsked
+    | StartSubPlans
+    | EndSubPlans
+)
 
 
 class Loop:
@@ -85,8 +114,7 @@ class Loop:
         dispatcher: Dispatcher,
         inbox: Inbox,
         poller: zmq.Poller,
-        send: Callable[[Envelope], None],
-        send_event: Callable[[SendEvent], None],
+        outside: Outside,
     ) -> None:
         self.last_turn = monotonic()
         """When the core last turned (steady clock); the lease is renewed only while it does."""
@@ -95,9 +123,10 @@ class Loop:
         self._director, self._floor = director, floor
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
-        self._send, self._send_event = send, send_event
+        self._outside, self._any_stopped = outside, False
         self.timers: Timers[EventDue] = Timers()
         """What is to be heard later, on the steady clock."""
+        self._feeder = Feeder()
         self._writes: list[Write] = []
         self._emissions: list[_Emission] = []
         self._stopping: Stop | None = None
@@ -166,9 +195,13 @@ class Loop:
             Envelope: self._envelope,
             ReadAhead: self._read_ahead,
             PlanLoaded: self._plan_loaded,
+            FreshLoaded: self._fresh_loaded,
             PlanUnavailable: self._plan_unavailable,
             PayloadPage: lambda page, now: self._decide_all(self._floor.page(page), now),
             PageFailed: lambda news, now: self._decide_all(self._floor.page_failed(news), now),
+            ErrandAsked: lambda note, now: self._run_errand(note.order, note.tell),
+            ErrandBriefed: lambda news, now: self._floor.errands.ready(news.order, news.data),
+            ErrandUnbriefed: self._errand_unbriefed,
             Stop: self._stop_asked,
         }
 
@@ -180,24 +213,40 @@ class Loop:
             ReadyFinalize: lambda order, now: self._floor.ready(order),
             DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
             WakeAt: self._wake_later,
+            EventUndelivered: self._say_undelivered,
+            ForgetEvents: self._forget_events,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
-        writes += (SaveOutcome, RecordEvent, ForgetEvents)
+        writes += (SaveOutcome, RecordEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
-        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent)
+        deciders[SavePlan] = self._save_plan
+        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StopStep, RunErrand)
+        emissions += (StartSubPlans, EndSubPlans)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
         return deciders
 
-    def _decide_all(self, stimuli: list[Stimulus], now: int) -> None:
+    def _save_plan(self, write: SavePlan, now: int) -> None:
+        self._writes.append(write)
+        self._any_stopped = self._any_stopped or write.state is PlanState.STOPPED
+
+    def _decide_all(self, stimuli: Sequence[Stimulus], now: int) -> None:
         for stimulus in stimuli:
             self._decide(stimulus, now)
 
     def _envelope(self, envelope: Envelope, now: int) -> None:
         asked = self._dispatcher.hear(envelope, now)
-        if isinstance(asked, (PlanRequested, EventArrived)):
+        if isinstance(asked, (PlanRequested, EventArrived, CancelRequested, HaltRequested)):
+            if not self._has_time_for(asked):
+                return
             self._decide(asked, now)
         elif asked is not None:
             self._emissions.append(asked)
+
+    def _has_time_for(self, asked: Stimulus) -> bool:
+        """Plans that nobody waits for are left to others, or to a later round, while there is enough to do."""
+        if not isinstance(asked, PlanRequested) or attended(asked.request_id):
+            return True
+        return self._floor.waiting < ENOUGH_JOBS
 
     def _read_ahead(self, note: ReadAhead, now: int) -> None:
         """What the request makes the director want to read is on its way."""
@@ -215,11 +264,39 @@ class Loop:
         if not self._director.runs(plan_id):
             self._floor.close_plan(plan_id)
 
+    def _fresh_loaded(self, news: FreshLoaded, now: int) -> None:
+        """Sub-plans for which there is room."""
+        self._feeder.arrived()
+        for loaded in news.loaded:
+            plan_id = loaded.skeleton.id
+            if self._director.runs(plan_id):
+                continue
+            self._floor.open_plan(loaded)
+            self._decide(PlanOffered(loaded.skeleton), now)
+            if not self._director.runs(plan_id):
+                self._floor.close_plan(plan_id)
+
     def _plan_unavailable(self, news: PlanUnavailable, now: int) -> None:
         if isinstance(news.response, Failed) and news.response.error_class == PlanNotFound.__name__:
             # Deleted while it ran here: what is left of it is our lock.
             self._ledger.release(news.plan_id)
         self._decide(news, now)
+
+    def _errand_unbriefed(self, news: ErrandUnbriefed, now: int) -> None:
+        self._decide_all(self._floor.errands.unreadable(news.order, news.reason), now)
+
+    def _forget_events(self, write: ForgetEvents, now: int) -> None:
+        """Taken or dropped: what still waits for its time need not wait any longer."""
+        self._writes.append(write)
+        for event_id in write.ids:
+            self.timers.forget(EventDue(write.plan_id, event_id))
+
+    def _say_undelivered(self, order: EventUndelivered, now: int) -> None:
+        log.warning(
+            "an event that an action planned was not taken: %s",
+            order.reason,
+            extra={"action": "event_undelivered", "plan_id": order.plan_id, "step_id": order.step_id},
+        )
 
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
@@ -252,6 +329,15 @@ class Loop:
         for plan_id in lost:
             self._lose(plan_id)
         self._director.settle()
+        if self._any_stopped:
+            self._any_stopped = False
+            self._outside.plan_stopped()
+        self._feed()
+
+    def _feed(self) -> None:
+        wanted = self._feeder.take(self._floor.waiting) if self._stopping is None else None
+        if wanted is not None:
+            self._reader.ask(wanted)
 
     def _lose(self, plan_id: str) -> None:
         log.warning(
@@ -270,15 +356,30 @@ class Loop:
             StatusAsked: lambda asked: self._answer(
                 asked, ExecutionStatus(self._floor.status(asked.plan_id))
             ),
-            Envelope: self._send,
-            HandOver: lambda order: self._send(order.request),
-            SendEvent: self._send_event,
+            Envelope: self._outside.send,
+            HandOver: lambda order: self._outside.send(order.request),
+            SendEvent: self._outside.send_event,
+            StopStep: self._floor.stop_step,
             LoadPlan: lambda order: self._reader.ask(order.plan_id),
             PageWanted: self._reader.ask,
+            RunErrand: self._run_errand,
+            StartSubPlans: lambda order: self._feeder.add(order.sub_plan_ids),
+            EndSubPlans: self._outside.end_sub_plans,
         }
 
+    def _run_errand(self, order: RunErrand, tell: Tell | None = None) -> None:
+        """It goes to the pool in the next turn, by way of the reader if it needs something from there."""
+        if not self._floor.errands.note(order, tell):
+            return
+        if order.kind in BRIEFS:
+            self._reader.ask(order)
+        else:
+            self._floor.errands.ready(order, order.data)
+
     def _answer(self, asked: Answer | StatusAsked, response: Response) -> None:
-        self._send(self._dispatcher.answer(asked.client_id, asked.request_id, response))
+        if asked.client_id == NOBODY:
+            return
+        self._outside.send(self._dispatcher.answer(asked.client_id, asked.request_id, response))
 
     # -- ending ------------------------------------------------------------------------------------
 

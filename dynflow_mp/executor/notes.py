@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dynflow_mp.bell import Bell
+from dynflow_mp.executor.errands import ErrandAsked
 from dynflow_mp.executor.reader import ReaderNews
 from dynflow_mp.model.messages import Envelope
 
@@ -23,7 +24,7 @@ class Stop(NamedTuple):
     deadline: float
 
 
-Note = Envelope | ReadAhead | ReaderNews | Stop
+Note = Envelope | ReadAhead | ReaderNews | ErrandAsked | Stop
 
 
 class Inbox:

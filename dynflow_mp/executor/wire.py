@@ -4,7 +4,7 @@
     byte 1   kind
     rest     msgpack, positional: jobs and outcomes are the very tuples of ``model.work``
 
-    supervisor ──▶ worker   work lane: JOBS, STOP      control lane: RECALL, PING
+    supervisor ──▶ worker   work lane: JOBS, STOP      control lane: RECALL, PING, STOP_STEP
     supervisor ◀── worker   work lane: HELLO, OUTCOMES, RECALLED
                             control lane: HELLO, OUTCOMES, RECALLED, PONG
 
@@ -23,6 +23,8 @@ import msgpack
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import (
+    Errand,
+    ErrandOutcome,
     FinalizeJob,
     FinalizePart,
     Job,
@@ -36,7 +38,7 @@ VERSION = 1
 MAX_FRAME = 512 * 1024 * 1024
 """The pool cuts batches far below it; only one job with very many producers may come near."""
 
-HELLO, JOBS, OUTCOMES, RECALL, RECALLED, STOP, PING, PONG = range(1, 9)
+HELLO, JOBS, OUTCOMES, RECALL, RECALLED, STOP, PING, PONG, STOP_STEP = range(1, 10)
 KIND_NAMES = {
     HELLO: "hello",
     JOBS: "jobs",
@@ -46,12 +48,13 @@ KIND_NAMES = {
     STOP: "stop",
     PING: "ping",
     PONG: "pong",
+    STOP_STEP: "stop step",
 }
 
 WORK_LANE, CONTROL_LANE = 1, 2
 
-Outcome = StepOutcome | tuple[StepOutcome, ...]
-"""What comes of a :class:`StepJob`, or of a :class:`FinalizeJob`: one for each part that was begun."""
+Outcome = StepOutcome | tuple[StepOutcome, ...] | ErrandOutcome
+"""What comes of a :class:`StepJob`, of a :class:`FinalizeJob` (one for each part that was begun), of an :class:`Errand`."""
 
 
 class Hello(NamedTuple):
@@ -102,6 +105,27 @@ def encode_ping(nonce: int) -> bytes:
 def decode_ping(frame: bytes) -> int:
     """The nonce of :func:`encode_ping`."""
     return _number(frame, PING)
+
+
+class StepToStop(NamedTuple):
+    """The number of a job that is not wanted any more, and why."""
+
+    number: int
+    cause: str
+    message: str
+
+
+def encode_stop_step(step: StepToStop) -> bytes:
+    """Give this job back, or leave it by an exception if it is the one that runs."""
+    return _frame(STOP_STEP, step)
+
+
+def decode_stop_step(frame: bytes) -> StepToStop:
+    """The job of :func:`encode_stop_step`."""
+    body = _body(frame, STOP_STEP)
+    if type(body) is not tuple or tuple(map(type, body)) != (int, str, str):
+        raise ProtocolError("a damaged stop step")
+    return StepToStop._make(body)
 
 
 # -- to the supervisor ---------------------------------------------------------------------------
@@ -219,11 +243,13 @@ _STEP_JOB = frozenset(
     )
 )
 _FINALIZE_JOB = (str, tuple, dict)
+_ERRAND = (str, int, str, str, bytes)
+_ERRAND_OUTCOME = frozenset(product((str,), _REAL, _MAYBE_BYTES, _MAYBE_BYTES))
 _PART = frozenset(product((int,), (int,), (int,), (str,), (bytes,), _MAYBE_BYTES, _MAYBE_BYTES))
 _OUTCOME = frozenset(
     product(
         *((int,), (str,), (int,), _REAL, _REAL, _REAL),
-        *(_MAYBE_BYTES, _MAYBE_BYTES, _MAYBE_BYTES, (tuple,), (bool,), (tuple,), (tuple,)),
+        *(_MAYBE_BYTES, _MAYBE_BYTES, _MAYBE_BYTES, (tuple,), (bool,), (tuple,), (tuple,), _MAYBE_BYTES),
     )
 )
 _EVENT = frozenset(product((str,), (int,), (bytes,), (float, int, _NONE), (bool,)))
@@ -243,6 +269,8 @@ def _job(number: Any, fields: Any) -> tuple[int, Job]:
     if types == _FINALIZE_JOB:
         _check_producers(fields[2])
         return number, FinalizeJob(fields[0], tuple(map(_part, fields[1])), fields[2])
+    if types == _ERRAND:
+        return number, Errand._make(fields)
     raise TypeError("it has the wrong fields")
 
 
@@ -260,17 +288,29 @@ def _check_producers(producers: dict[Any, Any]) -> None:
 def _numbered_outcome(number: Any, fields: Any) -> tuple[int, Outcome]:
     if type(number) is not int:
         raise TypeError(f"its number is a {type(number).__name__}")
-    if fields and type(fields[0]) is not int:
-        return number, tuple(map(_outcome, fields))
     if not fields:
         return number, ()
-    return number, _outcome(fields)
+    first = type(fields[0])
+    if first is int:
+        return number, _outcome(fields)
+    if first is str:
+        return number, _errand_outcome(fields)
+    return number, tuple(map(_outcome, fields))
+
+
+def _errand_outcome(fields: Any) -> ErrandOutcome:
+    if tuple(map(type, fields)) not in _ERRAND_OUTCOME:
+        raise TypeError("what came of an errand has the wrong fields")
+    outcome = ErrandOutcome._make(fields)
+    if (outcome.result is None) == (outcome.error is None):
+        raise TypeError("an errand has either a result or an error")
+    return outcome
 
 
 def _outcome(fields: Any) -> StepOutcome:
     if tuple(map(type, fields)) not in _OUTCOME:
         raise TypeError("it has the wrong fields")
-    _, state, *_, events, retryable, plans, chunks = fields
+    _, state, *_, events, retryable, plans, chunks, orders = fields
     if plans and set(map(type, plans)) != {bytes}:
         raise TypeError("its sub-plans are not bytes")
     return StepOutcome._make(
@@ -282,6 +322,7 @@ def _outcome(fields: Any) -> StepOutcome:
             retryable,
             plans,
             tuple(map(_chunk, chunks)) if chunks else (),
+            orders,
         )
     )
 

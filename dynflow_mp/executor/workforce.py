@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from dynflow_mp.executor.news import News
+from dynflow_mp.executor.wire import StepToStop
 from dynflow_mp.model.work import Job
 
 
@@ -30,6 +31,24 @@ class Workforce(Protocol):
 
     def recall(self, worker_id: str) -> None:
         """Ask for jobs not begun yet; news say which those were."""
+
+    def begun(self, worker_id: str) -> int:
+        """The number of the job that a worker began last; 0 for one that is gone."""
+
+    def resident(self, worker_id: str) -> int | None:
+        """How many bytes a worker has in memory; None where that cannot be told."""
+
+    def stop_step(self, worker_id: str, step: StepToStop) -> None:
+        """Ask a worker to leave a job, or to give it back: its outcome, or WorkReturned, follows – or nothing."""
+
+    def dump_stacks(self, worker_id: str) -> None:
+        """Have a worker print where it is, also while it is stuck: see ``output_tail``."""
+
+    def output_tail(self, worker_id: str) -> str:
+        """The last of what a worker printed."""
+
+    def terminate(self, worker_id: str) -> None:
+        """Have a worker end, unless it refuses."""
 
     def kill(self, worker_id: str) -> None:
         """End a worker at once, whatever it does."""

@@ -21,14 +21,14 @@ class Heirs:
         """A plan was taken over: run it here; a client world, and an embedded one, leaves it to executors."""
         if self._receive is None:
             self._connector.send(request)
-        elif not self._leaves_it_to_others():
+        elif not self.leaves_it_to_others():
             self._receive(request)
 
     def ask_any(self, request: Envelope) -> None:
         """Nobody has taken a requested plan: ask for it."""
-        if not self._leaves_it_to_others():
+        if not self.leaves_it_to_others():
             self._connector.send(request)
 
-    def _leaves_it_to_others(self) -> bool:
+    def leaves_it_to_others(self) -> bool:
         """An embedded world may lack the actions of others' plans: it takes them only if nobody else is there."""
         return isinstance(self._connector, DirectConnector) and bool(self._directory.executors())

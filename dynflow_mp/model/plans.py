@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from dynflow_mp.model.flows import Flow, step_ids
-from dynflow_mp.model.policies import ActionPolicy
+from dynflow_mp.model.policies import DEFAULT_QUEUE, ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 
 
@@ -79,6 +79,24 @@ class PlannedPlan(NamedTuple):
     caller_plan_id: str | None = None
     caller_action_id: int | None = None
     deadline_at: int | None = None
+
+    @property
+    def first_queue(self) -> str:
+        """The queue of the first run step: what weighing executors by free slots goes by."""
+        queues = (step.queue for step in self.steps if step.phase is Phase.RUN)
+        return next(queues, None) or DEFAULT_QUEUE
+
+
+class DelayRecord(NamedTuple):
+    """When a scheduled plan may start, and with what; times are microseconds UTC, None: at once, for ever.
+
+    ``arguments`` are the codec's bytes of ``[args, kwargs]``, each in turn bytes.
+    """
+
+    start_at: int | None
+    start_before: int | None
+    frozen: bool
+    arguments: bytes
 
 
 class StepKind(NamedTuple):
@@ -178,6 +196,14 @@ class StoredEvent(NamedTuple):
     due_at: int | None = None
 
 
+class Caller(NamedTuple):
+    """The action of which a plan is a sub-plan; ``step_id`` is its run step, None if it has none."""
+
+    plan_id: str
+    action_id: int
+    step_id: int | None
+
+
 class PlanSkeleton(NamedTuple):
     """All an executor needs to decide about a plan; no payloads.
 
@@ -201,6 +227,7 @@ class PlanSkeleton(NamedTuple):
     dependencies: dict[int, tuple[int, ...]]
     history: tuple[HistoryEntry, ...]
     events: tuple[StoredEvent, ...] = ()
+    caller: Caller | None = None
 
     @property
     def finalize_step_ids(self) -> list[int]:

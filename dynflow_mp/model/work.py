@@ -18,7 +18,7 @@ class StepJob(NamedTuple):
     complete), ``producers`` the outputs they need by action id, ``output`` what earlier calls left
     (None: nothing yet), ``event`` the codec's bytes of the event that woke the step (None: no event).
     ``skipping``: the step is being skipped, and ``run`` is called with the Skip event. ``briefing`` are the
-    codec's bytes of what the executor tells a class about the world outside (how its sub-plans are getting on).
+    bytes of a :class:`~dynflow_mp.model.sub_plans.Briefing`, for classes that ask how their sub-plans stand.
     """
 
     plan_id: str
@@ -55,7 +55,21 @@ class FinalizeJob(NamedTuple):
     producers: dict[int, bytes]
 
 
-Job = StepJob | FinalizeJob
+class Errand(NamedTuple):
+    """Work for a worker that is no step: planning what was scheduled, calling a hook, asking a class.
+
+    ``kind`` says what to do with ``action_class`` and ``data``, and whose number ``errand_id`` is: plan, kind and
+    number together name an errand. Nothing about it is stored; whoever needs it done keeps its cause.
+    """
+
+    plan_id: str
+    errand_id: int
+    kind: str
+    action_class: str
+    data: bytes
+
+
+Job = StepJob | FinalizeJob | Errand
 
 
 class PlannedEvent(NamedTuple):
@@ -83,7 +97,8 @@ class StepOutcome(NamedTuple):
     is None when it did not change, ``input`` None unless references were resolved into it; ``error``
     the bytes of :class:`ErrorRecord`. ``progress_weight`` None: as it was planned. ``ended_at`` microseconds UTC, ``execution_time`` seconds.
     ``retryable``: the error is one that the class's retry policy names. ``plans`` are sub-plans to be stored with
-    the outcome, in the codec's bytes; ``chunks`` what the call wrote beside its output.
+    the outcome (the bytes of :class:`~dynflow_mp.model.sub_plans.NewSubPlan`), ``orders`` what is to be done with
+    those that are stored already; ``chunks`` what the call wrote beside its output.
     """
 
     step_id: int
@@ -99,6 +114,16 @@ class StepOutcome(NamedTuple):
     retryable: bool = False
     plans: tuple[bytes, ...] = ()
     chunks: tuple[OutputChunk, ...] = ()
+    orders: bytes | None = None
+
+
+class ErrandOutcome(NamedTuple):
+    """What came of an errand: ``result``, or ``error`` (the bytes of :class:`ErrorRecord`); one of them is None."""
+
+    kind: str
+    execution_time: float
+    result: bytes | None
+    error: bytes | None
 
 
 class ErrorRecord(NamedTuple):

@@ -17,6 +17,7 @@ from dynflow_mp.model.writes import (
     ForgetEvents,
     MarkRunning,
     RecordEvent,
+    RequestPlan,
     ResetStep,
     SaveOutcome,
     SavePlan,
@@ -71,6 +72,7 @@ class TurnRows:
         self._journal: list[Row] = []
         self._recorded: list[Row] = []
         self._forgotten: list[Row] = []
+        self._requested: list[Row] = []
         self._plans: dict[str, Row] = {}
         self._sort(writes)
 
@@ -82,6 +84,7 @@ class TurnRows:
         found.append(Batch(statements.JOURNAL, self._journal, False))
         found.append(Batch(statements.RECORD_EVENT, self._recorded, False))
         found.append(Batch(statements.FORGET_EVENT, self._forgotten, False))
+        found.append(Batch(statements.REQUEST_PLAN, self._requested, False))
         return [batch for batch in found if batch.rows]
 
     def _payload_batches(self) -> list[Batch]:
@@ -98,6 +101,7 @@ class TurnRows:
             SavePlan: self._plan,
             RecordEvent: self._record,
             ForgetEvents: self._forget,
+            RequestPlan: self._request,
         }
         for write in writes:
             adding: Any = add.get(type(write))
@@ -212,6 +216,9 @@ class TurnRows:
 
     def _forget(self, write: ForgetEvents) -> None:
         self._forgotten += [(event_id, write.plan_id) for event_id in write.ids]
+
+    def _request(self, write: RequestPlan) -> None:
+        self._requested.append((write.requested_at, write.sub_plan_id))
 
 
 def packed_history(history: tuple[HistoryEntry, ...]) -> bytes:

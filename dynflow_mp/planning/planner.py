@@ -47,14 +47,16 @@ def plan(
     new_id: Callable[[], str],
     caller: tuple[str, int] | None = None,
     max_payload: int = MAX_PAYLOAD,
+    root_input: Mapping[str, Any] | None = None,
 ) -> Planned:
     """Plan ``action_class``. What its ``plan`` raises ends up in the plan (stopped, with an error), not here.
 
-    ``now`` tells microseconds UTC, ``caller`` is the plan and action of which this is a sub-plan.
+    ``now`` tells microseconds UTC, ``caller`` is the plan and action of which this is a sub-plan,
+    ``root_input`` what the root action has in its input before it is planned.
     Raises :class:`PlanningError` for what is no action or no plan id: then there is nothing to plan.
     """
     planner = Planner(_checked_id(plan_id) if plan_id is not None else new_id(), now, max_payload)
-    return planner.plan_root(action_class, args, dict(kwargs), caller)
+    return planner.plan_root(action_class, args, dict(kwargs), caller, dict(root_input or {}))
 
 
 def _checked_id(plan_id: str) -> str:
@@ -83,9 +85,11 @@ class Planner:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         caller: tuple[str, int] | None,
+        root_input: dict[str, Any],
     ) -> Planned:
         facts = self._facts_of(kind)
         root, context = self._prepare(kind, facts, None, False)
+        context.set_input(root_input)
         try:
             self._plan_within(root, context, args, kwargs)
             self.flows.require_resolved()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.context import Context
 from dynflow_mp.actions.phases import run_finalize, run_step
+from dynflow_mp.clock import now_us
 from dynflow_mp.errors import MissingOutput
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, PlannedEvent, StepJob, StepOutcome
 from dynflow_mp.planning.plan_context import PlanContext, context_of
+from dynflow_mp.planning.sub_plans import sub_planner
 from dynflow_mp.reading.recorded_error import RecordedError
 from dynflow_mp.testing.clock import ManagedClock
 from dynflow_mp.testing.rehearsal import Rehearsal, Stub, checked_class, on, rehearsal_of
@@ -249,7 +252,7 @@ class _Ran:
                 self.stub(action)
 
         with on(self.rehearsal.clock):
-            outcome = run_step(job, self.rehearsal.max_payload, prepare)
+            outcome = run_step(job, self.rehearsal.max_payload, sub_planner(now_us, os.urandom), prepare)
         self._job, self.outcome = job, outcome
         if made:
             vars(self.action).update(vars(made[0]))

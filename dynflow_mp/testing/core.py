@@ -6,7 +6,6 @@ which answers at once, and the poller, which never waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from threading import Event
 from uuid import uuid4
 
@@ -17,15 +16,14 @@ from dynflow_mp.config import Config
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.director.director import Director
-from dynflow_mp.director.protocol import SendEvent
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
 from dynflow_mp.executor.core import holder_of
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import Loop
 from dynflow_mp.executor.notes import Inbox, Stop
-from dynflow_mp.executor.reader import Reader
-from dynflow_mp.executor.shelf import PageWanted
+from dynflow_mp.executor.outside import Outside
+from dynflow_mp.executor.reader import Question, Reader
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.testing.clock import Ping
@@ -44,8 +42,7 @@ class InThreadCore:
         config: Config,
         store: Store,
         mishaps: Mishaps,
-        send: Callable[[Envelope], None],
-        send_event: Callable[[SendEvent], None],
+        outside: Outside,
     ) -> None:
         self.world_id = uuid4().hex
         self.coordinator = Coordinator(store.database, self.world_id)
@@ -61,8 +58,7 @@ class InThreadCore:
             ExecutorDispatcher(self.world_id),
             self._inbox,
             _NoWaiting(),
-            send,
-            send_event,
+            outside,
         )
 
     def start(self) -> None:
@@ -114,7 +110,7 @@ class _ReaderAtOnce(Reader):
     def start(self) -> None:
         """There is no thread to start."""
 
-    def ask(self, question: str | PageWanted) -> None:
+    def ask(self, question: Question) -> None:
         self._answer(question)
 
 

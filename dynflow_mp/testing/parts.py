@@ -16,7 +16,9 @@ from dataclasses import replace
 from dynflow_mp.config import Config
 from dynflow_mp.connectors.connector import Connector
 from dynflow_mp.errors import DynflowError, WorldFenced
+from dynflow_mp.executor.outside import Outside
 from dynflow_mp.maintenance.recovery import Recovery
+from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.testing.clock import ManagedClock, Ping
 from dynflow_mp.testing.core import InThreadCore
@@ -75,8 +77,14 @@ class InThreadParts(Parts):
         self.clock.watch(self)
 
     def _new_executor(self) -> None:
+        self._endings = SubPlanEndings(
+            self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans
+        )
         self.executor = InThreadCore(
-            self._executor_config, self.store, self.mishaps, self.connector.send, self._send_event
+            self._executor_config,
+            self.store,
+            self.mishaps,
+            Outside(self.connector.send, self._send_event, self._endings.end),
         )
         self.executor.start()
         self._wires.executor = (self.executor.world_id, self.executor.ask)

@@ -10,14 +10,26 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dynflow_mp.actions.errands import run_errand
 from dynflow_mp.actions.phases import run_finalize, run_step
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
+from dynflow_mp.executor.errand_kinds import KINDS
 from dynflow_mp.executor.failures import failed_job
 from dynflow_mp.executor.news import News, WorkerDied, WorkerReady, WorkFinished, WorkReturned
 from dynflow_mp.executor.wire import Outcome
-from dynflow_mp.model.work import ErrorRecord, FinalizeJob, FinalizePart, Job, StepJob, StepOutcome
+from dynflow_mp.model.work import (
+    Errand,
+    ErrandOutcome,
+    ErrorRecord,
+    FinalizeJob,
+    FinalizePart,
+    Job,
+    StepJob,
+    StepOutcome,
+)
+from dynflow_mp.planning.sub_plans import sub_planner
 from dynflow_mp.testing.mishaps import Mishaps, WorkerKilled
 
 _INTERRUPTED = "KeyboardInterrupt"
@@ -36,12 +48,14 @@ class InThreadWorkers:
     def __init__(self, max_payload: int, mishaps: Mishaps) -> None:
         self.pids: dict[str, int] = {}
         self._max_payload, self._mishaps = max_payload, mishaps
+        self._plan_sub_plan = sub_planner(now_us, os.urandom)
         self._workers: dict[str, _Worker] = {}
         self._news: list[News] = []
         self._hired = 0
         self._runners: dict[type, Callable[[Any], Outcome]] = {
             StepJob: self._step,
             FinalizeJob: self._finalize,
+            Errand: lambda errand: run_errand(errand, KINDS, max_payload),
         }
 
     @property
@@ -77,6 +91,32 @@ class InThreadWorkers:
         numbers = [number for number, _ in worker.jobs]
         worker.jobs.clear()
         self._news.append(WorkReturned(worker_id, numbers))
+
+    def begun(self, worker_id: str) -> int:
+        worker = self._workers.get(worker_id)
+        return 0 if worker is None else worker.last_begun
+
+    def resident(self, worker_id: str) -> int | None:
+        """It is the test program's own memory."""
+        return None
+
+    def stop_step(self, worker_id: str, step: wire.StepToStop) -> None:
+        """What runs cannot be reached from here; what has not begun is given back."""
+        worker = self._workers[worker_id]
+        waiting = [number for number, _ in worker.jobs if number == step.number]
+        worker.jobs = deque(entry for entry in worker.jobs if entry[0] not in waiting)
+        if waiting:
+            self._news.append(WorkReturned(worker_id, waiting))
+
+    def dump_stacks(self, worker_id: str) -> None:
+        """Nobody is stuck here while anything else goes on."""
+
+    def output_tail(self, worker_id: str) -> str:
+        """It prints where the test program does."""
+        return ""
+
+    def terminate(self, worker_id: str) -> None:
+        self._bury(self._workers[worker_id], "signal(15)", 0)
 
     def kill(self, worker_id: str) -> None:
         self._bury(self._workers[worker_id], "signal(9)", 0)
@@ -122,7 +162,7 @@ class InThreadWorkers:
 
     def _step(self, job: StepJob) -> StepOutcome:
         self._mishaps.strike(job, ran=False)
-        outcome = run_step(job, self._max_payload)
+        outcome = run_step(job, self._max_payload, self._plan_sub_plan)
         self._mishaps.strike(job, ran=True)
         return outcome._replace(ended_at=now_us())
 
@@ -154,6 +194,6 @@ def _sent(job: Job, number: int, outcome: Outcome) -> Outcome:
 
 def _let_through_ctrl_c(outcome: Outcome) -> None:
     """In a worker process an interrupt is the step's end; here it is meant for the test program."""
-    for one in (outcome,) if isinstance(outcome, StepOutcome) else outcome:
+    for one in (outcome,) if isinstance(outcome, (StepOutcome, ErrandOutcome)) else outcome:
         if one.error and ErrorRecord.from_bytes(one.error).exception_class == _INTERRUPTED:
             raise KeyboardInterrupt

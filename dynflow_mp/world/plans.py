@@ -10,8 +10,6 @@ from dynflow_mp.actions.action import Action
 from dynflow_mp.actions.registry import is_out_of_reach, short_name
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import PlanningError
-from dynflow_mp.model.plans import PlannedPlan
-from dynflow_mp.model.policies import DEFAULT_QUEUE
 from dynflow_mp.planning.ids import new_plan_id
 from dynflow_mp.planning.planner import Planned, plan
 
@@ -44,11 +42,3 @@ def _check_workers_can_load(classes: Iterable[str]) -> None:
             f"{short_name(name)} was defined interactively, where worker processes cannot find it; "
             "put it into a module"
         )
-
-
-def first_queue(planned: PlannedPlan) -> str:
-    """The queue of the plan's first run step: what weighing executors by free slots goes by."""
-    for step in planned.steps:
-        if step.phase == "run":
-            return step.queue or DEFAULT_QUEUE
-    return DEFAULT_QUEUE

@@ -12,8 +12,9 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from functools import partial
 from typing import Any, Self
 from uuid import uuid4
@@ -28,6 +29,7 @@ from dynflow_mp.errors import (
     ForkedWorld,
     LockTaken,
     PlanNotFound,
+    PlanStopped,
     RequestError,
     RequestTimeout,
     WorldFenced,
@@ -44,7 +46,8 @@ from dynflow_mp.telemetry import logger
 from dynflow_mp.world import arguments
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.parts import Parts
-from dynflow_mp.world.plans import first_queue, plan_here
+from dynflow_mp.world.plans import plan_here
+from dynflow_mp.world.scheduling import Scheduling, Times
 
 log = logger("world")
 
@@ -91,7 +94,7 @@ class World:
         if self.config.auto_execute and self.config.pools:
             self.auto_execute()
 
-    # -- planning and asking -----------------------------------------------------------------------
+    # -- planning -----------------------------------------------------------------------
 
     def trigger(
         self, action_class: type[Action], /, *args: Any, **kwargs: Any
@@ -108,7 +111,7 @@ class World:
         )
         if not ready:
             return PlanningFailed(planned.plan.id, _error_of(planned))
-        finished = self._parts.client.execute(planned.plan.id, first_queue(planned.plan))
+        finished = self._parts.client.execute(planned.plan.id, planned.plan.first_queue)
         return Triggered(planned.plan.id, finished)
 
     def plan(self, action_class: type[Action], /, *args: Any, **kwargs: Any) -> ExecutionPlan:
@@ -138,14 +141,68 @@ class World:
         self._check_alive()
         return plan_here(action_class, args, kwargs, plan_id, self.config.max_payload)
 
+    # -- later -------------------------------------------------------------------------------------
+
+    def delay(
+        self,
+        action_class: type[Action],
+        /,
+        *args: Any,
+        start_at: datetime | None = None,
+        start_before: datetime | None = None,
+        frozen: bool = False,
+        **kwargs: Any,
+    ) -> Scheduled:
+        """Store a plan that is planned, by a worker, and run at ``start_at`` (none, or one that has passed: at once).
+
+        One that could not be planned until ``start_before`` stops with an error; a ``frozen`` one waits until
+        :meth:`set_delayed_plan_frozen` lets it. Times have a time zone. Raises :class:`DataError` for arguments that
+        cannot be stored, and what the action's own ``delay`` raises: then nothing is stored.
+        """
+        times = Times(start_at, start_before, frozen)
+        return self._scheduling().schedule(action_class, args, kwargs, times)
+
+    def plan_elsewhere(self, action_class: type[Action], /, *args: Any, **kwargs: Any) -> Scheduled:
+        """Have the plan made, by a worker, and run as soon as possible: ``plan`` does not run in this process."""
+        return self._scheduling().schedule(action_class, args, kwargs)
+
+    def chain(
+        self, plan_ids: str | Sequence[str], action_class: type[Action], /, *args: Any, **kwargs: Any
+    ) -> Scheduled:
+        """Have the plan made and run once all these plans have stopped.
+
+        If one of them ended in error, or was cancelled, this one stops with an error that names it.
+        Raises :class:`PlanNotFound` for one that is not stored.
+        """
+        return self._scheduling().schedule(action_class, args, kwargs, after=plan_ids)
+
+    def set_delayed_plan_frozen(
+        self, plan_id: str, frozen: bool = True, new_start_at: datetime | None = None
+    ) -> None:
+        """Keep a delayed plan from starting, or let it, perhaps at another time.
+
+        Raises :class:`NotScheduled` for a plan that does not wait for its time.
+        """
+        self._scheduling().set_frozen(plan_id, frozen, new_start_at)
+
+    def _scheduling(self) -> Scheduling:
+        self._check_alive()
+        return Scheduling(
+            self._parts.schedule, self.coordinator, self._parts.look_at_delayed, self.config.max_payload
+        )
+
+    # -- asking ------------------------------------------------------------------------------------
+
     def execute(self, plan_id: str) -> Future[ExecutionPlan]:
         """Run a planned plan, or resume a paused one; the future ends with the plan when the attempt ended."""
         self._check_alive()
         try:
             plan_id = plan_id_of(plan_id)
-            self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
+            status = self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
         except PlanNotFound as error:
             return _failed(error)
+        if status.state is PlanState.STOPPED:
+            return _failed(PlanStopped(f"plan {plan_id} is stopped; it cannot be executed again", plan_id))
         return self._parts.client.execute(plan_id)
 
     def event(
@@ -170,6 +227,37 @@ class World:
             return self._parts.client.event(plan_id_of(plan_id), step_id, data, optional, delay_s)
         except PlanNotFound as error:
             return _failed(error)
+
+    def cancel(self, plan_id: str, force: bool = False) -> Future[list[int]]:
+        """Send Cancel, or with ``force`` Abort, to every step of the plan that runs or waits and is Cancellable.
+
+        The ids of the steps that were told; what they then do is theirs. The future fails with
+        :class:`NotCancellable` when there is none, or the plan does not run.
+        """
+        self._check_alive()
+        forced = arguments.flag("force", force)
+        try:
+            return self._parts.client.cancel(plan_id_of(plan_id), forced)
+        except PlanNotFound as error:
+            return _failed(error)
+
+    def halt(self, plan_id: str) -> Future[ExecutionPlan]:
+        """Stop the plan for good, whatever its state: nothing more of it begins, code that runs is stopped.
+
+        The future ends with the stopped plan, once nothing of it runs any more. It fails with
+        :class:`PlanStopped` for a plan that is stopped already.
+        """
+        self._check_alive()
+        try:
+            plan_id = plan_id_of(plan_id)
+            status = self._parts.store.plan_statuses([plan_id]).get(plan_id)
+        except PlanNotFound as error:
+            return _failed(error)
+        if status is None:
+            return _failed(PlanNotFound(f"no plan {plan_id} is stored", plan_id))
+        if status.state is PlanState.STOPPED:
+            return _failed(PlanStopped(f"plan {plan_id} is stopped already", plan_id))
+        return self._parts.client.halt(plan_id)
 
     def ping(self, world_id: str, timeout: float = 5.0) -> Future[bool]:
         """True when that executor's core answers within ``timeout`` seconds.

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.work import FinalizeJob, FinalizePart, OutputChunk, PlannedEvent, StepJob, StepOutcome
+from dynflow_mp.model.work import (
+    Errand,
+    ErrandOutcome,
+    FinalizeJob,
+    FinalizePart,
+    OutputChunk,
+    PlannedEvent,
+    StepJob,
+    StepOutcome,
+)
 
 numbers = st.integers(1, 2**63)
 ids = st.integers(0, 2**31)
@@ -56,6 +65,11 @@ outcomes = st.builds(
     st.lists(chunks, max_size=2).map(tuple),
 )
 
+errands = st.builds(Errand, texts, ids, texts, texts, data)
+errand_outcomes = st.builds(ErrandOutcome, texts, reals, data, st.none()) | st.builds(
+    ErrandOutcome, texts, reals, st.none(), data
+)
+
 DECODERS = [
     wire.decode_jobs,
     wire.decode_outcomes,
@@ -64,17 +78,22 @@ DECODERS = [
     wire.decode_recalled,
     wire.decode_ping,
     wire.decode_pong,
+    wire.decode_stop_step,
 ]
 A_JOB = StepJob("plan", 1, 1, 1, "m.A", b"\x80")
 AN_OUTCOME = StepOutcome(1, StepState.SUCCESS, 0, 0.0, 0.0, 1.0)
 
 
-@given(st.lists(st.tuples(numbers, step_jobs | finalize_jobs), max_size=4))
+@given(st.lists(st.tuples(numbers, step_jobs | finalize_jobs | errands), max_size=4))
 def test_jobs_come_out_as_they_went_in(numbered):
     assert wire.decode_jobs(wire.encode_jobs(numbered)) == numbered
 
 
-@given(st.lists(st.tuples(numbers, outcomes | st.lists(outcomes, max_size=3).map(tuple)), max_size=4))
+@given(
+    st.lists(
+        st.tuples(numbers, outcomes | errand_outcomes | st.lists(outcomes, max_size=3).map(tuple)), max_size=4
+    )
+)
 def test_outcomes_come_out_as_they_went_in(numbered):
     decoded = wire.decode_outcomes(wire.encode_outcomes(numbered))
 
@@ -105,6 +124,13 @@ def test_pings_come_out_as_they_went_in():
     assert wire.decode_ping(wire.encode_ping(7)) == 7
     assert wire.decode_pong(wire.encode_pong(8)) == 8
     assert wire.kind_of(wire.encode_stop()) == wire.STOP
+
+
+@given(numbers, texts, texts)
+def test_a_step_to_stop_comes_out_as_it_went_in(number, cause, message):
+    step = wire.StepToStop(number, cause, message)
+
+    assert wire.decode_stop_step(wire.encode_stop_step(step)) == step
 
 
 def test_the_version_is_the_first_byte():
@@ -190,6 +216,10 @@ def test_hostile_msgpack_is_a_protocol_error(body):
         AN_OUTCOME._replace(events=(("plan", 1, "text", None, False),)),
         AN_OUTCOME[:9],
         (AN_OUTCOME, 3),
+        ErrandOutcome("plan", "soon", b"", None),
+        ErrandOutcome("plan", 0.1, "text", None),
+        ErrandOutcome("plan", 0.1, b"", b""),
+        ErrandOutcome("plan", 0.1, None, None),
     ],
 )
 def test_an_outcome_with_a_wrong_field_is_a_protocol_error(outcome):
@@ -206,6 +236,8 @@ def test_an_outcome_with_a_wrong_field_is_a_protocol_error(outcome):
         A_JOB[:9],
         FinalizeJob("plan", (("too", "short"),), {}),
         FinalizeJob("plan", (), {1: 2}),
+        Errand("plan", "1", "hook", "m.A", b""),
+        Errand("plan", 1, "hook", "m.A", "text"),
     ],
 )
 def test_a_job_with_a_wrong_field_is_a_protocol_error(job):

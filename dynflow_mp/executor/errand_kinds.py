@@ -1,0 +1,28 @@
+"""What a worker does for each kind of errand; who adds a kind enters it here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dynflow_mp.actions.errands import Kind
+from dynflow_mp.model.work import Errand
+
+PLAN = "plan"
+"""Plan what was scheduled: ``data`` are the codec's bytes of ``[arguments, input]``, the result a plan's bytes."""
+
+
+def _plan(errand: Errand, max_payload: int) -> bytes:
+    # Not imported at the top: most workers never plan, and it costs an idle one its memory.
+    from dynflow_mp.clock import now_us
+    from dynflow_mp.model.codec import decode
+    from dynflow_mp.model.planned_codec import encode_plan
+    from dynflow_mp.planning.delaying import plan_scheduled
+
+    arguments, stored_input = decode(errand.data)
+    planned = plan_scheduled(
+        errand.action_class, errand.plan_id, arguments, stored_input, now_us, max_payload
+    )
+    return encode_plan(planned.plan)
+
+
+KINDS: Mapping[str, Kind] = {PLAN: _plan}
