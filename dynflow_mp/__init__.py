@@ -14,22 +14,29 @@ if TYPE_CHECKING:
     from dynflow_mp.actions.bulk_sub_plans import WithBulkSubPlans, WithPollingSubPlans
     from dynflow_mp.actions.cancellable import Cancellable
     from dynflow_mp.actions.context import SuspendedAction
+    from dynflow_mp.actions.middleware import Middleware, Use, do_not_use
     from dynflow_mp.actions.polling import Polling
+    from dynflow_mp.actions.singleton import Singleton
     from dynflow_mp.actions.sub_plan import SubPlan
     from dynflow_mp.actions.sub_plans import WithSubPlans
     from dynflow_mp.actions.timeouts import Timeouts
+    from dynflow_mp.actions.transaction import TransactionMiddleware
     from dynflow_mp.config import Config
     from dynflow_mp.errors import (
         AbnormalTermination,
+        AlreadyActive,
         AlreadyRunning,
         BadArgument,
+        BadUniqueKey,
         ConfigError,
         ConnectorError,
+        CyclicMiddleware,
         DamagedData,
         DataError,
         DefinitionError,
         DynflowError,
         EventDropped,
+        FormatError,
         InvalidPlan,
         LockTaken,
         MemoryLimitExceeded,
@@ -55,12 +62,14 @@ if TYPE_CHECKING:
         SubPlanFailed,
         TimeoutExceeded,
         TooMuchTriggered,
+        UniqueKeyTaken,
         UnknownAction,
         UnprocessableEvent,
         WorkerLost,
         WorldTerminated,
         WrongPhase,
     )
+    from dynflow_mp.model.held_by_plans import OnConflict
     from dynflow_mp.model.policies import RescueStrategy
     from dynflow_mp.model.references import OutputReference
     from dynflow_mp.model.signals import Signal
@@ -83,13 +92,16 @@ __all__ = [
     "AbnormalTermination",
     "Abort",
     "Action",
+    "AlreadyActive",
     "AlreadyRunning",
     "BadArgument",
+    "BadUniqueKey",
     "Cancel",
     "Cancellable",
     "Config",
     "ConfigError",
     "ConnectorError",
+    "CyclicMiddleware",
     "DamagedData",
     "DataError",
     "DefinitionError",
@@ -97,14 +109,17 @@ __all__ = [
     "EventDropped",
     "ExecutionPlan",
     "Fail",
+    "FormatError",
     "InvalidPlan",
     "LockTaken",
     "MemoryLimitExceeded",
+    "Middleware",
     "MissingOutput",
     "NoExecutor",
     "NotCancellable",
     "NotExecutable",
     "NotScheduled",
+    "OnConflict",
     "OutputReference",
     "Pause",
     "PayloadTooLarge",
@@ -125,6 +140,7 @@ __all__ = [
     "RunTimeout",
     "Scheduled",
     "SchemaMismatch",
+    "Singleton",
     "Skip",
     "StartedTooLate",
     "StepError",
@@ -138,9 +154,12 @@ __all__ = [
     "TimeoutExceeded",
     "Timeouts",
     "TooMuchTriggered",
+    "TransactionMiddleware",
     "Triggered",
+    "UniqueKeyTaken",
     "UnknownAction",
     "UnprocessableEvent",
+    "Use",
     "WithBulkSubPlans",
     "WithPollingSubPlans",
     "WithSubPlans",
@@ -149,6 +168,7 @@ __all__ = [
     "WorldTerminated",
     "WrongPhase",
     "__version__",
+    "do_not_use",
 ]
 
 _in_worker = False
@@ -173,6 +193,12 @@ _HOMES = {
     "StepState": "dynflow_mp.model.states",
     "ExecutionPlan": "dynflow_mp.reading.execution_plan",
     **dict.fromkeys(("PlanningFailed", "Scheduled", "Triggered"), "dynflow_mp.reading.trigger_result"),
+    "Middleware": "dynflow_mp.actions.middleware",
+    "Use": "dynflow_mp.actions.middleware",
+    "do_not_use": "dynflow_mp.actions.middleware",
+    "TransactionMiddleware": "dynflow_mp.actions.transaction",
+    "Singleton": "dynflow_mp.actions.singleton",
+    "OnConflict": "dynflow_mp.model.held_by_plans",
     "World": _WORLD,
 }
 

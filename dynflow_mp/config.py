@@ -46,6 +46,11 @@ class Config:
     """Further named pools and their numbers of worker processes."""
     apps: tuple[str, ...] = ()
     """Modules with actions that workers import; empty: the modules of all registered actions."""
+    middleware: tuple[str, ...] = ()
+    """Around all actions of this world: classes of middleware, or rules about them in a module's name, as ``module:name``.
+
+    In Python the classes themselves may be given. Every world that plans, runs or shows the same plans needs the same.
+    """
     connector: Any = "auto"
     """``direct``, ``zeromq``, ``auto`` (embedded worlds direct, all others zeromq), or a connector object."""
     listen: str | None = None
@@ -92,6 +97,7 @@ class Config:
         if self.workers and _DEFAULT_QUEUE in self.queues:
             raise ConfigError(f"queues={self.queues!r}: {_DEFAULT_QUEUE!r} has its number by workers already")
         object.__setattr__(self, "apps", tuple(self.apps))
+        object.__setattr__(self, "middleware", tuple(map(_place, self.middleware)))
         object.__setattr__(self, "queues", dict(self.queues))
 
     @property
@@ -150,6 +156,18 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value)
 
 
+def _is_place(value: Any) -> bool:
+    if isinstance(value, str):
+        module, colon, name = value.partition(":")
+        return bool(colon) and all(module.split(".")) and all(name.split("."))
+    return isinstance(value, type) and "<locals>" not in value.__qualname__
+
+
+def _place(value: Any) -> str:
+    """Where a worker finds it: settings are plain data, and a worker has only its modules."""
+    return value if isinstance(value, str) else f"{value.__module__}:{value.__qualname__}"
+
+
 def _is_connector(value: Any) -> bool:
     return value in ("auto", "direct", "zeromq") if isinstance(value, str) else value is not None
 
@@ -165,6 +183,11 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("workers", f"must be a whole number from 0 to {MAX_WORKERS}", _workers(0)),
     ("queues", f"must map queue names to numbers of workers from 1 to {MAX_WORKERS}", _is_queues),
     ("apps", "must be a list of module names", _is_names),
+    (
+        "middleware",
+        "must be a list of classes, or of places such as shop.audit:Audit",
+        lambda value: isinstance(value, (list, tuple)) and all(map(_is_place, value)),
+    ),
     ("connector", "must be auto, direct, zeromq or a connector", _is_connector),
     (
         "listen",
@@ -275,7 +298,7 @@ def _parsed(name: str, variable: str, text: str) -> Any:
             return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
                 text.lower()
             ]
-        if name == "apps":
+        if name in ("apps", "middleware"):
             return tuple(part.strip() for part in text.split(",") if part.strip())
         if name == "queues":
             pairs = (part.split("=", 1) for part in text.split(",") if part.strip())

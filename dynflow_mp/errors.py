@@ -39,12 +39,28 @@ class PayloadTooLarge(DataError):
         self.size, self.limit = size, limit
 
 
+class FormatError(DynflowError):
+    """An input or output is not of the form its class says (``format``); ``path`` is where."""
+
+    def __init__(self, path: str, expected: str, found: str, format_name: str) -> None:
+        super().__init__(f"{path}: expected {expected}, found {found} ({format_name})")
+        self.path, self.expected, self.found, self.format = path, expected, found, format_name
+
+
 class DamagedData(DynflowError):
     """Bytes that should be stored data cannot be read as such."""
 
 
 class DefinitionError(DynflowError, TypeError):
     """An action class is written in a way that cannot work."""
+
+
+class CyclicMiddleware(DefinitionError):
+    """Rules about middleware that cannot be followed together; ``classes`` is the circle they make."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        super().__init__(f"middleware in a circle, each outside of the next: {' > '.join(classes)}")
+        self.classes = tuple(classes)
 
 
 class PlanningError(DynflowError):
@@ -140,6 +156,28 @@ class PlanNotFound(RequestError, KeyError):
 
 class InvalidPlan(RequestError):
     """The stored plan cannot be read; the message says why."""
+
+
+class AlreadyActive(DynflowError):
+    """Another plan of a singleton class is active; ``action_class`` is the class's stored name."""
+
+    def __init__(self, action_class: str) -> None:
+        super().__init__(f"Action {action_class.rpartition('.')[2]} is already active")
+        self.action_class = action_class
+
+
+class UniqueKeyTaken(RequestError):
+    """The plan ``plan_id`` holds the unique key; nothing was stored."""
+
+    def __init__(self, key: str, plan_id: str, reason: str = "") -> None:
+        super().__init__(
+            f"the unique key {key!r} is held by plan {plan_id}" + (f"; {reason}" if reason else ""), plan_id
+        )
+        self.key = key
+
+
+class BadUniqueKey(BadArgument):
+    """A unique key is not one that can be kept and compared everywhere; nothing was stored."""
 
 
 class NotScheduled(RequestError):

@@ -125,6 +125,12 @@ class Context:
     def report_progress(self, done: float) -> None:
         self.refuse("report_progress", Phase.RUN, Phase.FINALIZE)
 
+    def output_chunk(self, value: Any, kind: str | None) -> None:
+        self.refuse("output_chunk", Phase.RUN, Phase.FINALIZE)
+
+    def drop_output_chunks(self) -> None:
+        self.refuse("drop_output_chunks", Phase.RUN, Phase.FINALIZE)
+
     # -- plan, run and finalize ------------------------------------------------------------------
 
     def error(self, what: str | BaseException) -> NoReturn:
@@ -141,6 +147,17 @@ class Context:
 
     def sub_plans_count(self) -> int:
         self.refuse("sub_plans_count", Phase.PRESENT)
+
+    @property
+    def state(self) -> str:
+        self.refuse("state", Phase.RUN, Phase.FINALIZE, Phase.PRESENT)
+
+    @property
+    def caller_action(self) -> Action | None:
+        self.refuse("caller_action", Phase.PRESENT)
+
+    def output_chunks(self, kind: str | None) -> list[Any]:
+        self.refuse("output_chunks", Phase.PRESENT)
 
     def planned_actions(self, kind: type[Action] | None) -> list[Action]:
         self.refuse("planned_actions", Phase.PRESENT)

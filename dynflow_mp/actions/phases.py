@@ -16,13 +16,16 @@ from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.definition import refuse_unfinished
 from dynflow_mp.actions.failure import record_of
+from dynflow_mp.actions.layers import Layered, finalized_within, layered
+from dynflow_mp.actions.middleware import CLASSES_ONLY, Layers, MiddlewareRules
+from dynflow_mp.actions.output_chunks import ChunkSink, KeptChunks, numbered
 from dynflow_mp.actions.planned_event import planned_event
 from dynflow_mp.actions.policy import accepts_event
 from dynflow_mp.actions.progress import finite, weight_of
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.actions.sub_plan import SubPlan, SubPlanner, Triggering
 from dynflow_mp.actions.unwinding import Failed, Suspended
-from dynflow_mp.errors import MissingOutput, StepError
+from dynflow_mp.errors import MissingOutput, StepError, UnknownAction
 from dynflow_mp.model.codec import EMPTY, MAX_PAYLOAD, decode, encode, path_text
 from dynflow_mp.model.references import Key, reference_text
 from dynflow_mp.model.states import Phase, StepState
@@ -30,8 +33,11 @@ from dynflow_mp.model.sub_plans import Briefing, Orders
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, PlannedEvent, StepJob, StepOutcome
 
 DEFAULT_PROGRESS = 0.5
+NewChunks = Callable[[int], ChunkSink]
+"""Makes the place for the output chunks of a step."""
 
 _SUCCESS, _SUSPENDED, _ERROR = StepState.SUCCESS, StepState.SUSPENDED, StepState.ERROR
+_RUNNING = StepState.RUNNING
 
 
 Prepare = Callable[[Action], object]
@@ -43,10 +49,14 @@ def run_step(
     max_payload: int = MAX_PAYLOAD,
     plan_sub_plan: SubPlanner | None = None,
     prepare: Prepare | None = None,
+    new_chunks: NewChunks = KeptChunks,
 ) -> StepOutcome:
-    """Call the action's ``run`` once and say what came of it; ``plan_sub_plan`` plans what it triggers."""
+    """Call the action's ``run`` once and say what came of it.
+
+    ``plan_sub_plan`` plans what it triggers, ``new_chunks`` says where its output chunks go, if there are any.
+    """
     begun = perf_counter()
-    call = _RunCall(job, max_payload, plan_sub_plan)
+    call = _RunCall(job, max_payload, plan_sub_plan, new_chunks)
     facts: ClassFacts | None = None
     action: Any = None
     try:
@@ -57,7 +67,8 @@ def run_step(
         if prepare is not None:
             prepare(action)
         call_run = copy_context().run
-        returned = call_run(action.run) if job.event is None else call_run(_wake, action, facts, job.event)
+        run = action.run if facts.layered is None else facts.layered.running(action)
+        returned = call_run(run) if job.event is None else call_run(_wake, run, facts, job.event)
         if returned is not None:
             refuse_unfinished("run", returned)
         state = _SUCCESS
@@ -80,19 +91,37 @@ def run_finalize(
     """
     outcomes: list[StepOutcome] = []
     decoded: dict[int, Any] = {}
-    for part in job.parts:
-        if on_part is not None:
-            on_part(part)
-        outcome = _finalize(job, part, decoded, max_payload, prepare)
-        outcomes.append(outcome)
-        if outcome.state is _ERROR:
-            break
-    return tuple(outcomes)
+
+    def all_parts() -> BaseException | None:
+        """The error of the first part that fails."""
+        for part in job.parts:
+            if on_part is not None:
+                on_part(part)
+            outcome, error = _finalize(job, part, decoded, max_payload, prepare)
+            outcomes.append(outcome)
+            if error is not None:
+                return error
+        return None
+
+    layers = _around_phase(job.root_class)
+    if not layers:
+        all_parts()
+        return tuple(outcomes)
+    return finalized_within(layers, job, all_parts, outcomes)
+
+
+def _around_phase(root_class: str) -> Layers:
+    """What stands around a plan's finalize phase; a root whose class is gone does not keep others from theirs."""
+    try:
+        layered = facts_of(root_class).layered
+    except UnknownAction:
+        return _world_middleware.outermost.finalize_phase
+    return () if layered is None else layered.around.finalize_phase
 
 
 def _finalize(
     job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], limit: int, prepare: Prepare | None
-) -> StepOutcome:
+) -> tuple[StepOutcome, BaseException | None]:
     begun = perf_counter()
     call = _FinalizeCall(job.plan_id, part, limit)
     facts: ClassFacts | None = None
@@ -104,22 +133,23 @@ def _finalize(
             call.resolve_input(job.producers, decoded)
         if prepare is not None:
             prepare(action)
-        returned = copy_context().run(action.finalize)
+        finalize = action.finalize if facts.layered is None else facts.layered.finalizing(action)
+        returned = copy_context().run(finalize)
         if returned is not None:
             refuse_unfinished("finalize", returned)
         state = _SUCCESS
     except BaseException as error:  # as in run_step
         state = call.fail(error)
-    return call.outcome(part.step_id, state, facts, action, begun)
+    return call.outcome(part.step_id, state, facts, action, begun), call.failure
 
 
-def _wake(action: Any, facts: ClassFacts, event: bytes) -> Any:
+def _wake(run: Callable[..., Any], facts: ClassFacts, event: bytes) -> Any:
     value = decode(event)
     if value is None:  # "no event" has always been None: a timer that only wakes
-        return action.run()
+        return run()
     if facts.takes_event:
-        return action.run(value)
-    raise StepError(f"{type(action).__name__} got an event, but its run() takes none")
+        return run(value)
+    raise StepError(f"{facts.kind.__name__} got an event, but its run() takes none")
 
 
 # -- what is known of a class ------------------------------------------------------------------------
@@ -133,10 +163,25 @@ class ClassFacts(NamedTuple):
     run_pair: tuple[float, float] | None
     """Progress and weight where the class overrides neither method; None: they must be asked."""
     finalize_pair: tuple[float, float] | None
+    layered: Layered | None
+    """What stands around its calls; None, and free of charge, where nothing does."""
 
 
 _facts: dict[str, ClassFacts] = {}
 _facts_generation = -1
+_world_middleware = CLASSES_ONLY
+
+
+def world_middleware() -> MiddlewareRules:
+    """The rules that stand around the classes of this process."""
+    return _world_middleware
+
+
+def use_middleware(rules: MiddlewareRules) -> None:
+    """From now on these rules stand around the classes of this process: a worker is of one world."""
+    global _world_middleware
+    _world_middleware = rules
+    _facts.clear()
 
 
 def facts_of(name: str) -> ClassFacts:
@@ -157,6 +202,7 @@ def _gather(kind: type[Action]) -> ClassFacts:
         accepts_event(kind),
         _constant_pair(kind.run_progress is Action.run_progress, kind.run_progress_weight),
         _constant_pair(kind.finalize_progress is Action.finalize_progress, kind.finalize_progress_weight),
+        layered(kind, _world_middleware),
     )
 
 
@@ -217,17 +263,23 @@ class _Call(Context):
     """One call of ``run`` or ``finalize``: decodes what is asked for, notes what is done."""
 
     __slots__ = (
+        "_chunk_count",
+        "_chunks",
         "_error",
         "_input",
         "_job",
         "_limit",
+        "_new_chunks",
         "_output",
         "_plan_id",
         "_reported",
         "_resolved",
+        "_state",
     )
 
-    def __init__(self, plan_id: str, job: StepJob | FinalizePart, limit: int) -> None:
+    def __init__(
+        self, plan_id: str, job: StepJob | FinalizePart, limit: int, new_chunks: NewChunks = KeptChunks
+    ) -> None:
         self._plan_id = plan_id
         self._job = job
         self._limit = limit
@@ -236,6 +288,9 @@ class _Call(Context):
         self._resolved: bytes | None = None
         self._reported: float | None = None
         self._error: BaseException | None = None
+        self._state = _RUNNING
+        self._chunks: ChunkSink | None = None
+        self._new_chunks = new_chunks
 
     @property
     def plan_id(self) -> str:
@@ -244,6 +299,10 @@ class _Call(Context):
     @property
     def action_id(self) -> int:
         return self._job.action_id
+
+    @property
+    def state(self) -> str:
+        return self._state
 
     def get_input(self) -> dict[str, Any]:
         if self._input is None:
@@ -258,6 +317,19 @@ class _Call(Context):
 
     def report_progress(self, done: float) -> None:
         self._reported = min(1.0, max(0.0, finite(done)))
+
+    def output_chunk(self, value: Any, kind: str | None) -> None:
+        self._add_chunk(encode(value, "output chunk", self._limit), kind)
+
+    def drop_output_chunks(self) -> None:
+        self._add_chunk(b"", None)
+
+    def _add_chunk(self, data: bytes, kind: str | None) -> None:
+        if self._chunks is None:
+            self._chunks, self._chunk_count = self._new_chunks(self._job.step_id), 0
+        chunk = numbered(self._chunk_count + 1, data, kind)
+        self._chunks.add(chunk)
+        self._chunk_count = chunk.number
 
     def resolve_input(self, producers: Mapping[int, bytes], decoded: dict[int, Any]) -> None:
         """Put what the references refer to in their places. ``decoded`` keeps outputs between calls."""
@@ -293,6 +365,7 @@ class _Call(Context):
                 if state is not _ERROR:
                     state = self.fail(error)
         done, weight = (0.0, 0.0) if facts is None or action is None else self.progress(facts, action)
+        self._state = state
         failure = self._error
         events: tuple[PlannedEvent, ...] = ()
         plans: tuple[bytes, ...] = ()
@@ -312,6 +385,7 @@ class _Call(Context):
             events,
             plans=plans,
             orders=orders,
+            chunks=() if self._chunks is None else self._chunks.rest(),
         )
 
     def _changed_output(self) -> bytes | None:
@@ -338,8 +412,10 @@ class _RunCall(_Call):
 
     phase = Phase.RUN
 
-    def __init__(self, job: StepJob, limit: int, plan_sub_plan: SubPlanner | None) -> None:
-        super().__init__(job.plan_id, job, limit)
+    def __init__(
+        self, job: StepJob, limit: int, plan_sub_plan: SubPlanner | None, new_chunks: NewChunks
+    ) -> None:
+        super().__init__(job.plan_id, job, limit, new_chunks)
         self._events: list[PlannedEvent] | None = None
         self._sub_plans: Triggering | SubPlanner | None = plan_sub_plan
 

@@ -8,6 +8,7 @@ from typing import Any
 from dynflow_mp.actions.action import Action
 from dynflow_mp.actions.limits import memory_limit_of, run_timeout_of
 from dynflow_mp.actions.registry import name_of
+from dynflow_mp.actions.singleton import Singleton
 from dynflow_mp.errors import PlanningError
 from dynflow_mp.model.policies import ActionPolicy, RescueStrategy
 
@@ -36,6 +37,7 @@ def policy_of(kind: type[Action]) -> ActionPolicy:
         cancellable=is_cancellable(kind),
         run_timeout_s=run_timeout_of(kind),
         memory_limit=memory_limit_of(kind),
+        singleton=issubclass(kind, Singleton),
     )
 
 

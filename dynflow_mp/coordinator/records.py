@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from dynflow_mp.errors import DataError
+from dynflow_mp.model.held_by_plans import SINGLETON_LOCK, owner_of_plan, singleton_lock_id
 
 MAX_TEXT = 100
 """Most characters of a class name, an id or an owner: what every database can index."""
@@ -154,6 +155,23 @@ class PlanningLock(_LockByWorld):
         return str(self.data["plan_id"])
 
 
+class SingletonActionLock(Lock):
+    """One plan of a singleton class at a time is active; the plan holds it, whichever world runs it."""
+
+    def __init__(self, action_class: str, plan_id: str) -> None:
+        data = {"action_class": action_class, "plan_id": plan_id}
+        super().__init__(SINGLETON_LOCK, singleton_lock_id(action_class), owner_of_plan(plan_id), data)
+
+    @property
+    def plan_id(self) -> str:
+        return str(self.data["plan_id"])
+
+    @property
+    def action_class(self) -> str:
+        """The class's stored name."""
+        return str(self.data["action_class"])
+
+
 class DelayedExecutorLock(_LockByWorld):
     """One world has scheduled plans planned when their time comes."""
 
@@ -181,6 +199,7 @@ LOCK_CLASSES: Mapping[str, type[Lock]] = {
         PlanningLock,
         DelayedExecutorLock,
         ExecutionPlanCleanerLock,
+        SingletonActionLock,
     )
 }
 

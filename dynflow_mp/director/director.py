@@ -17,6 +17,7 @@ from dynflow_mp.director.protocol import (
     Answer,
     Asker,
     CancelRequested,
+    ChunksWritten,
     DrainBegun,
     DrainEnded,
     DropPlan,
@@ -78,6 +79,7 @@ class Director:
         self._handlers: dict[type, Callable[[Any, int], list[Instruction]]] = {
             StepFinished: self._step_finished,
             StepsSent: self._steps_sent,
+            ChunksWritten: self._chunks_written,
             PlanRequested: self._plan_requested,
             PlanArrived: self._plan_arrived,
             PlanOffered: self._plan_offered,
@@ -226,6 +228,10 @@ class Director:
             return []
         instructions = plan.finished(news.attempt, news.outcome, now)
         return self._and_forget(plan, instructions, now) if plan.ended else instructions
+
+    def _chunks_written(self, news: ChunksWritten, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        return [] if plan is None else plan.written(news)
 
     def _finalize_finished(self, news: FinalizeFinished, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution, Response
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.sub_plans import Ending
-from dynflow_mp.model.work import PlannedEvent, StepOutcome
+from dynflow_mp.model.work import OutputChunk, PlannedEvent, StepOutcome
 from dynflow_mp.model.writes import Write
 
 FINALIZE = 0
@@ -89,6 +89,15 @@ class StepFinished(NamedTuple):
     plan_id: str
     attempt: int
     outcome: StepOutcome
+
+
+class ChunksWritten(NamedTuple):
+    """A step that still runs has written output chunks."""
+
+    plan_id: str
+    step_id: int
+    attempt: int
+    chunks: tuple[OutputChunk, ...]
 
 
 class FinalizeFinished(NamedTuple):
@@ -193,6 +202,7 @@ Stimulus = (
     | PlanUnavailable
     | StepsSent
     | StepFinished
+    | ChunksWritten
     | FinalizeFinished
     | StepsReturned
     | StepLost

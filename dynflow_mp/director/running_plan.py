@@ -21,6 +21,7 @@ from dynflow_mp.director.protocol import (
     Answer,
     Asker,
     CancelRequested,
+    ChunksWritten,
     DropPlan,
     EventArrived,
     FinalizeFinished,
@@ -33,6 +34,7 @@ from dynflow_mp.director.protocol import (
     StepLost,
     WakeAt,
 )
+from dynflow_mp.director.singletons import Singletons
 from dynflow_mp.director.step_book import PASSED, StepBook
 from dynflow_mp.director.sub_plans import follow
 from dynflow_mp.errors import NotCancellable, WorkerLost
@@ -58,6 +60,7 @@ class RunningPlan:
         "_finalize",
         "_halting",
         "_history",
+        "_singletons",
         "_skeleton",
         "_steps",
         "_world_id",
@@ -77,6 +80,7 @@ class RunningPlan:
         self._history = skeleton.history
         self._book = StepBook(skeleton, self._epoch)
         self._steps = self._book.steps
+        self._singletons = Singletons(skeleton, self._book)
         highest = max(self._book.run_steps, default=0)
         self._cursor = FlowCursor(skeleton.run_flow, highest, self._book.passed)
         self._finalize = FinalizePhase(self._book)
@@ -99,13 +103,13 @@ class RunningPlan:
         """Take the plan and hand out its first steps."""
         check_plan_move(self.id, self._skeleton.state, PlanState.RUNNING)
         self._note("start execution", now)
-        claim = self._claim(self._skeleton.started_at or now)
+        claim = self._claim(self._skeleton.started_at or now, self._singletons.to_take)
         interrupted = self._book.interrupted(now)
         if interrupted:
             return [claim, *interrupted, *self._end(PlanState.PAUSED, now)]
         return [claim, *self._book.retry(), *self._events.wake_ups(), *self._taken_up(now)]
 
-    def _claim(self, started_at: int | None) -> ClaimPlan:
+    def _claim(self, started_at: int | None, singletons: tuple[str, ...] = ()) -> ClaimPlan:
         return ClaimPlan(
             self.id,
             self._world_id,
@@ -114,6 +118,7 @@ class RunningPlan:
             started_at,
             self.asker.client_id,
             self.asker.request_id,
+            singletons,
         )
 
     def _taken_up(self, now: int) -> list[Instruction]:
@@ -156,6 +161,8 @@ class RunningPlan:
         if steps.state(step_id) is not _RUNNING or steps.attempts(step_id) != attempt:
             return []
         instructions: list[Instruction] = [self._book.save(outcome)]
+        if outcome.chunks:
+            instructions.append(self._book.chunks(step_id, outcome.chunks))
         if self._events:
             instructions += self._events.done(step_id)
         if outcome.events and self._halting is None:
@@ -164,6 +171,13 @@ class RunningPlan:
         if outcome.plans or outcome.orders is not None:
             instructions += follow(outcome, self.id, self._epoch, steps.action_id(step_id), now)
         return self._go_on(step_id, outcome.state, instructions, now)
+
+    def written(self, news: ChunksWritten) -> list[Instruction]:
+        """Keep what a running step has written so far."""
+        step_id = news.step_id
+        if self._book.state_of(step_id) is not _RUNNING or self._steps.attempts(step_id) != news.attempt:
+            return []
+        return [self._book.chunks(step_id, news.chunks)]
 
     def lost(self, news: StepLost, now: int) -> list[Instruction]:
         """The worker running a step died: an error that says how, or what it was stopped for."""
@@ -189,16 +203,33 @@ class RunningPlan:
         if self._events:
             instructions += self._events.drop(step_id)
         ready = self._cursor.finish(step_id, state in PASSED)
-        if ready:
+        if ready and self._singletons.blocked:
+            instructions += self._ready_unless_blocked(ready, now)
+        elif ready:
             instructions.append(ReadySteps(self.id, ready))
         elif self._cursor.done:
             instructions += self._run_phase_ended(now)
         return instructions
 
     def _ready(self, ready: list[int], now: int) -> list[Instruction]:
+        if ready and self._singletons.blocked:
+            return self._ready_unless_blocked(ready, now)
         if ready:
             return [ReadySteps(self.id, ready)]
         return self._run_phase_ended(now) if self._cursor.done else []
+
+    def _ready_unless_blocked(self, ready: list[int], now: int) -> list[Instruction]:
+        """Steps of a singleton class of which another plan is active fail at once."""
+        blocked = [step_id for step_id in ready if self._singletons.is_blocked(step_id)]
+        free = [step_id for step_id in ready if step_id not in blocked]
+        instructions: list[Instruction] = [ReadySteps(self.id, free)] if free else []
+        for step_id in blocked:
+            failed = [
+                *self._book.mark([step_id], now),
+                self._book.fail(step_id, self._singletons.error(step_id), now),
+            ]
+            instructions += self._go_on(step_id, StepState.ERROR, failed, now)
+        return instructions
 
     def _run_phase_ended(self, now: int) -> list[Instruction]:
         if self._cursor.failed:
@@ -207,6 +238,10 @@ class RunningPlan:
         if not parts:
             return self._end(PlanState.STOPPED, now)
         self._finalize.going_on = True
+        if self._singletons.blocked and (place := self._singletons.first_blocked(parts)) is not None:
+            error = self._singletons.error(parts[place])
+            failed = [*self._finalize.sent(now), *self._finalize.lost(place, error, now)]
+            return failed + self._finalize_ended(now)
         return [ReadyFinalize(self.id, parts)]
 
     # -- finalize ----------------------------------------------------------------------------------
@@ -371,6 +406,8 @@ class RunningPlan:
                 self._book.execution_time if stopped else 0.0,
                 (now - started_at) / _MICRO if stopped else 0.0,
                 keep_requested=keep_requested,
+                frees_locks=self._singletons.any and not keep_requested,
+                frees_key=stopped and self._skeleton.unique_key is not None,
             )
         ]
 

@@ -14,10 +14,12 @@ from dynflow_mp.model.flows import step_ids
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.states import Phase, StepState, check_step_move
 from dynflow_mp.model.stops import name_of
-from dynflow_mp.model.work import ErrorRecord, StepOutcome
-from dynflow_mp.model.writes import MarkRunning, ResetStep, SaveOutcome, UnmarkRunning
+from dynflow_mp.model.work import ErrorRecord, OutputChunk, StepOutcome
+from dynflow_mp.model.writes import AddChunks, MarkRunning, ResetStep, SaveOutcome, UnmarkRunning
 
 _MICRO = 1_000_000
+_CHUNKS_A_CALL, _CHUNKS_OF_RUN = 24, 60
+"""As powers of two: more than anybody writes."""
 PASSED = (StepState.SUCCESS, StepState.SKIPPED)
 """States behind which a flow goes on."""
 _RUNNING, _PENDING = StepState.RUNNING, StepState.PENDING
@@ -166,6 +168,13 @@ class StepBook:
             outcome.input,
             outcome.error,
         )
+
+    def chunks(self, step_id: int, chunks: tuple[OutputChunk, ...], phase: Phase = Phase.RUN) -> AddChunks:
+        """What a call has written beside its output. Ids grow with the calls, those of finalize are above those of run."""
+        base = self.steps.attempts(step_id) << _CHUNKS_A_CALL
+        if phase is Phase.FINALIZE:
+            base += 1 << _CHUNKS_OF_RUN
+        return AddChunks(self._plan_id, self._epoch, self.steps.action_id(step_id), base, chunks)
 
     def fail(self, step_id: int, error: ErrorRecord, now: int) -> SaveOutcome:
         """What came of a running step that could not say so itself."""

@@ -127,6 +127,11 @@ class ClientDispatcher:
         message = Execution(plan_id, queue)
         return self._publish(lambda request_id, now: self._decisions.execute(request_id, message, now))
 
+    def watch(self, plan_id: str) -> Future[Any]:
+        """Wait for a plan that was asked for already. The future gets what ``load_plan`` gives once the attempt ended."""
+        message = Execution(plan_id)
+        return self._publish(lambda request_id, now: self._decisions.watch(request_id, message, now))
+
     def event(
         self, plan_id: str, step_id: int, data: bytes, optional: bool = False, delay_s: float | None = None
     ) -> Future[bool]:

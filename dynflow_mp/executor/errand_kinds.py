@@ -13,6 +13,8 @@ PLAN = "plan"
 
 def _plan(errand: Errand, max_payload: int) -> bytes:
     # Not imported at the top: most workers never plan, and it costs an idle one its memory.
+    from dynflow_mp.actions.phases import world_middleware
+    from dynflow_mp.actions.unique_key import with_key
     from dynflow_mp.clock import now_us
     from dynflow_mp.model.codec import decode
     from dynflow_mp.model.planned_codec import encode_plan
@@ -20,9 +22,15 @@ def _plan(errand: Errand, max_payload: int) -> bytes:
 
     arguments, stored_input = decode(errand.data)
     planned = plan_scheduled(
-        errand.action_class, errand.plan_id, arguments, stored_input, now_us, max_payload
+        errand.action_class,
+        errand.plan_id,
+        arguments,
+        stored_input,
+        now_us,
+        max_payload,
+        world_middleware(),
     )
-    return encode_plan(planned.plan)
+    return encode_plan(with_key(planned.plan, planned.root))
 
 
 KINDS: Mapping[str, Kind] = {PLAN: _plan}

@@ -15,6 +15,7 @@ from typing import Any
 from dynflow_mp.clock import monotonic
 from dynflow_mp.director.protocol import (
     FINALIZE,
+    ChunksWritten,
     FinalizeFinished,
     ReadyEvent,
     ReadyFinalize,
@@ -30,7 +31,14 @@ from dynflow_mp.errors import WorkerStartFailed
 from dynflow_mp.executor.crew import Crew, Post
 from dynflow_mp.executor.enforcement import EndedBy, Enforcement
 from dynflow_mp.executor.errands import Errands
-from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady, WorkFinished, WorkReturned
+from dynflow_mp.executor.news import (
+    ChunksCame,
+    StartFailed,
+    WorkerDied,
+    WorkerReady,
+    WorkFinished,
+    WorkReturned,
+)
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
 from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
@@ -63,6 +71,7 @@ class Floor:
         self._complete = complete
         self._hearers: dict[type, Callable[[Any], list[Stimulus]]] = {
             WorkFinished: self._work_finished,
+            ChunksCame: self._chunks_came,
             WorkReturned: self._work_returned,
             WorkerReady: self._worker_ready,
             WorkerDied: self._worker_died,
@@ -180,6 +189,14 @@ class Floor:
         output = job.output if outcome.output is None else outcome.output
         self._shelf.finished(job.plan_id, job.action_id, outcome.state, output)
         return StepFinished(job.plan_id, job.attempt, outcome)
+
+    def _chunks_came(self, news: ChunksCame) -> list[Stimulus]:
+        """Heard of before the outcome, so that the worker may forget them; those of a job it does not have are nobody's."""
+        self._processes.chunks_heard(news.worker_id, news.job_number, news.chunks[-1].number)
+        item = self._pool.job_of(news.worker_id, news.job_number)
+        if item is None or type(item.job) is not StepJob or item.job.step_id != news.step_id:
+            return []
+        return [ChunksWritten(item.plan_id, news.step_id, item.job.attempt, news.chunks)]
 
     def _work_returned(self, news: WorkReturned) -> list[Stimulus]:
         self._enforcement.over(news.worker_id, news.job_numbers)

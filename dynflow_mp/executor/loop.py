@@ -63,6 +63,7 @@ from dynflow_mp.executor.timers import Timers
 from dynflow_mp.model.messages import Envelope, ExecutionStatus, Failed, Response
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import (
+    AddChunks,
     ClaimPlan,
     ForgetEvents,
     MarkRunning,
@@ -217,7 +218,7 @@ class Loop:
             ForgetEvents: self._forget_events,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
-        writes += (SaveOutcome, RecordEvent, StorePlan, RequestPlan)
+        writes += (SaveOutcome, AddChunks, RecordEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
         emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StopStep, RunErrand)

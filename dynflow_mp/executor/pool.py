@@ -198,6 +198,11 @@ class Pool:
 
     # -- answers -----------------------------------------------------------------------------------
 
+    def job_of(self, worker_id: str, number: int) -> QueuedJob | None:
+        """What a worker has under this number; None if it is not with it (any more)."""
+        worker = self._workers.get(worker_id)
+        return None if worker is None else worker.held.get(number)
+
     def finished(self, worker_id: str, number: int, execution_time: float, now: float) -> QueuedJob | None:
         """A worker answered for a job; None if it did not hold it."""
         worker = self._workers.get(worker_id)

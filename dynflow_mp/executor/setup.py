@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from dynflow_mp.actions.named_rules import known_places
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.config import Config
 from dynflow_mp.errors import ConfigError
@@ -30,7 +31,9 @@ def core_settings(world_id: str, config: Config) -> CoreSettings:
         config.pools,
         config.max_credit,
         _private_directory(),
-        WorkerSettings(apps, script, config.max_payload, config.start_timeout_s),
+        WorkerSettings(
+            apps, script, config.max_payload, config.start_timeout_s, known_places(config.middleware)
+        ),
     )
 
 

@@ -70,12 +70,15 @@ class _Plan:
         "limits",
         "payloads",
         "reading",
+        "root_class",
         "steps",
         "waiting",
     )
 
     def __init__(self, skeleton: PlanSkeleton, payloads: Iterable[Payload]) -> None:
         self.id = skeleton.id
+        self.root_class = next(iter(skeleton.policies), "")
+        """The first class that was planned is the root's."""
         self.steps: StepTable = skeleton.steps
         self.dependencies = skeleton.dependencies
         # Action classes whose steps are told how their sub-plans stand: as they are sent, never earlier.
@@ -347,7 +350,7 @@ class Shelf:
                     payload.output,
                 )
             )
-        job = FinalizeJob(plan.id, tuple(parts), page.outputs)
+        job = FinalizeJob(plan.id, tuple(parts), page.outputs, plan.root_class)
         queue = steps.kind(page.wanted.step_ids[0]).queue
         self._jobs.append(queued(job, queue))
         return []

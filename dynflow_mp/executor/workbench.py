@@ -16,7 +16,8 @@ import zmq
 
 from dynflow_mp.actions.errands import run_errand
 from dynflow_mp.actions.failure import exception_name, message_of
-from dynflow_mp.actions.phases import run_finalize, run_step
+from dynflow_mp.actions.output_chunks import KeptChunks
+from dynflow_mp.actions.phases import NewChunks, run_finalize, run_step
 from dynflow_mp.actions.unwinding import Stopped
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
@@ -56,8 +57,10 @@ class Workbench:
         on_batch: Callable[[], None],
         surroundings: Surroundings,
         descriptors: OwnDescriptors,
+        new_chunks: NewChunks = KeptChunks,
     ) -> None:
         self._lane = lane
+        self._new_chunks = new_chunks
         self._tally = tally
         self._page = page
         self._max_payload = max_payload
@@ -148,7 +151,7 @@ class Workbench:
         """Run a job; what ``phases`` lets through all the same is the job's error, not the worker's end."""
         try:
             if type(job) is StepJob:
-                return run_step(job, self._max_payload, self._plan_sub_plan)
+                return run_step(job, self._max_payload, self._plan_sub_plan, new_chunks=self._new_chunks)
             if type(job) is Errand:
                 return run_errand(job, KINDS, self._max_payload)
             return self._finalize(job)  # type: ignore[arg-type]  # the only other kind of job
@@ -250,6 +253,7 @@ _BARE = 64
 def _size(outcome: Outcome) -> int:
     if type(outcome) is StepOutcome:
         size = _BARE + len(outcome.output or b"") + len(outcome.input or b"")
+        size += sum(len(chunk.chunk) for chunk in outcome.chunks) if outcome.chunks else 0
         return size + sum(map(len, outcome.plans)) if outcome.plans else size
     if type(outcome) is ErrandOutcome:
         return _BARE + len(outcome.result or b"")

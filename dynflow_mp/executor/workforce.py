@@ -41,6 +41,9 @@ class Workforce(Protocol):
     def stop_step(self, worker_id: str, step: StepToStop) -> None:
         """Ask a worker to leave a job, or to give it back: its outcome, or WorkReturned, follows – or nothing."""
 
+    def chunks_heard(self, worker_id: str, job_number: int, number: int) -> None:
+        """Tell a worker that it need not keep these output chunks any longer."""
+
     def dump_stacks(self, worker_id: str) -> None:
         """Have a worker print where it is, also while it is stuck: see ``output_tail``."""
 

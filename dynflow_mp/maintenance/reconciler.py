@@ -117,6 +117,7 @@ class Reconciler:
                 self._recover(world_id)
         for world_id in verdict.forget:
             self._coordinator.delete_world(world_id)
+        self._store.give_up_orphans(self._coordinator.fence)
         self._ask_again()
 
     def _recover(self, world_id: str) -> None:

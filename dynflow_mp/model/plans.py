@@ -79,6 +79,12 @@ class PlannedPlan(NamedTuple):
     caller_plan_id: str | None = None
     caller_action_id: int | None = None
     deadline_at: int | None = None
+    unique_key: str | None = None
+
+    @property
+    def singletons(self) -> list[str]:
+        """The classes of which only one plan may be active."""
+        return [name for name, policy in self.policies.items() if policy.singleton]
 
     @property
     def first_queue(self) -> str:
@@ -228,6 +234,9 @@ class PlanSkeleton(NamedTuple):
     history: tuple[HistoryEntry, ...]
     events: tuple[StoredEvent, ...] = ()
     caller: Caller | None = None
+    unique_key: str | None = None
+    taken: frozenset[str] = frozenset()
+    """Singleton classes of which another plan is active."""
 
     @property
     def finalize_step_ids(self) -> list[int]:

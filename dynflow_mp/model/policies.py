@@ -39,6 +39,8 @@ class ActionPolicy(NamedTuple):
     """How many bytes its worker may have resident while ``run`` is called."""
     with_sub_plans: bool = False
     """Whether ``run`` is told how the sub-plans of its action stand."""
+    singleton: bool = False
+    """Whether no two plans with an action of the class may be active."""
 
     def to_data(self) -> list[Any]:
         return list(self)

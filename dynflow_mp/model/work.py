@@ -48,11 +48,15 @@ class FinalizePart(NamedTuple):
 
 
 class FinalizeJob(NamedTuple):
-    """The whole finalize phase of a plan: the parts run one after the other, the first failure ends it."""
+    """The whole finalize phase of a plan: the parts run one after the other, the first failure ends it.
+
+    What stands around the phase is what ``root_class`` asks for, the class of the plan's root action.
+    """
 
     plan_id: str
     parts: tuple[FinalizePart, ...]
     producers: dict[int, bytes]
+    root_class: str = ""
 
 
 class Errand(NamedTuple):
@@ -83,11 +87,15 @@ class PlannedEvent(NamedTuple):
 
 
 class OutputChunk(NamedTuple):
-    """A piece of output that is only ever added to; ``chunk`` are the codec's bytes, ``written_at`` microseconds UTC."""
+    """A piece of output that is only ever added to; ``chunk`` are the codec's bytes, ``written_at`` microseconds UTC.
+
+    ``number`` counts those of one call from 1. Without any bytes it says: drop what was written before.
+    """
 
     chunk: bytes
     kind: str | None
     written_at: int
+    number: int
 
 
 class StepOutcome(NamedTuple):

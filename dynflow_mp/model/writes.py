@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from dynflow_mp.model.plans import HistoryEntry
 from dynflow_mp.model.states import PlanState, Result, StepState
+from dynflow_mp.model.work import OutputChunk
 
 
 class ClaimPlan(NamedTuple):
@@ -25,6 +26,8 @@ class ClaimPlan(NamedTuple):
     started_at: int | None
     client_id: str | None
     request_id: str | None
+    singletons: tuple[str, ...] = ()
+    """Classes whose lock the plan must hold; refused as well when another plan has one of them."""
 
 
 class SavePlan(NamedTuple):
@@ -40,6 +43,10 @@ class SavePlan(NamedTuple):
     real_time: float
     release: bool = True
     keep_requested: bool = False
+    frees_locks: bool = False
+    """Whether it gives up the locks of its singleton classes."""
+    frees_key: bool = False
+    """Whether it gives up its unique key."""
 
 
 class MarkRunning(NamedTuple):
@@ -98,6 +105,19 @@ class SaveOutcome(NamedTuple):
     error: bytes | None
 
 
+class AddChunks(NamedTuple):
+    """Pieces of output, in their order; ``base`` is below the ids they get, and above those of earlier calls.
+
+    One that is there already is left as it is. One without bytes drops all that have a lower id.
+    """
+
+    plan_id: str
+    epoch: int
+    action_id: int
+    base: int
+    chunks: tuple[OutputChunk, ...]
+
+
 class RecordEvent(NamedTuple):
     """An event was accepted for a step; ``id`` is its request's id (recording twice changes nothing)."""
 
@@ -147,6 +167,7 @@ Write = (
     | UnmarkRunning
     | ResetStep
     | SaveOutcome
+    | AddChunks
     | RecordEvent
     | ForgetEvents
     | StorePlan

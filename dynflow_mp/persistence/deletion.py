@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete
 
 from dynflow_mp.persistence.backup import back_up
+from dynflow_mp.persistence.held_by_plans import give_up_locks
 from dynflow_mp.persistence.skeleton import CHUNK
 from dynflow_mp.persistence.tables import (
     actions,
@@ -46,6 +47,7 @@ def delete_plans(connection: Connection, plan_ids: Sequence[str], backup_dir: Pa
             back_up(connection, chunk, backup_dir)
         for table in _OF_A_PLAN:
             connection.execute(delete(table).where(table.c.execution_plan_id.in_(chunk)))
+        give_up_locks(connection, chunk)
         # A plan that is gone keeps no other from starting.
         connection.execute(delete(plan_dependencies).where(plan_dependencies.c.blocked_by_id.in_(chunk)))
         deleted += connection.execute(delete(execution_plans).where(execution_plans.c.id.in_(chunk))).rowcount

@@ -25,6 +25,9 @@ _STORED_AT = Statement(
 
 _KEPT = ("id", "owner_id", "lock_epoch", "created_at", "caller_execution_plan_id", "caller_action_id")
 """What planning says nothing about."""
+# A driver is quick only with the very type str: a str enum costs it a search for an adapter.
+_PHASES: dict[Any, str] = {phase: phase.value for phase in Phase}
+_STATES: dict[Any, str] = {state: state.value for state in StepState}
 
 _BATCH = 5_000
 _NO_LIMIT = 2**40
@@ -99,6 +102,7 @@ def _plan_row(plan: PlannedPlan, requested_at: int | None, now: int) -> Row:
         len(plan.steps),
         now,
         plan.deadline_at,
+        plan.unique_key,
     )
 
 
@@ -107,9 +111,7 @@ def _flow(flow: Flow) -> bytes:
 
 
 def _step_rows(plan_id: str, steps: list[PlannedStep]) -> Iterator[Row]:
-    # A driver is quick only with the very type str: a str enum costs it a search for an adapter.
-    phases: dict[Any, str] = {phase: phase.value for phase in Phase}
-    states: dict[Any, str] = {state: state.value for state in StepState}
+    phases, states = _PHASES, _STATES
     for (
         step_id,
         phase,

@@ -28,6 +28,7 @@ from dynflow_mp.persistence.rows import (
     RESULTS,
     STEP_STATES,
     ActionRow,
+    ChunkRow,
     PlanRow,
     PlanStatus,
     StepCount,
@@ -40,6 +41,7 @@ from dynflow_mp.persistence.tables import (
     actions_with_outputs,
     delayed_plans,
     execution_plans,
+    output_chunks,
     outputs,
     plan_dependencies,
     steps,
@@ -209,6 +211,19 @@ def read_actions(connection: Connection, plan_id: str, action_ids: Sequence[int]
         return [ActionRow(*row) for row in _ALL_ACTIONS.run(connection, (plan_id,)).fetchall()]
     query = select(actions, outputs.c.output).select_from(actions_with_outputs)
     return [ActionRow(*row) for row in _of_plan(connection, query, actions, plan_id, action_ids)]
+
+
+def read_chunks(connection: Connection, plan_id: str, action_id: int, kind: str | None) -> list[ChunkRow]:
+    """What an action wrote beside its output, in order; only what is of ``kind`` if given."""
+    columns = output_chunks.c
+    query = (
+        select(columns.kind, columns.chunk, columns.written_at)
+        .where(columns.execution_plan_id == plan_id, columns.action_id == action_id)
+        .order_by(columns.id)
+    )
+    if kind is not None:
+        query = query.where(columns.kind == kind)
+    return [ChunkRow(*row) for row in connection.execute(query)]
 
 
 def count_steps(connection: Connection, plan_id: str) -> list[StepCount]:

@@ -27,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 
+from dynflow_mp.clock import now_us
 from dynflow_mp.errors import NotScheduled, PlanNotFound
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.plans import (
@@ -38,7 +39,7 @@ from dynflow_mp.model.plans import (
 )
 from dynflow_mp.model.policies import DEFAULT_QUEUE
 from dynflow_mp.model.states import PlanState, Result, StepState
-from dynflow_mp.persistence import planned
+from dynflow_mp.persistence import new_plans, planned
 from dynflow_mp.persistence.database import Database, Fence
 from dynflow_mp.persistence.skeleton import CHUNK
 from dynflow_mp.persistence.tables import actions, delayed_plans, execution_plans, plan_dependencies, steps
@@ -259,11 +260,18 @@ class Schedule:
                 return in_doubt and row is not None and row[0] not in (_SCHEDULED, _STOPPED)
             within(connection)
             history = (*history_from_data(decode(row[1])), *plan.history)
-            planned.fill_plan(connection, plan._replace(history=history), requested_at)
+            fit = new_plans.fit_or_refused(connection, plan._replace(history=history), now_us())
+            asked_at = requested_at if fit.state is not PlanState.STOPPED else None
+            planned.fill_plan(connection, fit, asked_at)
+            new_plans.hold_key(connection, fit)
             _forget(connection, plan.id)
             return True
 
-        return self._database.change(store_it, fence)
+        while True:
+            try:
+                return self._database.change(store_it, fence)
+            except new_plans.KeyRaced:
+                continue  # who was quicker is found now
 
     def stop(
         self,

@@ -22,6 +22,7 @@ from dynflow_mp.model.plans import (
 )
 from dynflow_mp.model.policies import DEFAULT_QUEUE, ActionPolicy
 from dynflow_mp.model.states import Phase
+from dynflow_mp.persistence.held_by_plans import others_locks
 from dynflow_mp.persistence.rows import PLAN_STATES, STEP_STATES, PlanRow
 from dynflow_mp.persistence.statements import Statement
 from dynflow_mp.persistence.tables import (
@@ -173,7 +174,16 @@ def _skeleton(connection: Connection, row: PlanRow, caller_step_id: int | None) 
         raise invalid(plan_id, f"{row.step_count} steps were planned, {stored} are stored")
     table, times = _read_steps(connection, plan_id, highest or 0)
     events = tuple(StoredEvent(*event) for event in _EVENTS.run(connection, (plan_id,)).fetchall())
-    return assembled(row, caller_step_id, table, times, float(planning_time or 0.0), events)
+    skeleton = assembled(row, caller_step_id, table, times, float(planning_time or 0.0), events)
+    return with_locks_of_others(connection, skeleton)
+
+
+def with_locks_of_others(connection: Connection, skeleton: PlanSkeleton) -> PlanSkeleton:
+    """The skeleton, knowing of which of its singleton classes another plan is active."""
+    singletons = [name for name, policy in skeleton.policies.items() if policy.singleton]
+    if not singletons:
+        return skeleton
+    return skeleton._replace(taken=others_locks(connection, skeleton.id, singletons))
 
 
 def assembled(
@@ -210,6 +220,7 @@ def assembled(
         dependencies={consumer: tuple(made) for consumer, made in decode(row.dependencies)},
         history=history_from_data(decode(row.history)),
         events=events,
+        unique_key=row.unique_key,
         caller=caller,
     )
 

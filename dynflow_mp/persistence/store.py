@@ -13,14 +13,24 @@ from sqlalchemy import Connection, case, delete, null, select, update
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import AlreadyRunning, PlanNotFound
+from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.plans import Payload, PlannedPlan, PlanSkeleton
 from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.model.sub_plans import Briefing
 from dynflow_mp.model.writes import Write
-from dynflow_mp.persistence import deletion, planned, queries, skeleton, sub_plans, turn
+from dynflow_mp.persistence import (
+    deletion,
+    held_by_plans,
+    new_plans,
+    planned,
+    queries,
+    skeleton,
+    sub_plans,
+    turn,
+)
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
-from dynflow_mp.persistence.rows import ActionRow, PlanRow, PlanStatus, StepCount, StepRow
+from dynflow_mp.persistence.rows import ActionRow, ChunkRow, PlanRow, PlanStatus, StepCount, StepRow
 from dynflow_mp.persistence.tables import actions, delayed_plans, events, execution_plans, steps
 from dynflow_mp.persistence.turn import GuardFailed
 
@@ -38,16 +48,41 @@ class Store:
     # -- planning and asking ---------------------------------------------------------------------------
 
     def save_plan(
-        self, plan: PlannedPlan, *, requested_at: int | None = None, fence: Fence | None = None
-    ) -> None:
-        """Store a new plan whole, in one transaction."""
+        self,
+        plan: PlannedPlan,
+        *,
+        requested_at: int | None = None,
+        fence: Fence | None = None,
+        on_conflict: OnConflict = OnConflict.RAISE,
+    ) -> PlannedPlan:
+        """Store a new plan whole, in one transaction; as it was stored: one whose singleton class has an active plan
+        already is stored as a plan that could not be planned.
+
+        Raises :class:`UniqueKeyTaken`, or ``KeyHeld`` where the plan that has the key is wanted instead.
+        """
         now = now_us()
 
         def store_it(connection: Connection, in_doubt: bool) -> None:
             if not (in_doubt and planned.is_stored(connection, plan.id, now)):
-                planned.insert_plan(connection, plan, requested_at, now)
+                new_plans.store_new(connection, plan, requested_at, now, on_conflict)
 
-        self.database.change(store_it, fence)
+        while True:
+            try:
+                self.database.change(store_it, fence)
+            except new_plans.KeyRaced:
+                continue  # who was quicker is found now
+            except new_plans.LockRefused as refusal:
+                return self.save_plan(new_plans.refused(plan, refusal.error, now), fence=fence)
+            return plan
+
+    def give_up_orphans(self, fence: Fence | None = None) -> int:
+        """Give up locks of singletons whose plan is gone, stopped, or paused and not asked for; how many."""
+        found = self.database.ask(held_by_plans.orphaned)
+        if not found:
+            return 0
+        return self.database.change(
+            lambda connection, _in_doubt: held_by_plans.give_up_orphans(connection, found), fence
+        )
 
     def request(self, plan_id: str, now: int, fence: Fence | None = None) -> PlanStatus:
         """Ask that a planned or paused plan be executed; where it stands now. Raises PlanNotFound."""
@@ -215,6 +250,10 @@ class Store:
     def load_actions(self, plan_id: str, action_ids: Sequence[int] | None = None) -> list[ActionRow]:
         """A plan's actions, all or these, by id."""
         return self.database.ask(lambda connection: queries.read_actions(connection, plan_id, action_ids))
+
+    def load_output_chunks(self, plan_id: str, action_id: int, kind: str | None = None) -> list[ChunkRow]:
+        """What an action wrote beside its output so far, in order."""
+        return self.database.ask(lambda connection: queries.read_chunks(connection, plan_id, action_id, kind))
 
     def step_counts(self, plan_id: str) -> list[StepCount]:
         """How many of a plan's steps are in which phase and state: its progress, cheaply."""

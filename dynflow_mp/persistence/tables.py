@@ -74,6 +74,7 @@ execution_plans = Table(
     Column("step_count", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("deadline_at", BigInteger),
+    Column("unique_key", Name(255)),
     Index("dynflow_plans_by_state", "state"),
     Index("dynflow_plans_by_label", "label"),
     Index("dynflow_plans_by_start", "started_at"),

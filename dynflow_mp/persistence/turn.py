@@ -22,11 +22,13 @@ from dynflow_mp.model.writes import (
     MarkRunning,
     ResetStep,
     SaveOutcome,
+    SavePlan,
     StorePlan,
     UnmarkRunning,
     Write,
 )
 from dynflow_mp.persistence.culprits import StepsBefore, culprits
+from dynflow_mp.persistence.held_by_plans import give_up_keys, give_up_locks, take_locks
 from dynflow_mp.persistence.planned import insert_plans
 from dynflow_mp.persistence.statements import Row, run_all
 from dynflow_mp.persistence.turn_rows import Batch, TurnRows, packed_history
@@ -56,6 +58,8 @@ def write_turn(connection: Connection, writes: Sequence[Write], steps_before: St
     lost |= _hold(connection, {plan: epoch for plan, epoch in epochs.items() if plan not in claimed})
     if lost:
         writes = [write for write in writes if write.plan_id not in lost]
+        claims = [claim for claim in claims if claim.plan_id not in lost]
+    _take_locks(connection, claims)
     missed = _write(connection, TurnRows(writes).batches())
     if missed:
         step_writes = [write for write in writes if isinstance(write, _STEP_WRITES)]
@@ -63,6 +67,7 @@ def write_turn(connection: Connection, writes: Sequence[Write], steps_before: St
     triggered = [write for write in writes if isinstance(write, StorePlan)]
     if triggered:
         _store(connection, triggered)
+    _give_up(connection, [write for write in writes if isinstance(write, SavePlan)])
     return frozenset(lost)
 
 
@@ -73,6 +78,21 @@ def _store(connection: Connection, triggered: list[StorePlan]) -> None:
     """
     plans = [(plan_from_bytes(write.plan), write.requested_at) for write in triggered]
     insert_plans(connection, plans, now_us())
+
+
+def _take_locks(connection: Connection, claims: list[ClaimPlan]) -> None:
+    """The locks of singleton classes; a plan that another was quicker than is looked at again."""
+    wanted = [(name, claim.plan_id) for claim in claims for name in claim.singletons]
+    refused = take_locks(connection, wanted)
+    if refused:
+        raise GuardFailed(refused)
+
+
+def _give_up(connection: Connection, saved: list[SavePlan]) -> None:
+    if locks := [write.plan_id for write in saved if write.frees_locks]:
+        give_up_locks(connection, locks)
+    if keys := [write.plan_id for write in saved if write.frees_key]:
+        give_up_keys(connection, keys)
 
 
 def _claim(connection: Connection, claims: list[ClaimPlan]) -> set[str]:

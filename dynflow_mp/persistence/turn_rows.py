@@ -14,6 +14,7 @@ from dynflow_mp.model.codec import encode
 from dynflow_mp.model.plans import HistoryEntry, history_to_data
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import (
+    AddChunks,
     ForgetEvents,
     MarkRunning,
     RecordEvent,
@@ -73,6 +74,8 @@ class TurnRows:
         self._recorded: list[Row] = []
         self._forgotten: list[Row] = []
         self._requested: list[Row] = []
+        self._written: list[Row] = []
+        self._dropped: list[Row] = []
         self._plans: dict[str, Row] = {}
         self._sort(writes)
 
@@ -85,6 +88,9 @@ class TurnRows:
         found.append(Batch(statements.RECORD_EVENT, self._recorded, False))
         found.append(Batch(statements.FORGET_EVENT, self._forgotten, False))
         found.append(Batch(statements.REQUEST_PLAN, self._requested, False))
+        # In this order, so that what is dropped does not stay because it came again.
+        found.append(Batch(statements.ADD_CHUNK, self._written, False))
+        found.append(Batch(statements.DROP_CHUNKS, self._dropped, False))
         return [batch for batch in found if batch.rows]
 
     def _payload_batches(self) -> list[Batch]:
@@ -95,6 +101,7 @@ class TurnRows:
     def _sort(self, writes: Sequence[Write]) -> None:
         add = {
             SaveOutcome: self._outcome,
+            AddChunks: self._chunks,
             MarkRunning: self._mark,
             UnmarkRunning: self._unmark,
             ResetStep: self._reset,
@@ -164,6 +171,14 @@ class TurnRows:
             self._outputs[plan_id, action_id] = output
         if state is StepState.ERROR:
             self._journal.append((plan_id, step_id, attempt, state._value_, error, ended_at, execution_time))
+
+    def _chunks(self, write: AddChunks) -> None:
+        plan_id, _, action_id, base, chunks = write
+        for chunk, kind, written_at, number in chunks:
+            if chunk:
+                self._written.append((plan_id, action_id, base + number, kind, chunk, written_at))
+            else:
+                self._dropped.append((plan_id, action_id, base + number))
 
     def _mark(self, write: MarkRunning) -> None:
         plan_id, _, step_id, from_state, attempt, started_at = write

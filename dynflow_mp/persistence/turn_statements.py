@@ -25,9 +25,18 @@ from sqlalchemy import (
 
 from dynflow_mp.model.states import PlanState, StepState
 from dynflow_mp.persistence.statements import Statement, changing, inserting, replacing
-from dynflow_mp.persistence.tables import actions, events, execution_plans, outputs, step_attempts, steps
+from dynflow_mp.persistence.tables import (
+    actions,
+    events,
+    execution_plans,
+    output_chunks,
+    outputs,
+    step_attempts,
+    steps,
+)
 
 _plan, _step, _action, _event = execution_plans.c, steps.c, actions.c, events.c
+_chunk = output_chunks.c
 Given = Callable[[str], ColumnElement[Any]]
 
 _FLAG: Column[int] = Column("flag", Integer)
@@ -194,6 +203,15 @@ INPUT = changing(
     {"new_input": _action.input, "plan": _action.execution_plan_id, "action": _action.id},
     lambda given: (
         update(actions).where(*_this_action(given)).values(input=given("new_input"), references=null())
+    ),
+)
+ADD_CHUNK = inserting(output_chunks, or_nothing=True)
+DROP_CHUNKS = changing(
+    {"plan": _chunk.execution_plan_id, "action": _chunk.action_id, "below": _chunk.id},
+    lambda given: delete(output_chunks).where(
+        _chunk.execution_plan_id == given("plan"),
+        _chunk.action_id == given("action"),
+        _chunk.id < given("below"),
     ),
 )
 JOURNAL = inserting(step_attempts, or_nothing=True)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.context import Context
+from dynflow_mp.actions.middleware import CLASSES_ONLY, MiddlewareRules, call
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.actions.unwinding import Failed
 from dynflow_mp.errors import PlanningError
@@ -40,15 +41,17 @@ def schedule(
     *,
     plan_id: str,
     max_payload: int = MAX_PAYLOAD,
+    middleware: MiddlewareRules = CLASSES_ONLY,
 ) -> ScheduledPlan:
     """Ask ``action_class`` to be delayed. What its ``delay`` raises is the caller's to hear; so is what cannot be stored.
 
     Raises :class:`PlanningError` for what is no action, :class:`DataError` for arguments that cannot be stored.
     """
-    facts = facts_of(action_class)
+    facts = facts_of(action_class, middleware)
     context = DelayContext(plan_id)
     action = action_in(action_class, context)
-    given, named = _delay(action, options, tuple(args), dict(kwargs))
+    delay = call(facts.around.delay, "delay", plan_id, action, action.delay)
+    given, named = _delay(action, delay, options, tuple(args), dict(kwargs))
     planned = PlannedPlan(
         id=plan_id,
         label=_label_of(action),
@@ -71,11 +74,15 @@ def schedule(
 
 
 def _delay(
-    action: Action, options: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    action: Action,
+    delay: Callable[..., Any],
+    options: Mapping[str, Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
 ) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """What the action wants to be planned with. Middleware of the kind ``delay`` belongs around this call."""
+    """What the action wants to be planned with; ``delay`` is its method with the middleware around it."""
     try:
-        changed = action.delay(options, *args, **kwargs)
+        changed = delay(options, *args, **kwargs)
     except Failed as failed:
         raise failed.unwrapped() from None
     if changed is None:
@@ -100,7 +107,13 @@ def decode_arguments(data: bytes) -> tuple[list[Any], dict[str, Any]]:
 
 
 def plan_scheduled(
-    name: str, plan_id: str, arguments: bytes, stored_input: bytes, now: Callable[[], int], max_payload: int
+    name: str,
+    plan_id: str,
+    arguments: bytes,
+    stored_input: bytes,
+    now: Callable[[], int],
+    max_payload: int,
+    middleware: MiddlewareRules = CLASSES_ONLY,
 ) -> Planned:
     """Plan what was scheduled under ``plan_id``. Raises :class:`UnknownAction`."""
     args, kwargs = decode_arguments(arguments)
@@ -113,6 +126,7 @@ def plan_scheduled(
         new_id=lambda: plan_id,
         max_payload=max_payload,
         root_input=decode(stored_input),
+        middleware=middleware,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from dynflow_mp.actions.action import Action
 from dynflow_mp.actions.context import Context
+from dynflow_mp.actions.formats import Format
 from dynflow_mp.actions.progress import weight_of
 from dynflow_mp.errors import DataError, PlanningError
 from dynflow_mp.model.codec import EMPTY, encode, encode_input, references_in
@@ -202,6 +203,11 @@ class PlanContext(Context):
         self._stored_input, references = encode_input(self._input, limit=limit)
         if references:
             self._keep_references(references)
+
+    def check_input(self, wanted: Format) -> None:
+        """Raises :class:`FormatError`. What was never given to ``plan_self`` is no input."""
+        if self._planned_self:
+            wanted.check(self._input)
 
     def _keep_references(self, references: tuple[StoredReference, ...]) -> None:
         needed = frozenset(self._needs)  # there may be a hundred thousand

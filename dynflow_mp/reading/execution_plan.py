@@ -8,17 +8,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dynflow_mp.actions.action import Action, action_in, find_or_missing
+from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
+from dynflow_mp.errors import DynflowError, PlanNotFound
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, flow_from_tokens
 from dynflow_mp.model.plans import history_from_data
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState, result_of
+from dynflow_mp.reading.chunk import Chunk
 from dynflow_mp.reading.presence import Presence
+from dynflow_mp.reading.presentation import Presentation, presentation_of
 from dynflow_mp.reading.recorded_error import RecordedError
 from dynflow_mp.reading.step import Step, at
 
 if TYPE_CHECKING:
-    from dynflow_mp.persistence.rows import ActionRow, PlanRow, StepRow
+    from dynflow_mp.persistence.rows import ActionRow, ChunkRow, PlanRow, StepRow
 
 EAGER_STEPS = 500
 """Plans up to this size are read whole at once; of larger ones, what is asked for."""
@@ -36,6 +40,8 @@ class PlanSource(Protocol):
     def load_steps(self, plan_id: str, step_ids: Sequence[int] | None = None) -> list[StepRow]: ...
 
     def load_actions(self, plan_id: str, action_ids: Sequence[int] | None = None) -> list[ActionRow]: ...
+
+    def load_output_chunks(self, plan_id: str, action_id: int, kind: str | None = None) -> list[ChunkRow]: ...
 
     def find_execution_plans(
         self,
@@ -64,17 +70,23 @@ class PastEvent(NamedTuple):
 class ExecutionPlan:
     """One plan with its steps and actions."""
 
-    def __init__(self, row: PlanRow, source: PlanSource) -> None:
+    valid = True
+    """Whether all of it can be read."""
+    exception: DynflowError | None = None
+    """Why it cannot."""
+
+    def __init__(self, row: PlanRow, source: PlanSource, middleware: NamedRules = NO_RULES) -> None:
         self._row = row
         self._source = source
+        self._middleware = middleware
         self._actions: dict[int, Action] = {}
         self._classes: dict[str, type[Action]] = {}
 
     @classmethod
-    def load(cls, plan_id: str, source: PlanSource) -> ExecutionPlan:
+    def load(cls, plan_id: str, source: PlanSource, middleware: NamedRules = NO_RULES) -> ExecutionPlan:
         """Read one plan. Raises :class:`PlanNotFound`, or :class:`InvalidPlan` if it cannot be read."""
         row, steps, actions = source.load_whole_plan(plan_id, EAGER_STEPS)
-        plan = cls(row, source)
+        plan = cls(row, source, middleware)
         if steps:
             plan._take_actions(actions)
             plan.steps = {step.id: Step(step) for step in steps}
@@ -149,7 +161,7 @@ class ExecutionPlan:
     def sub_plans(self, action_id: int | None = None) -> list[ExecutionPlan]:
         """The plans that actions of this one triggered, or one of them, as they are stored now."""
         rows = self._source.find_execution_plans(self._sub_plans_of(action_id))
-        return [ExecutionPlan(row, self._source) for row in rows]
+        return [ExecutionPlan(row, self._source, self._middleware) for row in rows]
 
     @property
     def sub_plans_count(self) -> int:
@@ -248,10 +260,39 @@ class ExecutionPlan:
             self._take_actions(self._source.load_actions(self.id, [action_id]))
         return self._actions[action_id]
 
+    def presentation(self, action_id: int) -> Presentation:
+        """One action as its class presents it, in words for people; whatever it does, nothing is raised."""
+        return presentation_of(self.action(action_id))
+
+    def caller_of(self, row: ActionRow) -> Action | None:
+        """The action on whose behalf this one was planned; None without one, or when its plan is gone."""
+        if row.caller_action_id is None:
+            return None
+        if row.caller_execution_plan_id in (None, self.id):
+            return self.action(row.caller_action_id)
+        try:
+            caller = ExecutionPlan.load(str(row.caller_execution_plan_id), self._source, self._middleware)
+            return caller.action(row.caller_action_id)
+        except PlanNotFound:
+            return None
+
+    def output_chunks(self, action_id: int, kind: str | None = None) -> list[Chunk]:
+        """What one action wrote by ``output_chunk``, as it is stored now."""
+        rows = self._source.load_output_chunks(self.id, action_id, kind)
+        return [Chunk(decode(row.chunk), row.kind, _known(at(row.written_at))) for row in rows]
+
     def _take_actions(self, rows: list[ActionRow]) -> None:
         for row in rows:
             if row.id not in self._actions:
-                self._actions[row.id] = action_in(self._class_of(row.action_class), Presence(self, row))
+                self._actions[row.id] = self._presented(row)
+
+    def _presented(self, row: ActionRow) -> Action:
+        kind, presence = self._class_of(row.action_class), Presence(self, row)
+        action = action_in(kind, presence)
+        layers = self._middleware.rules.around(kind).present
+        if layers:
+            presence.pass_through(layers, action)
+        return action
 
     def _class_of(self, name: str) -> type[Action]:
         kind = self._classes.get(name)

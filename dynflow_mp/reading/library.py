@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
 from dynflow_mp.model.codec import MAX_PAYLOAD, encode
 from dynflow_mp.persistence.database import Fence
 from dynflow_mp.persistence.rows import PlanStatus, StepCount
 from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.planning.ids import plan_id_of
+from dynflow_mp.reading import damaged_plan
 from dynflow_mp.reading.delayed_plan import DelayedPlan
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 
@@ -19,13 +21,20 @@ from dynflow_mp.reading.execution_plan import ExecutionPlan
 class Library:
     """The plans of one database, for people; what it writes is fenced like every write of its world."""
 
-    def __init__(self, store: Store, fence: Fence | None = None, max_payload: int = MAX_PAYLOAD) -> None:
+    def __init__(
+        self,
+        store: Store,
+        fence: Fence | None = None,
+        max_payload: int = MAX_PAYLOAD,
+        middleware: NamedRules = NO_RULES,
+    ) -> None:
         self._store, self._fence, self._max_payload = store, fence, max_payload
         self._schedule = Schedule(store.database)
+        self._middleware = middleware
 
     def load_execution_plan(self, plan_id: str) -> ExecutionPlan:
-        """One plan as it is stored now. Raises :class:`PlanNotFound` or :class:`InvalidPlan`."""
-        return ExecutionPlan.load(plan_id_of(plan_id), self._store)
+        """One plan as it is stored now; one that cannot be read is there and not ``valid``. Raises :class:`PlanNotFound`."""
+        return damaged_plan.load(plan_id_of(plan_id), self._store, self._middleware)
 
     def load_delayed_plan(self, plan_id: str) -> DelayedPlan:
         """When a plan may start, and with what. Raises :class:`NotScheduled` for one that does not wait for its time."""
@@ -46,7 +55,7 @@ class Library:
         Raises :class:`QueryError` for what cannot be asked. Steps and actions are read when looked at.
         """
         rows = self._store.find_execution_plans(filters, order_by, desc, page, per_page)
-        return [ExecutionPlan(row, self._store) for row in rows]
+        return [ExecutionPlan(row, self._store, self._middleware) for row in rows]
 
     def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int:
         """How many plans these filters let through."""

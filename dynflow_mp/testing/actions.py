@@ -162,7 +162,7 @@ def finalize_action(
             FinalizeJob(job.plan_id, (part,), job.producers or {}), None, rehearsal.max_payload, prepare
         )
     _raise_if_failed(outcome, finalized[-1:])
-    _dress(finalized[0], rehearsal, outcome)
+    _dress(finalized[0], rehearsal)
     returned: A = finalized[0]
     return returned
 
@@ -269,7 +269,7 @@ class _Ran:
         self._job, self.outcome = job, outcome
         if made:
             vars(self.action).update(vars(made[0]))
-            _dress(self.action, self.rehearsal, outcome, self)
+            _dress(self.action, self.rehearsal, self)
         _raise_if_failed(outcome, made)
         for planned in outcome.events:
             self._plan(planned)
@@ -351,11 +351,9 @@ def _required(step_id: int | None, action: Action, phase: str) -> int:
     return step_id
 
 
-def _dress(action: Any, rehearsal: Rehearsal, outcome: StepOutcome, ran: _Ran | None = None) -> None:
+def _dress(action: Any, rehearsal: Rehearsal, ran: _Ran | None = None) -> None:
     """What a test may want to see of the action besides what it is."""
     action._rehearsal, action._ran = rehearsal, ran
-    if getattr(type(action), "state", None) is None:
-        action.state = outcome.state
 
 
 def _raise_if_failed(outcome: StepOutcome, made: list[Any]) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dynflow_mp.actions.action import Action, action_in
+from dynflow_mp.actions.middleware import CLASSES_ONLY
 from dynflow_mp.actions.registry import name_of
 from dynflow_mp.clock import own_time
 from dynflow_mp.errors import PlanningError
@@ -33,7 +34,8 @@ class Rehearsal(Planner):
 
     def __init__(self, clock: ManagedClock | None, max_payload: int = MAX_PAYLOAD) -> None:
         self.clock = clock or ManagedClock()
-        super().__init__(new_plan_id(self.clock.now_us(), os.urandom), self.clock.now_us, max_payload)
+        plan_id = new_plan_id(self.clock.now_us(), os.urandom)
+        super().__init__(plan_id, self.clock.now_us, max_payload, CLASSES_ONLY)
         self.planned: list[Action] = []
         """The actions that were planned, in order."""
         self.names: dict[int, type[Action]] = {}
@@ -136,7 +138,7 @@ def on(clock: ManagedClock) -> Iterator[None]:
 def checked_class(kind: object) -> type[Action]:
     """Raises ``TypeError`` for what is no action class."""
     try:
-        facts_of(kind)  # type: ignore[arg-type]  # it says itself what it does not take
+        facts_of(kind, CLASSES_ONLY)  # type: ignore[arg-type]  # it says itself what it does not take
     except PlanningError as error:
         raise TypeError(str(error)) from None
     assert isinstance(kind, type)

@@ -108,6 +108,9 @@ class InThreadWorkers:
         if waiting:
             self._news.append(WorkReturned(worker_id, waiting))
 
+    def chunks_heard(self, worker_id: str, job_number: int, number: int) -> None:
+        """Chunks come with the outcome here; none are kept."""
+
     def dump_stacks(self, worker_id: str) -> None:
         """Nobody is stuck here while anything else goes on."""
 

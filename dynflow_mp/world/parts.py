@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from dynflow_mp.actions.named_rules import NamedRules
 from dynflow_mp.clock import Clock
 from dynflow_mp.config import Config
 from dynflow_mp.connectors.connector import Connector
@@ -68,6 +69,7 @@ class Parts:
         self.clock = Clock()
         self.core: Core | None = None
         """Only with workers."""
+        self.middleware = NamedRules(config.middleware)
         self.delayed_executor: DelayedExecutor | None = None
         """Only with workers."""
         self._config, self._ending, self._fenced = config, ending, fenced
@@ -102,7 +104,7 @@ class Parts:
         self.store = Store(database)
         self.schedule = Schedule(database)
         self.coordinator = Coordinator(database, self.world_id, lambda: not self._ending.begun)
-        self.library = Library(self.store, self.coordinator.fence)
+        self.library = Library(self.store, self.coordinator.fence, middleware=self.middleware)
         self.record = OwnRecord(self.coordinator, self._config, self._advertised)
         self.record.register()
         self._ending.on_close("record", self._delete_record)

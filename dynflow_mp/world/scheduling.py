@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.middleware import CLASSES_ONLY, MiddlewareRules
 from dynflow_mp.actions.registry import is_out_of_reach, name_of, short_name
 from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
@@ -35,10 +36,15 @@ class Scheduling:
     """One world's way to schedule plans. Any thread may call it; ``tell`` says that there is something to look at."""
 
     def __init__(
-        self, schedule: Schedule, coordinator: Coordinator, tell: Callable[[], None], max_payload: int
+        self,
+        schedule: Schedule,
+        coordinator: Coordinator,
+        tell: Callable[[], None],
+        max_payload: int,
+        middleware: MiddlewareRules = CLASSES_ONLY,
     ) -> None:
         self._schedule, self._coordinator = schedule, coordinator
-        self._tell, self._max_payload = tell, max_payload
+        self._tell, self._max_payload, self._middleware = tell, max_payload, middleware
 
     def schedule(
         self,
@@ -63,6 +69,7 @@ class Scheduling:
             times._asdict(),
             plan_id=new_plan_id(now, os.urandom),
             max_payload=self._max_payload,
+            middleware=self._middleware,
         )
         plan = made.plan._replace(history=(HistoryEntry(now, "delay", self._coordinator.world_id),))
         record = record._replace(arguments=made.arguments)

@@ -37,16 +37,17 @@ from dynflow_mp.errors import (
 )
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.codec import encode
+from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.states import PlanState
+from dynflow_mp.persistence.held_by_plans import Holder
 from dynflow_mp.planning.ids import plan_id_of
-from dynflow_mp.planning.planner import Planned
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
 from dynflow_mp.telemetry import logger
 from dynflow_mp.world import arguments
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.parts import Parts
-from dynflow_mp.world.plans import plan_here
+from dynflow_mp.world.plans import NewPlan, plan_here, store_planned
 from dynflow_mp.world.scheduling import Scheduling, Times
 
 log = logger("world")
@@ -104,15 +105,36 @@ class World:
         ``plan`` runs here and now; when this returns the plan is stored. What then happens to it
         shows in the returned future.
         """
-        planned = self._plan(action_class, args, kwargs)
-        ready = planned.plan.state is PlanState.PLANNED
-        self._parts.store.save_plan(
-            planned.plan, requested_at=now_us() if ready else None, fence=self.coordinator.fence
-        )
-        if not ready:
-            return PlanningFailed(planned.plan.id, _error_of(planned))
-        finished = self._parts.client.execute(planned.plan.id, planned.plan.first_queue)
-        return Triggered(planned.plan.id, finished)
+        return self.trigger_with_options(action_class, args, kwargs)
+
+    def trigger_with_options(
+        self,
+        action_class: type[Action],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 - Dynflow's name for it
+        unique_key: str | None = None,
+        on_conflict: OnConflict | str | None = None,
+    ) -> Triggered | PlanningFailed | Scheduled:
+        """Like :meth:`trigger`, under an id of the caller's own choice, or with a key that no other plan holds.
+
+        ``on_conflict`` says what becomes of it when another does: ``raise`` :class:`UniqueKeyTaken`, ``return`` what
+        has been triggered already, ``replace`` it, which works as long as nobody runs it. Nothing is stored of a
+        plan that is not wanted. Raises :class:`BadUniqueKey` for a key that cannot be kept.
+        """
+        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict, requested_at=now_us())
+        if new.holder is not None:
+            return Triggered(new.id, self._waiting_for(new.holder))
+        if new.error is not None:
+            return PlanningFailed(new.id, new.error)
+        return Triggered(new.id, self._parts.client.execute(new.id, new.queue))
+
+    def _waiting_for(self, holder: Holder) -> Future[ExecutionPlan]:
+        """The end of a plan that was there before, asked for by whom ever."""
+        if holder.state == PlanState.PLANNED and holder.requested_at is None:
+            return self.execute(holder.plan_id)
+        return self._parts.client.watch(holder.plan_id)
 
     def plan(self, action_class: type[Action], /, *args: Any, **kwargs: Any) -> ExecutionPlan:
         """Only plan and store; ``execute`` runs it."""
@@ -125,21 +147,30 @@ class World:
         kwargs: Mapping[str, Any] | None = None,
         *,
         id: str | None = None,  # noqa: A002 - Dynflow's name for it
+        unique_key: str | None = None,
+        on_conflict: OnConflict | str | None = None,
     ) -> ExecutionPlan:
-        """Plan under an id of the caller's own choice (a UUID as text)."""
-        planned = self._plan(action_class, args, dict(kwargs or {}), id)
-        self._parts.store.save_plan(planned.plan, fence=self.coordinator.fence)
-        return self.persistence.load_execution_plan(planned.plan.id)
+        """Plan under an id of the caller's own choice (a UUID as text), or with a unique key."""
+        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict)
+        return self.persistence.load_execution_plan(new.id)
 
-    def _plan(
+    def _store_new(
         self,
         action_class: type[Action],
         args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        plan_id: str | None = None,
-    ) -> Planned:
+        kwargs: Mapping[str, Any] | None,
+        plan_id: str | None,
+        unique_key: str | None,
+        on_conflict: OnConflict | str | None,
+        requested_at: int | None = None,
+    ) -> NewPlan:
         self._check_alive()
-        return plan_here(action_class, args, kwargs, plan_id, self.config.max_payload)
+        middleware = self._parts.middleware.rules
+        planned = plan_here(
+            action_class, args, dict(kwargs or {}), plan_id, self.config.max_payload, middleware
+        )
+        store, fence = self._parts.store, self.coordinator.fence
+        return store_planned(store, fence, planned, unique_key, on_conflict, requested_at)
 
     # -- later -------------------------------------------------------------------------------------
 
@@ -188,7 +219,11 @@ class World:
     def _scheduling(self) -> Scheduling:
         self._check_alive()
         return Scheduling(
-            self._parts.schedule, self.coordinator, self._parts.look_at_delayed, self.config.max_payload
+            self._parts.schedule,
+            self.coordinator,
+            self._parts.look_at_delayed,
+            self.config.max_payload,
+            self._parts.middleware.rules,
         )
 
     # -- asking ------------------------------------------------------------------------------------
@@ -418,10 +453,6 @@ def _config(config: Config | None, settings: Mapping[str, Any]) -> Config:
     if settings:
         raise ConfigError("World takes a Config or keywords, not both")
     return config
-
-
-def _error_of(planned: Planned) -> BaseException:
-    return planned.error or DynflowError(f"plan {planned.plan.id} could not be planned")
 
 
 def _answered(client: WorldRecord) -> Future[bool]:

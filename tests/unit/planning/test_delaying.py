@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
-from dynflow_mp import Action, DataError, PayloadTooLarge, PlanningError, StepError, UnknownAction, WrongPhase
+from dynflow_mp import (
+    Action,
+    DataError,
+    Middleware,
+    PayloadTooLarge,
+    PlanningError,
+    StepError,
+    UnknownAction,
+    WrongPhase,
+)
 from dynflow_mp.actions.registry import name_of
-from dynflow_mp.model.codec import decode
+from dynflow_mp.model.codec import MAX_PAYLOAD, decode
 from dynflow_mp.planning.delaying import decode_arguments, encode_arguments, plan_scheduled, schedule
 
 PLAN_ID = "0193f0c5-0000-7000-8000-000000000001"
@@ -152,3 +161,25 @@ def test_a_class_that_is_gone_is_said_so():
 
     with pytest.raises(UnknownAction):
         plan_scheduled("shop.Gone", PLAN_ID, made.arguments, made.plan.actions[0].input, lambda: 1, 100)
+
+
+class Stamps(Middleware):
+    def delay(self, options: Any, *args: Any, **kwargs: Any) -> Any:
+        self.action.input["by"] = "ann"
+        return self.pass_on(options, *args, **kwargs)
+
+
+class Stamped(Action):
+    middleware = (Stamps,)
+
+    def run(self) -> None:
+        pass
+
+
+def test_b239_middleware_may_change_the_input_when_a_plan_is_delayed() -> None:
+    made = schedule(Stamped, (), {"n": 1}, {}, plan_id=PLAN_ID)
+    planned = plan_scheduled(
+        name_of(Stamped), PLAN_ID, made.arguments, made.plan.actions[0].input, lambda: 1, MAX_PAYLOAD
+    )
+
+    assert decode(planned.plan.actions[0].input) == {"by": "ann", "n": 1}

@@ -22,6 +22,7 @@ def _plan(name: str = "execution_plan_id") -> sa.Column[str]:
 def upgrade() -> None:
     """New columns are empty and new tables without rows: what is stored already asked for nothing of it."""
     op.add_column("dynflow_execution_plans", sa.Column("deadline_at", sa.BigInteger))
+    op.add_column("dynflow_execution_plans", sa.Column("unique_key", Name(255)))
     op.add_column("dynflow_steps", sa.Column("due_at", sa.BigInteger))
     op.add_column("dynflow_steps", sa.Column("crashes", sa.Integer))
     _delayed_plans()
