@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import zmq
 
+from dynflow_mp.actions.middleware import MiddlewareRules
 from dynflow_mp.clock import monotonic
 from dynflow_mp.config import Config
 from dynflow_mp.coordinator.coordinator import Coordinator
@@ -45,12 +46,13 @@ class InThreadCore:
         store: Store,
         mishaps: Mishaps,
         outside: Outside,
+        middleware: MiddlewareRules,
     ) -> None:
         self.world_id = uuid4().hex
         self.coordinator = Coordinator(store.database, self.world_id)
         self._config = config
         self._inbox = Inbox()
-        self._workers = InThreadWorkers(config.max_payload, mishaps)
+        self._workers = InThreadWorkers(config.max_payload, mishaps, middleware)
         self._floor = Floor(self._workers, config.pools, _ONE_AT_A_TIME, Event())
         self._loop = Loop(
             Director(self.world_id),

@@ -88,6 +88,7 @@ class InThreadParts(Parts):
             self.store,
             self.mishaps,
             Outside(self.connector.send, self._send_event, self._endings.end, self._plan_stopped),
+            self.middleware.rules,
         )
         self.executor.start()
         self._wires.executor = (self.executor.world_id, self.executor.ask)
