@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action
     from dynflow_mp.actions.context import SuspendedAction
+    from dynflow_mp.actions.hooking import HookedPlan, hook
     from dynflow_mp.actions.middleware import Middleware, Use, do_not_use
     from dynflow_mp.actions.singleton import Singleton
     from dynflow_mp.actions.transaction import TransactionMiddleware
@@ -88,6 +89,7 @@ __all__ = [
     "EventDropped",
     "ExecutionPlan",
     "FormatError",
+    "HookedPlan",
     "InvalidPlan",
     "LockTaken",
     "Middleware",
@@ -129,6 +131,7 @@ __all__ = [
     "WrongPhase",
     "__version__",
     "do_not_use",
+    "hook",
 ]
 
 _in_worker = False
@@ -153,6 +156,8 @@ _HOMES = {
     "TransactionMiddleware": "dynflow_mp.actions.transaction",
     "Singleton": "dynflow_mp.actions.singleton",
     "OnConflict": "dynflow_mp.model.held_by_plans",
+    "hook": "dynflow_mp.actions.hooking",
+    "HookedPlan": "dynflow_mp.actions.hooking",
     "World": _WORLD,
 }
 

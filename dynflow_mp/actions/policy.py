@@ -6,6 +6,7 @@ from types import CodeType
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.hooking import hooks_of
 from dynflow_mp.actions.registry import name_of
 from dynflow_mp.actions.singleton import Singleton
 from dynflow_mp.errors import PlanningError
@@ -33,6 +34,7 @@ def policy_of(kind: type[Action]) -> ActionPolicy:
         strategy.value,
         bool(kind.idempotent),
         singleton=issubclass(kind, Singleton),
+        hooks=" ".join(hooks_of(kind)),
     )
 
 

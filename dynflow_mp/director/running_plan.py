@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dynflow_mp.director.cursor import FlowCursor
 from dynflow_mp.director.events import EventBox
 from dynflow_mp.director.finalize_phase import FinalizePhase
+from dynflow_mp.director.hook_notes import HookNotes
 from dynflow_mp.director.protocol import (
     FINALIZE,
     Answer,
@@ -36,7 +37,7 @@ from dynflow_mp.director.step_book import PASSED, StepBook, name_of
 from dynflow_mp.errors import WorkerLost
 from dynflow_mp.model.messages import Done
 from dynflow_mp.model.plans import HistoryEntry, PlanSkeleton
-from dynflow_mp.model.states import PlanState, StepState, check_plan_move, result_of
+from dynflow_mp.model.states import PlanState, Result, StepState, check_plan_move, result_of
 from dynflow_mp.model.work import ErrorRecord, PlannedEvent, StepOutcome
 from dynflow_mp.model.writes import ClaimPlan, SavePlan
 
@@ -54,6 +55,7 @@ class RunningPlan:
         "_events",
         "_finalize",
         "_history",
+        "_hooks",
         "_singletons",
         "_skeleton",
         "_steps",
@@ -75,6 +77,7 @@ class RunningPlan:
         self._book = StepBook(skeleton, self._epoch)
         self._steps = self._book.steps
         self._singletons = Singletons(skeleton, self._book)
+        self._hooks = HookNotes(skeleton, self._epoch)
         highest = max(self._book.run_steps, default=0)
         self._cursor = FlowCursor(skeleton.run_flow, highest, self._book.passed)
         self._finalize = FinalizePhase(self._book)
@@ -105,8 +108,10 @@ class RunningPlan:
         interrupted = self._book.interrupted(now)
         if interrupted:
             return [claim, *interrupted, *self._end(PlanState.PAUSED, now)]
-        wake_ups = self._events.wake_ups()
-        return [claim, *self._book.retry(), *wake_ups, *self._ready(self._cursor.start(), now)]
+        begun: list[Instruction] = [claim, *self._book.retry(), *self._events.wake_ups()]
+        if self._hooks.any:
+            begun += self._hooks.note(PlanState.RUNNING, Result.PENDING, now)
+        return [*begun, *self._ready(self._cursor.start(), now)]
 
     # -- steps on their way ------------------------------------------------------------------------
 
@@ -285,12 +290,13 @@ class RunningPlan:
         self.ended = True
         stopped = state is PlanState.STOPPED
         started_at = self._skeleton.started_at or now
-        return [
+        result = result_of(self._book.states())
+        instructions: list[Instruction] = [
             SavePlan(
                 self.id,
                 self._epoch,
                 state,
-                result_of(self._book.states()),
+                result,
                 self._history,
                 now if stopped else None,
                 self._book.execution_time if stopped else 0.0,
@@ -300,6 +306,9 @@ class RunningPlan:
                 frees_key=stopped and self._skeleton.unique_key is not None,
             )
         ]
+        if self._hooks.any and not keep_requested:  # who hands a plan over has not paused it for anybody
+            instructions += self._hooks.note(state, result, now)
+        return instructions
 
     def _note(self, name: str, now: int) -> None:
         self._history = (*self._history, HistoryEntry(now, name, self._world_id))

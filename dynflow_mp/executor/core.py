@@ -62,6 +62,7 @@ class Core:
         send_event: Callable[[SendEvent], None],
         fenced: Callable[[WorldFenced], None] = lambda error: None,
         plan_stopped: Callable[[], None] = lambda: None,
+        hooks_noted: Callable[[], object] = lambda: None,
     ) -> None:
         self.ended = Event()
         """Set once the core's thread is over."""
@@ -86,6 +87,7 @@ class Core:
             send,
             send_event,
             plan_stopped,
+            hooks_noted,
         )
         self._thread = Thread(target=self._run, name="dynflow core", daemon=True)
 

@@ -56,6 +56,7 @@ from dynflow_mp.model.writes import (
     ClaimPlan,
     ForgetEvents,
     MarkRunning,
+    NoteHooks,
     RecordEvent,
     ResetStep,
     SaveOutcome,
@@ -93,6 +94,7 @@ class Loop:
         send: Callable[[Envelope], None],
         send_event: Callable[[SendEvent], None],
         plan_stopped: Callable[[], None],
+        hooks_noted: Callable[[], object] = lambda: None,
     ) -> None:
         self.last_turn = monotonic()
         """When the core last turned (steady clock); the lease is renewed only while it does."""
@@ -101,8 +103,9 @@ class Loop:
         self._director, self._floor = director, floor
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
-        self._send, self._send_event = send, send_event
+        self._send, self._send_event, self._hooks_noted = send, send_event, hooks_noted
         self._plan_stopped, self._any_stopped = plan_stopped, False
+        self._any_hooks = False
         self._timers: Timers[EventDue] = Timers()
         self._writes: list[Write] = []
         self._emissions: list[_Emission] = []
@@ -183,6 +186,7 @@ class Loop:
         writes += (SaveOutcome, AddChunks, RecordEvent, ForgetEvents)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
+        deciders[NoteHooks] = self._note_hooks
         emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, RunErrand)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
         return deciders
@@ -227,6 +231,10 @@ class Loop:
     def _errand_unbriefed(self, news: ErrandUnbriefed, now: int) -> None:
         self._decide_all(self._floor.errands.unreadable(news.order, news.reason), now)
 
+    def _note_hooks(self, write: NoteHooks, now: int) -> None:
+        self._writes.append(write)
+        self._any_hooks = True
+
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
         self._timers.add(due, EventDue(order.plan_id, order.event_id))
@@ -261,6 +269,9 @@ class Loop:
         if self._any_stopped:
             self._any_stopped = False
             self._plan_stopped()
+        if self._any_hooks:
+            self._any_hooks = False
+            self._hooks_noted()
 
     def _lose(self, plan_id: str) -> None:
         log.warning(

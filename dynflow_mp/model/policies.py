@@ -33,6 +33,8 @@ class ActionPolicy(NamedTuple):
     idempotent: bool = False
     singleton: bool = False
     """Whether no two plans with an action of the class may be active."""
+    hooks: str = ""
+    """What its hooks are called for, parted by spaces."""
 
     def to_data(self) -> list[Any]:
         return list(self)

@@ -105,6 +105,7 @@ class Schedule:
                 return
             _require(connection, prerequisites)
             planned.insert_plan(connection, plan, None, now)
+            new_plans.note_scheduled(connection, plan, now)
             connection.execute(insert(delayed_plans).values(_record_values(plan.id, record)))
             if rows:
                 connection.execute(insert(plan_dependencies), rows)
@@ -264,6 +265,7 @@ class Schedule:
             asked_at = requested_at if fit.state is not PlanState.STOPPED else None
             planned.fill_plan(connection, fit, asked_at)
             new_plans.hold_key(connection, fit)
+            new_plans.note_planned_late(connection, fit, now_us())
             _forget(connection, plan.id)
             return True
 

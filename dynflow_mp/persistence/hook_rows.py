@@ -1,0 +1,32 @@
+"""A hook call that is noted, as a row: written with the change of state that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from dynflow_mp.model.codec import encode
+from dynflow_mp.model.hooks import wanted
+from dynflow_mp.model.plans import PlannedPlan
+from dynflow_mp.model.states import PlanState, Result
+from dynflow_mp.persistence.statements import Row, inserting
+from dynflow_mp.persistence.tables import hook_calls
+
+NOTE_HOOKS = inserting(hook_calls, or_nothing=True)
+
+
+def hook_row(
+    plan_id: str, number: int, kinds: Iterable[str], state: PlanState, result: Result, now: int
+) -> Row:
+    """One call to be made; nobody has taken it yet."""
+    return (plan_id, number, encode([list(kinds), state.value, result.value], "kinds"), now, None)
+
+
+def note_for_new(
+    connection: Connection, plan: PlannedPlan, number: int, kinds: Iterable[str], now: int
+) -> None:
+    """Note hooks for what a plan went through before anybody ran it, if any class asks for it."""
+    asked = wanted(plan.policies, kinds)
+    if asked:
+        NOTE_HOOKS.run(connection, hook_row(plan.id, number, asked, plan.state, plan.result, now))
