@@ -10,11 +10,13 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import ExecutionPlanCleanerLock
 from dynflow_mp.errors import InactiveWorld, WorldFenced
 from dynflow_mp.maintenance.leadership import Leadership
+from dynflow_mp.model.states import PlanState
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.telemetry import logger
 
 log = logger("maintenance.cleaner")
 
+_FOUND_AT_ONCE = 5_000
 _BATCH = 50
 _PAUSE_S = 0.1
 """Between two batches: others write meanwhile."""
@@ -67,11 +69,19 @@ class Cleaner:
         """Delete what is too old at ``now`` (microseconds UTC), if this world leads; how many plans that were."""
         deleted = 0
         while self._leadership.look() and not self._stopping.is_set():
-            batch = self._store.delete_old_plans(now - self._max_age_us, _BATCH, self._coordinator.fence)
-            deleted += batch
-            if batch < _BATCH:
+            found = self._store.find_old_plans(now - self._max_age_us, _FOUND_AT_ONCE)
+            deleted += self._delete(found)
+            if len(found) < _FOUND_AT_ONCE:
                 break
-            self._stopping.wait(_PAUSE_S)
         if deleted:
             log.info("%d plans were deleted", deleted, extra={"action": "plans_cleaned", "count": deleted})
+        return deleted
+
+    def _delete(self, plan_ids: list[str]) -> int:
+        deleted = 0
+        for start in range(0, len(plan_ids), _BATCH):
+            if start and self._stopping.wait(_PAUSE_S):
+                break
+            which = {"id": plan_ids[start : start + _BATCH], "state": PlanState.STOPPED}
+            deleted += self._store.delete_execution_plans(which, fence=self._coordinator.fence)
         return deleted

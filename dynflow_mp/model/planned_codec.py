@@ -1,78 +1,58 @@
 """A whole new plan as bytes: how a worker that planned one hands it to its supervisor.
 
-Field by field, in the order of :class:`PlannedPlan`: what is plain data there needs nothing here.
+Field by field, in the order of :class:`PlannedPlan`: enums as their texts, named tuples as lists. What is plain data
+there needs nothing here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+import msgpack
+
 from dynflow_mp.errors import DamagedData
-from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.flows import flow_from_tokens, flow_tokens
-from dynflow_mp.model.plans import (
-    PlannedAction,
-    PlannedPlan,
-    PlannedStep,
-    history_from_data,
-    history_to_data,
-)
+from dynflow_mp.model.plans import HistoryEntry, PlannedAction, PlannedPlan, PlannedStep
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 
-_NO_LIMIT = 2**40
-"""A plan is as large as it is; ``max_payload`` is about what users put into it."""
+_PHASES = {phase.value: phase for phase in Phase}
+_PLAN_STATES = {state.value: state for state in PlanState}
+_STEP_STATES = {state.value: state for state in StepState}
+_RESULTS = {result.value: result for result in Result}
 
 
 def encode_plan(plan: PlannedPlan) -> bytes:
-    """``plan`` as bytes."""
-    fields = [
-        _WRITERS[name](value) if name in _WRITERS else value
-        for name, value in zip(PlannedPlan._fields, plan, strict=True)
-    ]
-    return encode(fields, "plan", _NO_LIMIT)
+    """``plan`` as bytes, however large: ``max_payload`` is about what users put into it."""
+    flows = {
+        "run_flow": flow_tokens(plan.run_flow),
+        "finalize_flow": flow_tokens(plan.finalize_flow),
+    }
+    fields = [flows.get(name, value) for name, value in zip(PlannedPlan._fields, plan, strict=True)]
+    packed: bytes = msgpack.packb(fields)
+    return packed
 
 
 def decode_plan(data: bytes) -> PlannedPlan:
     """The plan of :func:`encode_plan`. Raises :class:`DamagedData` for other bytes."""
-    fields = decode(data)
     try:
-        if len(fields) != len(PlannedPlan._fields):
-            raise ValueError(f"it has {len(fields)} fields")
-        named = zip(PlannedPlan._fields, fields, strict=True)
-        return PlannedPlan(*[_READERS[name](value) if name in _READERS else value for name, value in named])
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise DamagedData(f"no plan: {error}") from error
+        plan = PlannedPlan(*msgpack.unpackb(data, use_list=False, strict_map_key=True))
+        flows: Any = plan.run_flow, plan.finalize_flow
+        return plan._replace(
+            state=_PLAN_STATES[plan.state],
+            result=_RESULTS[plan.result],
+            run_flow=flow_from_tokens(list(flows[0])),
+            finalize_flow=flow_from_tokens(list(flows[1])),
+            actions=[PlannedAction(*action) for action in plan.actions],
+            steps=[_step(step) for step in plan.steps],
+            policies={name: ActionPolicy.from_data(list(policy)) for name, policy in plan.policies.items()},
+            dependencies=list(plan.dependencies),
+            history=tuple(HistoryEntry(*entry) for entry in plan.history),
+        )
+    except (TypeError, ValueError, LookupError, AttributeError, msgpack.UnpackException) as error:
+        raise DamagedData(f"no plan: {error!r}") from error
 
 
-def _policies_to_data(policies: dict[str, ActionPolicy]) -> dict[str, list[Any]]:
-    return {name: policy.to_data() for name, policy in policies.items()}
-
-
-def _policies_from_data(data: dict[str, list[Any]]) -> dict[str, ActionPolicy]:
-    return {name: ActionPolicy.from_data(fields) for name, fields in data.items()}
-
-
-def _step_from_data(fields: list[Any]) -> PlannedStep:
-    step = PlannedStep(*fields)
-    return step._replace(phase=Phase(step.phase), state=StepState(step.state), children=tuple(step.children))
-
-
-_WRITERS: dict[str, Callable[[Any], Any]] = {
-    "run_flow": flow_tokens,
-    "finalize_flow": flow_tokens,
-    "policies": _policies_to_data,
-    "history": history_to_data,
-}
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "state": PlanState,
-    "result": Result,
-    "run_flow": flow_from_tokens,
-    "finalize_flow": flow_from_tokens,
-    "actions": lambda rows: [PlannedAction(*fields) for fields in rows],
-    "steps": lambda rows: [_step_from_data(fields) for fields in rows],
-    "policies": _policies_from_data,
-    "dependencies": lambda rows: [(consumer, tuple(made)) for consumer, made in rows],
-    "history": history_from_data,
-}
+def _step(fields: tuple[Any, ...]) -> PlannedStep:
+    step_id, phase, state, *rest = fields
+    return PlannedStep(step_id, _PHASES[phase], _STEP_STATES[state], *rest)

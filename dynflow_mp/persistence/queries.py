@@ -34,7 +34,7 @@ from dynflow_mp.persistence.rows import (
     StepCount,
     StepRow,
 )
-from dynflow_mp.persistence.skeleton import CHUNK, invalid
+from dynflow_mp.persistence.skeleton import CHUNK, invalid, is_another_now
 from dynflow_mp.persistence.statements import Statement
 from dynflow_mp.persistence.tables import (
     actions,
@@ -189,6 +189,8 @@ def read_plan(connection: Connection, plan_id: str) -> PlanRow:
         raise invalid(plan_id, f"its state is {plan.state!r}, its result {plan.result!r}")
     (stored,) = _STEP_COUNT.run(connection, (plan_id,)).fetchone()
     if stored != plan.step_count:
+        if is_another_now(connection, plan):
+            return read_plan(connection, plan_id)
         raise invalid(plan_id, f"{plan.step_count} steps were planned, {stored} are stored")
     return plan
 

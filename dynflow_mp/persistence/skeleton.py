@@ -99,10 +99,21 @@ def read_skeleton(connection: Connection, plan_id: str) -> PlanSkeleton:
     row = _PLAN.run(connection, (plan_id,)).fetchone()
     if row is None:
         raise PlanNotFound(f"no plan {plan_id} is stored", plan_id)
+    plan = PlanRow(*row)
     try:
-        return _skeleton(connection, PlanRow(*row))
+        return _skeleton(connection, plan)
+    except InvalidPlan:
+        if is_another_now(connection, plan):
+            return read_skeleton(connection, plan_id)
+        raise
     except (DamagedData, LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise invalid(plan_id, f"{type(error).__name__}: {error}") from error
+
+
+def is_another_now(connection: Connection, plan: PlanRow) -> bool:
+    """Whether, since its row was read, what a worker planned has taken the place of a scheduled plan: once at most."""
+    row = _PLAN.run(connection, (plan.id,)).fetchone()
+    return row is not None and PlanRow(*row).step_count != plan.step_count
 
 
 def invalid(plan_id: str, reason: str) -> InvalidPlan:

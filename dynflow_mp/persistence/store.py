@@ -172,6 +172,8 @@ class Store:
             if plan.step_count > up_to_steps:
                 return plan, [], []
             own_steps = queries.read_steps(connection, plan_id, None)
+            if len(own_steps) != plan.step_count:
+                return read(connection)  # it was planned in between; a step that is missing is found there
             return plan, own_steps, queries.read_actions(connection, plan_id, None)
 
         return self.database.ask(read)
@@ -243,18 +245,14 @@ class Store:
             deleted += gone
         return deleted
 
-    def delete_old_plans(self, ended_before: int, most: int, fence: Fence | None = None) -> int:
-        """Delete stopped plans that ended before this time, the oldest first; how many there were, at most ``most``.
+    def find_old_plans(self, ended_before: int, limit: int) -> list[str]:
+        """Ids of stopped plans that ended before this time, oldest first.
 
-        Plans that others may still ask about stay: sub-plans of one that goes on, and what a scheduled one comes after.
+        Without those that others may still ask about: sub-plans of one that goes on, what a scheduled one comes after.
         """
-
-        def delete_some(connection: Connection, _in_doubt: bool) -> int:
-            return deletion.delete_plans(
-                connection, queries.find_old_plan_ids(connection, ended_before, most), None
-            )
-
-        return self.database.change(delete_some, fence)
+        return self.database.ask(
+            lambda connection: queries.find_old_plan_ids(connection, ended_before, limit)
+        )
 
     def replace_input(self, plan_id: str, action_id: int, data: bytes, fence: Fence | None = None) -> None:
         """Give an action another stored input, complete in itself; only while nobody runs the plan."""

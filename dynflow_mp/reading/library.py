@@ -10,9 +10,11 @@ from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
 from dynflow_mp.model.codec import MAX_PAYLOAD, encode
 from dynflow_mp.persistence.database import Fence
 from dynflow_mp.persistence.rows import PlanStatus, StepCount
+from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading import damaged_plan
+from dynflow_mp.reading.delayed_plan import DelayedPlan
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 
 
@@ -28,10 +30,16 @@ class Library:
     ) -> None:
         self._store, self._fence, self._max_payload = store, fence, max_payload
         self._middleware = middleware
+        self._schedule = Schedule(store.database)
 
     def load_execution_plan(self, plan_id: str) -> ExecutionPlan:
         """One plan as it is stored now; one that cannot be read is there and not ``valid``. Raises :class:`PlanNotFound`."""
         return damaged_plan.load(plan_id_of(plan_id), self._store, self._middleware)
+
+    def load_delayed_plan(self, plan_id: str) -> DelayedPlan:
+        """When a plan may start, and with what. Raises :class:`NotScheduled` for one that does not wait for its time."""
+        plan_id = plan_id_of(plan_id)
+        return DelayedPlan(plan_id, self._schedule.record(plan_id), self._schedule.prerequisites(plan_id))
 
     def find_execution_plans(
         self,
@@ -41,7 +49,8 @@ class Library:
         page: int | None = None,
         per_page: int | None = None,
     ) -> list[ExecutionPlan]:
-        """Plans by column: a value or a list of them each; ``page`` counts from 0 and needs ``per_page``.
+        """Plans by column: a value or a list of them each; ``page`` counts from 0 and needs ``per_page``;
+        ``delayed`` true or false: whether they wait for their time.
 
         Raises :class:`QueryError` for what cannot be asked. Steps and actions are read when looked at.
         """
@@ -67,7 +76,11 @@ class Library:
         *,
         batch_size: int = 1000,
     ) -> int:
-        """Delete plans, whatever their state, after writing them to ``backup_dir`` if given; how many."""
+        """Delete plans, whatever their state, after writing them to ``backup_dir`` as JSON lines if given; how many.
+
+        What is written is on the disk before anything is deleted: ``<backup_dir>/<YYYYMMDD>/execution_plans.jsonl``,
+        ``steps.jsonl``, ``actions.jsonl`` and more, see :mod:`dynflow_mp.persistence.backup`.
+        """
         directory = None if backup_dir is None else Path(backup_dir)
         return self._store.delete_execution_plans(filters, batch_size, directory, self._fence)
 

@@ -195,14 +195,14 @@ class Parts:
 
         core = self.core
         assert core is not None  # a world with workers has one
-        most = sum(self._config.pools.values())
+        most = 2 * sum(self._config.pools.values())  # while one is stored, its worker has the next
         delayed = self.delayed_executor = DelayedExecutor(
             self.schedule,
             self.coordinator,
             lambda wake: LatePlanning(self.schedule, self.coordinator, core.run_errand, wake, most),
             heirs.ask_any,
             self._fenced,
-            lambda: not heirs.leaves_it_to_others(),
+            lambda: not core.ended.is_set() and not heirs.leaves_it_to_others(),
             poll_s=self._config.delayed_poll_s,
         )
         delayed.start()

@@ -128,3 +128,35 @@ def test_singletons_and_unique_keys_show_one_at_a_time() -> None:
         "sent: final",
         "the draft was replaced",
     ]
+
+
+def test_plans_start_later() -> None:
+    ended = run("examples.future_execution")
+
+    assert ended.returncode == 0, ended.stderr
+    waiting, count, now, evening, *about, urgent, why, held_back = ended.stdout.splitlines()
+    assert "scheduled, pending: delay" in waiting
+    assert count == "3 plans wait for their time"
+    assert all(
+        line.endswith("stopped, success: delay ─▶ start execution ─▶ finish execution")
+        for line in (now, evening, held_back)
+    )
+    assert "planned by a worker" in about[0]
+    assert "3 regions: west was added after it was scheduled" in about[1]
+    assert "stopped, error: delay ─▶ timeout" in urgent
+    assert "could not be started before set time" in why
+
+
+def test_plans_come_after_others() -> None:
+    ended = run("examples.chaining")
+
+    assert ended.returncode == 0, ended.stderr
+    good, broken = (
+        [line for line in ended.stdout.splitlines() if line.strip().startswith(name)]
+        for name in ("good", "broken")
+    )
+    assert sum("stopped, success" in line for line in good) == 4
+    assert re.fullmatch(r"good │ done: Build, (Check, Pack|Pack, Check), Publish", good[-1].strip())
+    assert sum("stopped, error" in line for line in broken) == 4
+    assert sum("that this one comes after failed" in line for line in broken) == 2 + 1
+    assert broken[-1].strip() == "broken │ done: nothing"

@@ -11,6 +11,7 @@ from stored_plans import NOW, PLAN, WORLD, a_plan, plan_id
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import PlanningLock
 from dynflow_mp.errors import LockLost, NotScheduled, PlanNotFound, WorldFenced
+from dynflow_mp.maintenance.cleaner import Cleaner
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.flows import Concurrence
 from dynflow_mp.model.flows import Sequence as SequenceFlow
@@ -324,7 +325,9 @@ def test_a_plan_that_does_not_wait_is_not_touched(schedule: Schedule, store: Sto
 # -- cleaning ----------------------------------------------------------------------------------------
 
 
-def test_plans_that_ended_long_ago_are_deleted_unless_others_need_them(schedule: Schedule, store: Store):
+def test_plans_that_ended_long_ago_are_deleted_unless_others_need_them(
+    schedule: Schedule, store: Store, coordinator: Coordinator
+):
     """B345 in part."""
     for number, ended_at in ((2, NOW - 5), (3, NOW - 9), (4, NOW), (5, NOW - 7)):
         store.save_plan(
@@ -335,8 +338,11 @@ def test_plans_that_ended_long_ago_are_deleted_unless_others_need_them(schedule:
     store.save_plan(child)
     store_one(schedule, plan_id(8), after=[plan_id(5)])
 
-    assert store.delete_old_plans(NOW, 1) == 1
-    assert store.delete_old_plans(NOW, 10) == 1
+    assert store.find_old_plans(NOW, 10) == [plan_id(3), plan_id(2)]
+    assert store.find_old_plans(NOW, 1) == [plan_id(3)]
+
+    cleaner = Cleaner(store, coordinator, lambda error: None, max_age_s=1e-6, interval_s=1.0)
+    assert cleaner.round(NOW + 1) == 2
 
     left = {row.id for row in store.find_execution_plans()}
     assert left == {plan_id(number) for number in (4, 5, 6, 7, 8)}
