@@ -206,3 +206,12 @@ class Wrapped(Action):
     @hook("stopped")
     def tell(self, plan):
         note(self, "told")
+
+
+class Stuck(Singleton):
+    """Runs until its file is there."""
+
+    def run(self):
+        note(self, "begun")
+        while not Path(self.input["until"]).exists():
+            time.sleep(0.01)
