@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action
+    from dynflow_mp.actions.bulk_sub_plans import WithBulkSubPlans, WithPollingSubPlans
+    from dynflow_mp.actions.cancellable import Cancellable
     from dynflow_mp.actions.context import SuspendedAction
     from dynflow_mp.actions.hooking import HookedPlan, hook
     from dynflow_mp.actions.middleware import Middleware, Use, do_not_use
+    from dynflow_mp.actions.polling import Polling
     from dynflow_mp.actions.singleton import Singleton
+    from dynflow_mp.actions.sub_plan import SubPlan
+    from dynflow_mp.actions.sub_plans import WithSubPlans
+    from dynflow_mp.actions.timeouts import Timeouts
     from dynflow_mp.actions.transaction import TransactionMiddleware
     from dynflow_mp.config import Config
     from dynflow_mp.errors import (
@@ -34,8 +40,10 @@ if TYPE_CHECKING:
         FormatError,
         InvalidPlan,
         LockTaken,
+        MemoryLimitExceeded,
         MissingOutput,
         NoExecutor,
+        NotCancellable,
         NotExecutable,
         NotScheduled,
         PayloadTooLarge,
@@ -46,9 +54,15 @@ if TYPE_CHECKING:
         PrerequisiteFailed,
         RequestError,
         RequestTimeout,
+        RunTimeout,
         SchemaMismatch,
         StartedTooLate,
         StepError,
+        StepHalted,
+        StepStopped,
+        SubPlanFailed,
+        TimeoutExceeded,
+        TooMuchTriggered,
         UniqueKeyTaken,
         UnknownAction,
         UnprocessableEvent,
@@ -59,6 +73,7 @@ if TYPE_CHECKING:
     from dynflow_mp.model.held_by_plans import OnConflict
     from dynflow_mp.model.policies import RescueStrategy
     from dynflow_mp.model.references import OutputReference
+    from dynflow_mp.model.signals import Signal
     from dynflow_mp.model.states import (
         Phase,
         PlanState,
@@ -69,15 +84,21 @@ if TYPE_CHECKING:
     from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
     from dynflow_mp.world import World
 
+    Abort, Cancel, Poll, Timeout = Signal.ABORT, Signal.CANCEL, Signal.POLL, Signal.TIMEOUT
+    Fail, Pause, Skip = RescueStrategy.FAIL, RescueStrategy.PAUSE, RescueStrategy.SKIP
+
 __version__ = "0.1.0"
 
 __all__ = [
     "AbnormalTermination",
+    "Abort",
     "Action",
     "AlreadyActive",
     "AlreadyRunning",
     "BadArgument",
     "BadUniqueKey",
+    "Cancel",
+    "Cancellable",
     "Config",
     "ConfigError",
     "ConnectorError",
@@ -88,17 +109,21 @@ __all__ = [
     "DynflowError",
     "EventDropped",
     "ExecutionPlan",
+    "Fail",
     "FormatError",
     "HookedPlan",
     "InvalidPlan",
     "LockTaken",
+    "MemoryLimitExceeded",
     "Middleware",
     "MissingOutput",
     "NoExecutor",
+    "NotCancellable",
     "NotExecutable",
     "NotScheduled",
     "OnConflict",
     "OutputReference",
+    "Pause",
     "PayloadTooLarge",
     "PersistenceError",
     "Phase",
@@ -107,24 +132,39 @@ __all__ = [
     "PlanStopped",
     "PlanningError",
     "PlanningFailed",
+    "Poll",
+    "Polling",
     "PrerequisiteFailed",
     "RequestError",
     "RequestTimeout",
     "RescueStrategy",
     "Result",
+    "RunTimeout",
     "Scheduled",
     "SchemaMismatch",
     "Singleton",
+    "Skip",
     "StartedTooLate",
     "StepError",
+    "StepHalted",
     "StepState",
+    "StepStopped",
+    "SubPlan",
+    "SubPlanFailed",
     "SuspendedAction",
+    "Timeout",
+    "TimeoutExceeded",
+    "Timeouts",
+    "TooMuchTriggered",
     "TransactionMiddleware",
     "Triggered",
     "UniqueKeyTaken",
     "UnknownAction",
     "UnprocessableEvent",
     "Use",
+    "WithBulkSubPlans",
+    "WithPollingSubPlans",
+    "WithSubPlans",
     "WorkerLost",
     "World",
     "WorldTerminated",
@@ -140,7 +180,13 @@ _in_worker = False
 _WORLD = "dynflow_mp.world"
 _HOMES = {
     "Action": "dynflow_mp.actions.action",
+    "Cancellable": "dynflow_mp.actions.cancellable",
     "SuspendedAction": "dynflow_mp.actions.context",
+    "SubPlan": "dynflow_mp.actions.sub_plan",
+    "WithSubPlans": "dynflow_mp.actions.sub_plans",
+    **dict.fromkeys(("WithBulkSubPlans", "WithPollingSubPlans"), "dynflow_mp.actions.bulk_sub_plans"),
+    "Polling": "dynflow_mp.actions.polling",
+    "Timeouts": "dynflow_mp.actions.timeouts",
     "Config": "dynflow_mp.config",
     "RescueStrategy": "dynflow_mp.model.policies",
     "OutputReference": "dynflow_mp.model.references",
@@ -162,13 +208,29 @@ _HOMES = {
 }
 
 
+_MEMBERS = {
+    **dict.fromkeys(("Abort", "Cancel", "Poll", "Timeout"), "Signal"),
+    **dict.fromkeys(("Fail", "Pause", "Skip"), "RescueStrategy"),
+}
+"""Events and strategies are members of enums: ``event is Skip`` holds for ``RescueStrategy.SKIP``."""
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _MEMBERS:
+        globals()[name] = value = _member(name)
+        return value
     home = _HOMES.get(name, "dynflow_mp.errors")
     value = _absent_in_workers(name) if _in_worker and home == _WORLD else getattr(import_module(home), name)
     globals()[name] = value
     return value
+
+
+def _member(name: str) -> Any:
+    enum = _MEMBERS[name]
+    home = "dynflow_mp.model.signals" if enum == "Signal" else "dynflow_mp.model.policies"
+    return getattr(import_module(home), enum)[name.upper()]
 
 
 def __dir__() -> list[str]:

@@ -220,6 +220,10 @@ class WorldTerminated(RequestError):
     """This world is ending or has ended; it takes nothing new and answers nothing more."""
 
 
+class NotCancellable(RequestError):
+    """Nothing of this plan can be cancelled now; the message says why."""
+
+
 class PeerBusy(RequestError):
     """The other world's queue is full."""
 
@@ -251,12 +255,55 @@ class WorkerStartFailed(DynflowError):
         self.exit_code, self.reason = exit_code, reason
 
 
+class RunTimeout(DynflowError):
+    """One call of ``run`` took longer than its class allows (``run_timeout_s``), and was stopped."""
+
+
+class MemoryLimitExceeded(DynflowError):
+    """The worker had more memory than the step's class allows (``memory_limit``), and was killed."""
+
+
+class StepHalted(DynflowError):
+    """The plan was halted while this step ran."""
+
+
+class StepStopped(DynflowError):
+    """The step was stopped while it ran; the recorded cause says what for."""
+
+
 class AbnormalTermination(DynflowError):
     """The executor died while this step ran."""
 
 
 class StepError(DynflowError):
     """A step's own failure, as ``Action.error`` with a text raises it."""
+
+
+class TooMuchTriggered(StepError):
+    """One call of ``run`` triggered more than can be stored with its outcome."""
+
+    def __init__(self, number: int, size: int, limit: int) -> None:
+        super().__init__(
+            f"trigger: {number:,} sub-plans of one call come to {size:,} bytes, more than {limit:,}; "
+            "trigger them in batches (WithBulkSubPlans)"
+        )
+        self.number, self.size, self.limit = number, size, limit
+
+
+class SubPlanCancelled(DynflowError):
+    """This plan was never begun: whoever had triggered it was cancelled, or its time had passed."""
+
+
+class SubPlanFailed(StepError):
+    """Sub-plans of this step did not end well; ``failed`` of them, and ``cancelled`` were not run at all."""
+
+    def __init__(self, failed: int = 0, cancelled: int = 0) -> None:
+        super().__init__("A sub task failed")
+        self.failed, self.cancelled = failed, cancelled
+
+
+class TimeoutExceeded(StepError, TimeoutError):
+    """The time that an action had set itself (``schedule_timeout``) was over."""
 
 
 class UnknownError(DynflowError):

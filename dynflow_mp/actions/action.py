@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 from dynflow_mp.actions import definition, formats, hooking, middleware
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.registry import name_of, registry
+from dynflow_mp.actions.sub_plan import SubPlan
 from dynflow_mp.errors import UnknownAction
 from dynflow_mp.model.held_by_plans import SINGLETON_LOCK, OnConflict, singleton_lock_id
 from dynflow_mp.model.policies import RescueStrategy
@@ -32,6 +33,10 @@ class Action:
     """The workers' pool for run and finalize; None: the planning action's, then ``default``."""
     rescue_strategy: ClassVar[RescueStrategy | str] = RescueStrategy.PAUSE
     idempotent: ClassVar[bool] = False
+    run_timeout_s: ClassVar[float | None] = None
+    """How many seconds one call of ``run`` may take; then it is stopped, whatever it does."""
+    memory_limit: ClassVar[int | str | None] = None
+    """How much memory its worker may have while ``run`` is called: bytes, or a text like ``"512MiB"``."""
     middleware: ClassVar[Any] = ()
     """Classes of :class:`Middleware` around this one's phases, or rules about them (:class:`Use`), inside of the bases'."""
     input_format: ClassVar[type | None] = None
@@ -45,6 +50,8 @@ class Action:
     run_progress_weight: float = 1
     finalize_progress_weight: float = 1
 
+    _with_sub_plans: ClassVar[bool] = False
+    """Whether each call of ``run`` is told how the action's sub-plans stand."""
     _context: Context
 
     def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
@@ -181,12 +188,29 @@ class Action:
         """The handle by which others wake this step."""
         return self._context.suspended_action()
 
-    def plan_event(self, event: Any, delay_s: float | None = None, optional: bool = False) -> None:
-        """Send ``event`` to this step after ``delay_s``, counted from the end of this call of ``run``.
+    def plan_event(
+        self,
+        event: Any,
+        delay_s: float | None = None,
+        optional: bool = False,
+        *,
+        execution_plan_id: str | None = None,
+        step_id: int | None = None,
+    ) -> None:
+        """Send ``event`` after ``delay_s``, counted from the end of this call of ``run``.
 
-        ``optional``: nobody minds if the step has ended by then.
+        It goes to this step, to step ``step_id`` of this plan, or to that step of another plan.
+        ``optional``: nobody minds if the step cannot take it then.
         """
-        self._context.plan_event(event, delay_s, optional)
+        self._context.plan_event(event, delay_s, optional, execution_plan_id, step_id)
+
+    def trigger(self, kind: type[Action], /, *args: Any, **kwargs: Any) -> SubPlan:
+        """Plan ``kind`` with these arguments as a sub-plan of this action.
+
+        Its ``plan`` runs here and now. It is stored with what comes of this call of ``run`` and only then
+        started; if the call fails, nothing was triggered.
+        """
+        return self._context.trigger(kind, args, kwargs)
 
     def output_chunk(self, value: Any, kind: str | None = None) -> None:
         """Write a piece of output beside the output itself: it can be read while the step still runs."""
@@ -215,8 +239,22 @@ class Action:
     # -- present ---------------------------------------------------------------------------------
 
     @property
+    def root_action(self) -> bool:
+        """Whether the plan was made for this action: no other action of the same plan planned it."""
+        return self._context.root_action
+
+    def sub_plans(self) -> list[Any]:
+        """The plans that this action triggered, to look at."""
+        return self._context.sub_plans()
+
+    @property
+    def sub_plans_count(self) -> int:
+        """How many plans this action triggered."""
+        return self._context.sub_plans_count()
+
+    @property
     def state(self) -> str:
-        """How far it is: the state of the first of its steps that is not done, of the last when all are."""
+        """How far it is: the state of the first of its steps that is not done, of the last when all are; in run and finalize of that step."""
         return self._context.state
 
     @property

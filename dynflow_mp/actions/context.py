@@ -17,6 +17,8 @@ from dynflow_mp.model.states import Phase
 
 if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action
+    from dynflow_mp.actions.sub_plan import SubPlan
+    from dynflow_mp.model.sub_plans import Briefing, Orders
 
 
 class SuspendedAction(NamedTuple):
@@ -106,8 +108,23 @@ class Context:
     def suspended_action(self) -> SuspendedAction:
         self.refuse("suspended_action", Phase.RUN)
 
-    def plan_event(self, event: Any, delay_s: float | None, optional: bool) -> None:
+    def plan_event(
+        self, event: Any, delay_s: float | None, optional: bool, plan_id: str | None, step_id: int | None
+    ) -> None:
         self.refuse("plan_event", Phase.RUN)
+
+    def trigger(
+        self, kind: type[Action], args: tuple[Any, ...], kwargs: dict[str, Any], held_back: bool = False
+    ) -> SubPlan:
+        self.refuse("trigger", Phase.RUN)
+
+    def briefing(self) -> Briefing:
+        """How the action's sub-plans stood when this call was made ready."""
+        self.refuse("briefing", Phase.RUN)
+
+    def order(self, orders: Orders) -> None:
+        """What is to be done with the action's sub-plans once this call's outcome is stored."""
+        self.refuse("order", Phase.RUN)
 
     def report_progress(self, done: float) -> None:
         self.refuse("report_progress", Phase.RUN, Phase.FINALIZE)
@@ -126,8 +143,18 @@ class Context:
     # -- present ---------------------------------------------------------------------------------
 
     @property
+    def root_action(self) -> bool:
+        self.refuse("root_action", Phase.PLAN, Phase.PRESENT)
+
+    def sub_plans(self) -> list[Any]:
+        self.refuse("sub_plans", Phase.PRESENT)
+
+    def sub_plans_count(self) -> int:
+        self.refuse("sub_plans_count", Phase.PRESENT)
+
+    @property
     def state(self) -> str:
-        self.refuse("state", Phase.PRESENT)
+        self.refuse("state", Phase.RUN, Phase.FINALIZE, Phase.PRESENT)
 
     @property
     def caller_action(self) -> Action | None:

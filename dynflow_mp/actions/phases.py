@@ -19,14 +19,17 @@ from dynflow_mp.actions.failure import record_of
 from dynflow_mp.actions.layers import Layered, finalized_within, layered
 from dynflow_mp.actions.middleware import CLASSES_ONLY, Layers, MiddlewareRules
 from dynflow_mp.actions.output_chunks import ChunkSink, KeptChunks, numbered
+from dynflow_mp.actions.planned_event import planned_event
 from dynflow_mp.actions.policy import accepts_event
 from dynflow_mp.actions.progress import finite, weight_of
 from dynflow_mp.actions.registry import registry
+from dynflow_mp.actions.sub_plan import SubPlan, SubPlanner, Triggering
 from dynflow_mp.actions.unwinding import Failed, Suspended
 from dynflow_mp.errors import MissingOutput, StepError, UnknownAction
 from dynflow_mp.model.codec import EMPTY, MAX_PAYLOAD, decode, encode, path_text
 from dynflow_mp.model.references import Key, reference_text
 from dynflow_mp.model.states import Phase, StepState
+from dynflow_mp.model.sub_plans import Briefing, Orders
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, PlannedEvent, StepJob, StepOutcome
 
 DEFAULT_PROGRESS = 0.5
@@ -34,12 +37,26 @@ NewChunks = Callable[[int], ChunkSink]
 """Makes the place for the output chunks of a step."""
 
 _SUCCESS, _SUSPENDED, _ERROR = StepState.SUCCESS, StepState.SUSPENDED, StepState.ERROR
+_RUNNING = StepState.RUNNING
 
 
-def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD, new_chunks: NewChunks = KeptChunks) -> StepOutcome:
-    """Call the action's ``run`` once and say what came of it. ``new_chunks`` says where its output chunks go, if there are any."""
+Prepare = Callable[[Action], object]
+"""Is given the action before its code is called: how tests get hold of it."""
+
+
+def run_step(
+    job: StepJob,
+    max_payload: int = MAX_PAYLOAD,
+    plan_sub_plan: SubPlanner | None = None,
+    prepare: Prepare | None = None,
+    new_chunks: NewChunks = KeptChunks,
+) -> StepOutcome:
+    """Call the action's ``run`` once and say what came of it.
+
+    ``plan_sub_plan`` plans what it triggers, ``new_chunks`` says where its output chunks go, if there are any.
+    """
     begun = perf_counter()
-    call = _RunCall(job, max_payload, new_chunks)
+    call = _RunCall(job, max_payload, plan_sub_plan, new_chunks)
     facts: ClassFacts | None = None
     action: Any = None
     try:
@@ -47,6 +64,8 @@ def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD, new_chunks: NewChunks
         action = action_in(facts.kind, call)
         if job.references is not None:
             call.resolve_input(job.producers or {}, {})
+        if prepare is not None:
+            prepare(action)
         call_run = copy_context().run
         run = action.run if facts.layered is None else facts.layered.running(action)
         returned = call_run(run) if job.event is None else call_run(_wake, run, facts, job.event)
@@ -64,6 +83,7 @@ def run_finalize(
     job: FinalizeJob,
     on_part: Callable[[FinalizePart], object] | None = None,
     max_payload: int = MAX_PAYLOAD,
+    prepare: Prepare | None = None,
 ) -> tuple[StepOutcome, ...]:
     """Call ``finalize`` of one part after the other, up to the first that fails.
 
@@ -77,7 +97,7 @@ def run_finalize(
         for part in job.parts:
             if on_part is not None:
                 on_part(part)
-            outcome, error = _finalize(job, part, decoded, max_payload)
+            outcome, error = _finalize(job, part, decoded, max_payload, prepare)
             outcomes.append(outcome)
             if error is not None:
                 return error
@@ -100,7 +120,7 @@ def _around_phase(root_class: str) -> Layers:
 
 
 def _finalize(
-    job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], limit: int
+    job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], limit: int, prepare: Prepare | None
 ) -> tuple[StepOutcome, BaseException | None]:
     begun = perf_counter()
     call = _FinalizeCall(job.plan_id, part, limit)
@@ -111,6 +131,8 @@ def _finalize(
         action = action_in(facts.kind, call)
         if part.references is not None:
             call.resolve_input(job.producers, decoded)
+        if prepare is not None:
+            prepare(action)
         finalize = action.finalize if facts.layered is None else facts.layered.finalizing(action)
         returned = copy_context().run(finalize)
         if returned is not None:
@@ -252,6 +274,7 @@ class _Call(Context):
         "_plan_id",
         "_reported",
         "_resolved",
+        "_state",
     )
 
     def __init__(
@@ -265,6 +288,7 @@ class _Call(Context):
         self._resolved: bytes | None = None
         self._reported: float | None = None
         self._error: BaseException | None = None
+        self._state = _RUNNING
         self._chunks: ChunkSink | None = None
         self._new_chunks = new_chunks
 
@@ -275,6 +299,10 @@ class _Call(Context):
     @property
     def action_id(self) -> int:
         return self._job.action_id
+
+    @property
+    def state(self) -> str:
+        return self._state
 
     def get_input(self) -> dict[str, Any]:
         if self._input is None:
@@ -317,7 +345,7 @@ class _Call(Context):
 
     @property
     def failure(self) -> BaseException | None:
-        """Why the call failed, if it did."""
+        """Why the call failed, the exception itself; None if it did not, or not yet."""
         return self._error
 
     def fail(self, error: BaseException) -> StepState:
@@ -337,10 +365,13 @@ class _Call(Context):
                 if state is not _ERROR:
                     state = self.fail(error)
         done, weight = (0.0, 0.0) if facts is None or action is None else self.progress(facts, action)
+        self._state = state
         failure = self._error
         events: tuple[PlannedEvent, ...] = ()
+        plans: tuple[bytes, ...] = ()
+        orders: bytes | None = None
         if failure is None:
-            events = self.events()
+            events, plans, orders = self.events(), self.plans(), self.orders()
         return StepOutcome(
             step_id,
             state,
@@ -352,6 +383,8 @@ class _Call(Context):
             self._resolved,
             None if failure is None else record_of(failure).to_bytes(),
             events,
+            plans=plans,
+            orders=orders,
             chunks=() if self._chunks is None else self._chunks.rest(),
         )
 
@@ -365,17 +398,26 @@ class _Call(Context):
     def events(self) -> tuple[PlannedEvent, ...]:
         return ()
 
+    def plans(self) -> tuple[bytes, ...]:
+        return ()
+
+    def orders(self) -> bytes | None:
+        return None
+
 
 class _RunCall(_Call):
     """One call of ``run``."""
 
-    __slots__ = ("_events",)
+    __slots__ = ("_events", "_sub_plans")
 
     phase = Phase.RUN
 
-    def __init__(self, job: StepJob, limit: int, new_chunks: NewChunks) -> None:
+    def __init__(
+        self, job: StepJob, limit: int, plan_sub_plan: SubPlanner | None, new_chunks: NewChunks
+    ) -> None:
         super().__init__(job.plan_id, job, limit, new_chunks)
         self._events: list[PlannedEvent] | None = None
+        self._sub_plans: Triggering | SubPlanner | None = plan_sub_plan
 
     @property
     def run_step_id(self) -> int:
@@ -394,16 +436,46 @@ class _RunCall(_Call):
     def suspended_action(self) -> SuspendedAction:
         return SuspendedAction(self._plan_id, self._job.step_id)
 
-    def plan_event(self, event: Any, delay_s: float | None, optional: bool) -> None:
-        if delay_s is not None and not (isfinite(delay_s) and delay_s >= 0):
-            raise ValueError(f"delay_s={delay_s!r}: must be a number of seconds from 0")
-        data = encode(event, "event", self._limit)
+    def plan_event(
+        self, event: Any, delay_s: float | None, optional: bool, plan_id: str | None, step_id: int | None
+    ) -> None:
+        own = self._plan_id, self._job.step_id
+        planned = planned_event(own, event, delay_s, optional, plan_id, step_id, self._limit)
         if self._events is None:
             self._events = []
-        self._events.append(PlannedEvent(self._plan_id, self._job.step_id, data, delay_s, bool(optional)))
+        self._events.append(planned)
 
     def events(self) -> tuple[PlannedEvent, ...]:
         return () if self._events is None else tuple(self._events)
+
+    # -- sub-plans ---------------------------------------------------------------------------------
+
+    def trigger(
+        self, kind: type[Action], args: tuple[Any, ...], kwargs: dict[str, Any], held_back: bool = False
+    ) -> SubPlan:
+        return self._triggering().trigger(kind, args, kwargs, held_back)
+
+    def briefing(self) -> Briefing:
+        assert isinstance(self._job, StepJob)
+        told = self._job.briefing
+        return Briefing() if told is None else Briefing.from_bytes(told)
+
+    def order(self, orders: Orders) -> None:
+        self._triggering().orders = orders
+
+    def _triggering(self) -> Triggering:
+        """Made on first use: most steps trigger nothing."""
+        if not isinstance(self._sub_plans, Triggering):
+            caller = (self._plan_id, self._job.action_id)
+            self._sub_plans = Triggering(self._sub_plans, caller, self._limit)
+        return self._sub_plans
+
+    def plans(self) -> tuple[bytes, ...]:
+        return tuple(self._sub_plans.plans) if isinstance(self._sub_plans, Triggering) else ()
+
+    def orders(self) -> bytes | None:
+        orders = self._sub_plans.orders if isinstance(self._sub_plans, Triggering) else None
+        return None if orders is None else orders.to_bytes()
 
     def progress(self, facts: ClassFacts, action: Action) -> tuple[float, float]:
         if facts.run_pair is not None and self._reported is None:

@@ -1,4 +1,4 @@
-"""What becomes of a running plan whose executor has died."""
+"""What becomes of a plan that nobody runs: its executor has died, or it is halted where it lies."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def settle(skeleton: PlanSkeleton, asker: Asker, now: int) -> list[Instruction]:
     for someone to decide. Without such a step, and without an older error, the plan goes on.
     """
     return RunningPlan.left_by_the_dead(skeleton, asker).abandoned(now)
+
+
+def halt(skeleton: PlanSkeleton, world_id: str, now: int) -> list[Instruction]:
+    """Writes that take a plan nobody runs and stop it, whatever its state, then whom to tell."""
+    return RunningPlan(skeleton, Asker("", ""), world_id).halted_unowned(now)

@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dynflow_mp.director.callers import HINT, Callers
+from dynflow_mp.director.events import SUB_PLANS
 from dynflow_mp.director.protocol import (
+    NOBODY,
+    UNATTENDED,
     Answer,
     Asker,
+    CancelRequested,
     ChunksWritten,
     DrainBegun,
     DrainEnded,
@@ -21,22 +26,27 @@ from dynflow_mp.director.protocol import (
     EventArrived,
     EventDue,
     FinalizeFinished,
+    HaltRequested,
     Instruction,
     LoadPlan,
     PlanArrived,
     PlanLost,
+    PlanOffered,
     PlanRequested,
     PlanUnavailable,
+    SendEvent,
     StepFinished,
     StepLost,
     StepsReturned,
     StepsSent,
     Stimulus,
+    WakeAt,
     attended,
 )
 from dynflow_mp.director.running_plan import RunningPlan
 from dynflow_mp.errors import (
     AlreadyRunning,
+    NoExecutor,
     NotExecutable,
     PlanStopped,
     RequestError,
@@ -44,8 +54,9 @@ from dynflow_mp.errors import (
     WorldTerminated,
 )
 from dynflow_mp.model.messages import Accepted, Done, Failed
-from dynflow_mp.model.plans import PlanSkeleton
+from dynflow_mp.model.plans import Caller, PlanSkeleton
 from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.work import PlannedEvent
 
 ErrandAsker = Callable[[ErrandFinished | ErrandLost, int], list[Instruction]]
 
@@ -61,6 +72,7 @@ class Director:
         self._arriving: dict[str, Asker] = {}
         # Whose end was said but may not be stored yet: if it cannot be, their askers are still waiting.
         self._ended: dict[str, Asker] = {}
+        self._callers = Callers()
         self._draining = False
         # Who hears what came of errands, by their kind; who has RunErrand given enters itself.
         self._errand_askers: dict[str, ErrandAsker] = {}
@@ -70,12 +82,15 @@ class Director:
             ChunksWritten: self._chunks_written,
             PlanRequested: self._plan_requested,
             PlanArrived: self._plan_arrived,
+            PlanOffered: self._plan_offered,
             PlanUnavailable: self._plan_unavailable,
             FinalizeFinished: self._finalize_finished,
             StepsReturned: self._steps_returned,
             StepLost: self._step_lost,
             EventArrived: self._event_arrived,
             EventDue: self._event_due,
+            CancelRequested: self._cancel_requested,
+            HaltRequested: self._halt_requested,
             PlanLost: self._plan_lost,
             ErrandFinished: self._errand_ended,
             ErrandLost: self._errand_ended,
@@ -152,10 +167,23 @@ class Director:
         error = self._objection(skeleton)
         if error is not None:
             return [_refusal(asker, error)]
+        instructions = self._claim(skeleton, asker, now)
+        return [instructions[0], _acceptance(asker, skeleton.id), *instructions[1:]]
+
+    def _plan_offered(self, offer: PlanOffered, now: int) -> list[Instruction]:
+        """Take a plan that nobody waits for, unless it is on its way for somebody who does."""
+        skeleton = offer.skeleton
+        known = skeleton.id in self._plans or skeleton.id in self._arriving
+        if known or skeleton.requested_at is None or self._objection(skeleton) is not None:
+            return []
+        request_id = f"{UNATTENDED}{skeleton.id}-{skeleton.lock_epoch}"
+        return self._claim(skeleton, Asker(NOBODY, request_id), now)
+
+    def _claim(self, skeleton: PlanSkeleton, asker: Asker, now: int) -> list[Instruction]:
         plan = self._plans[skeleton.id] = RunningPlan(skeleton, asker, self._world_id)
-        instructions = plan.claim(now)
-        self._forget_if_ended(plan)
-        return [instructions[0], _acceptance(asker, plan.id), *instructions[1:]]
+        if skeleton.caller is not None:
+            self._callers.begun(skeleton.caller)
+        return self._and_forget(plan, plan.claim(now), now)
 
     def _objection(self, skeleton: PlanSkeleton) -> RequestError | None:
         plan_id, state = skeleton.id, skeleton.state
@@ -178,6 +206,8 @@ class Director:
     def _plan_lost(self, news: PlanLost, now: int) -> list[Instruction]:
         """Drop the plan and look again: whoever has it now may run it for the same request."""
         plan = self._plans.pop(news.plan_id, None)
+        if plan is not None and plan.caller is not None:
+            self._callers.ended(plan.caller, now)
         asker = self._ended.pop(news.plan_id, None) if plan is None else plan.asker
         if asker is None or news.plan_id in self._arriving:
             # Asked for again since it ended: it is being looked at for that request. Who asked before
@@ -197,9 +227,7 @@ class Director:
         if plan is None:
             return []
         instructions = plan.finished(news.attempt, news.outcome, now)
-        if plan.ended:
-            self._forget_if_ended(plan)
-        return instructions
+        return self._and_forget(plan, instructions, now) if plan.ended else instructions
 
     def _chunks_written(self, news: ChunksWritten, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
@@ -207,15 +235,15 @@ class Director:
 
     def _finalize_finished(self, news: FinalizeFinished, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else self._and_forget(plan, plan.finalized(news, now))
+        return [] if plan is None else self._and_forget(plan, plan.finalized(news, now), now)
 
     def _steps_returned(self, news: StepsReturned, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else plan.returned(news.step_ids)
+        return [] if plan is None else self._and_forget(plan, plan.returned(news.step_ids, now), now)
 
     def _step_lost(self, news: StepLost, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else self._and_forget(plan, plan.lost(news, now))
+        return [] if plan is None else self._and_forget(plan, plan.lost(news, now), now)
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -230,6 +258,8 @@ class Director:
         return plan.take_event(event, now)
 
     def _event_due(self, news: EventDue, now: int) -> list[Instruction]:
+        if news.event_id.startswith(HINT):
+            return self._pause_over(news, now)
         plan = self._plans.get(news.plan_id)
         return [] if plan is None else plan.event_due(news.event_id)
 
@@ -238,6 +268,49 @@ class Director:
     def _errand_ended(self, news: ErrandFinished | ErrandLost, now: int) -> list[Instruction]:
         asker = self._errand_askers.get(news.kind)
         return [] if asker is None else asker(news, now)
+
+    # -- whoever waits for sub-plans ---------------------------------------------------------------
+
+    def _sub_plan_ended(self, caller: Caller, now: int) -> list[Instruction]:
+        tell, look_at = self._callers.ended(caller, now)
+        if tell:
+            return self._tell(caller.plan_id, caller.step_id)
+        if look_at is None:
+            return []
+        return [WakeAt(look_at, caller.plan_id, f"{HINT}{caller.step_id}")]
+
+    def _pause_over(self, news: EventDue, now: int) -> list[Instruction]:
+        step_id = int(news.event_id.removeprefix(HINT))
+        if not self._callers.pause_over(news.plan_id, step_id, now):
+            return []
+        return self._tell(news.plan_id, step_id)
+
+    def _tell(self, plan_id: str, step_id: int | None) -> list[Instruction]:
+        """Hint at what has become of sub-plans; a caller that runs elsewhere may as well miss it."""
+        if step_id is None:
+            return []
+        plan = self._plans.get(plan_id)
+        if plan is not None:
+            return plan.hint(step_id)
+        return [SendEvent(PlannedEvent(plan_id, step_id, SUB_PLANS, None, True))]
+
+    # -- cancel and halt ---------------------------------------------------------------------------
+
+    def _cancel_requested(self, request: CancelRequested, now: int) -> list[Instruction]:
+        plan = self._plans.get(request.plan_id)
+        return [self._not_here(request)] if plan is None else plan.cancel(request, now)
+
+    def _halt_requested(self, request: HaltRequested, now: int) -> list[Instruction]:
+        plan = self._plans.get(request.plan_id)
+        if plan is None:
+            return [self._not_here(request)]
+        asker = Asker(request.client_id, request.request_id)
+        return self._and_forget(plan, plan.halt(asker, now), now)
+
+    def _not_here(self, request: CancelRequested | HaltRequested) -> Answer:
+        """It has ended, or gone elsewhere, since the client looked: it looks again."""
+        error = NoExecutor(f"world {self._world_id} does not run plan {request.plan_id}", request.plan_id)
+        return Answer(request.client_id, request.request_id, Failed.of(error))
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -251,19 +324,18 @@ class Director:
             error = WorldTerminated(f"world {self._world_id} ended", plan_id)
             instructions.append(_refusal(asker, error))
         for plan in self._plans.values():
-            instructions += plan.handed_over(now)
+            instructions += plan.halted(now) if plan.halting else plan.handed_over(now)
         self._arriving.clear()
         self._plans.clear()
         return instructions
 
-    def _and_forget(self, plan: RunningPlan, instructions: list[Instruction]) -> list[Instruction]:
-        self._forget_if_ended(plan)
-        return instructions
-
-    def _forget_if_ended(self, plan: RunningPlan) -> None:
-        if plan.ended:
-            del self._plans[plan.id]
-            self._ended[plan.id] = plan.asker
+    def _and_forget(self, plan: RunningPlan, instructions: list[Instruction], now: int) -> list[Instruction]:
+        """What follows besides when the plan has ended."""
+        if not plan.ended:
+            return instructions
+        del self._plans[plan.id]
+        self._ended[plan.id] = plan.asker
+        return instructions if plan.caller is None else instructions + self._sub_plan_ended(plan.caller, now)
 
 
 def _already_running(plan_id: str) -> AlreadyRunning:

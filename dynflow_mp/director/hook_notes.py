@@ -11,7 +11,7 @@ from dynflow_mp.model.writes import NoteHooks
 class HookNotes:
     """Owned by its running plan."""
 
-    __slots__ = ("_epoch", "_next_id", "_plan_id", "_policies", "any")
+    __slots__ = ("_epoch", "_next_id", "_plan_id", "_policies", "any", "halted")
 
     def __init__(self, skeleton: PlanSkeleton, epoch: int) -> None:
         self._plan_id, self._epoch, self._policies = skeleton.id, epoch, skeleton.policies
@@ -19,10 +19,13 @@ class HookNotes:
         self.any = any(policy.hooks for policy in skeleton.policies.values())
         """Whether there are hooks at all."""
 
-    def note(self, state: PlanState, result: Result, now: int, halted: bool = False) -> list[NoteHooks]:
-        """What is to be noted in the turn that stores this change. ``halted``: neither success nor failure (W14)."""
+        self.halted = False
+        """Whether the plan is only halted: then it has neither failed nor succeeded (W14)."""
+
+    def note(self, state: PlanState, result: Result, now: int) -> list[NoteHooks]:
+        """What is to be noted in the turn that stores this change."""
         number, self._next_id = self._next_id, self._next_id + 1
-        kinds = wanted(self._policies, kinds_of(state, result, halted))
+        kinds = wanted(self._policies, kinds_of(state, result, self.halted))
         if not kinds:
             return []
         return [NoteHooks(self._plan_id, self._epoch, number, tuple(kinds), state, result, now)]

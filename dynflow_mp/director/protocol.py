@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution, Response
 from dynflow_mp.model.plans import PlanSkeleton
+from dynflow_mp.model.sub_plans import Ending
 from dynflow_mp.model.work import OutputChunk, PlannedEvent, StepOutcome
 from dynflow_mp.model.writes import Write
 
@@ -43,6 +44,10 @@ class Asker(NamedTuple):
 # -- stimuli -------------------------------------------------------------------------------------
 
 
+NOBODY = ""
+"""The client id of those for whom an answer is for nobody."""
+
+
 class PlanRequested(NamedTuple):
     """A world asks for a plan to be executed."""
 
@@ -56,6 +61,12 @@ class PlanArrived(NamedTuple):
 
     skeleton: PlanSkeleton
     holder_request_id: str | None = None
+
+
+class PlanOffered(NamedTuple):
+    """A plan that is to be run and that nobody has taken was loaded, since there is room for it here."""
+
+    skeleton: PlanSkeleton
 
 
 class PlanUnavailable(NamedTuple):
@@ -111,6 +122,7 @@ class StepLost(NamedTuple):
     part: int
     cause: str
     message: str
+    backtrace: tuple[str, ...] = ()
 
 
 class EventArrived(NamedTuple):
@@ -130,6 +142,23 @@ class EventDue(NamedTuple):
 
     plan_id: str
     event_id: str
+
+
+class CancelRequested(NamedTuple):
+    """A world asks for the plan's steps to be sent Cancel, or with ``force`` Abort."""
+
+    plan_id: str
+    client_id: str
+    request_id: str
+    force: bool = False
+
+
+class HaltRequested(NamedTuple):
+    """A world asks for the plan to be stopped, whatever it does."""
+
+    plan_id: str
+    client_id: str
+    request_id: str
 
 
 class PlanLost(NamedTuple):
@@ -169,6 +198,7 @@ class DrainEnded(NamedTuple):
 Stimulus = (
     PlanRequested
     | PlanArrived
+    | PlanOffered
     | PlanUnavailable
     | StepsSent
     | StepFinished
@@ -178,6 +208,8 @@ Stimulus = (
     | StepLost
     | EventArrived
     | EventDue
+    | CancelRequested
+    | HaltRequested
     | PlanLost
     | ErrandFinished
     | ErrandLost
@@ -241,6 +273,22 @@ class RunErrand(NamedTuple):
     tries: int = 3
 
 
+class StartSubPlans(NamedTuple):
+    """These sub-plans of this plan are stored now and may be run here as there is room, or by anybody."""
+
+    plan_id: str
+    sub_plan_ids: tuple[str, ...]
+
+
+class EndSubPlans(NamedTuple):
+    """All sub-plans of this action that have not ended are to end."""
+
+    plan_id: str
+    action_id: int
+    step_id: int
+    how: Ending
+
+
 class DropPlan(NamedTuple):
     """This executor is done with the plan: forget what waits for it."""
 
@@ -275,6 +323,14 @@ class SendEvent(NamedTuple):
     event: PlannedEvent
 
 
+class EventUndelivered(NamedTuple):
+    """An event that an action planned was not taken by anybody, and it was not optional: worth a line in the log."""
+
+    plan_id: str
+    step_id: int
+    reason: str
+
+
 class WakeAt(NamedTuple):
     """Say EventDue at ``due_at`` (microseconds UTC)."""
 
@@ -291,9 +347,12 @@ Instruction = (
     | ReadyFinalize
     | StopStep
     | RunErrand
+    | StartSubPlans
+    | EndSubPlans
     | DropPlan
     | Answer
     | HandOver
     | SendEvent
+    | EventUndelivered
     | WakeAt
 )

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dynflow_mp.director.cancelling import cancellations
 from dynflow_mp.director.cursor import FlowCursor
-from dynflow_mp.director.events import EventBox
+from dynflow_mp.director.events import HINTS, SUB_PLANS, EventBox
 from dynflow_mp.director.finalize_phase import FinalizePhase
+from dynflow_mp.director.halting import Halting
 from dynflow_mp.director.hook_notes import HookNotes
 from dynflow_mp.director.protocol import (
     FINALIZE,
     Answer,
     Asker,
+    CancelRequested,
     ChunksWritten,
     DropPlan,
     EventArrived,
@@ -33,11 +36,13 @@ from dynflow_mp.director.protocol import (
     WakeAt,
 )
 from dynflow_mp.director.singletons import Singletons
-from dynflow_mp.director.step_book import PASSED, StepBook, name_of
-from dynflow_mp.errors import WorkerLost
-from dynflow_mp.model.messages import Done
-from dynflow_mp.model.plans import HistoryEntry, PlanSkeleton
+from dynflow_mp.director.step_book import PASSED, StepBook
+from dynflow_mp.director.sub_plans import follow
+from dynflow_mp.errors import NotCancellable, WorkerLost
+from dynflow_mp.model.messages import Done, Failed, Told
+from dynflow_mp.model.plans import Caller, HistoryEntry, PlanSkeleton
 from dynflow_mp.model.states import PlanState, Result, StepState, check_plan_move, result_of
+from dynflow_mp.model.stops import ERRORS, name_of
 from dynflow_mp.model.work import ErrorRecord, PlannedEvent, StepOutcome
 from dynflow_mp.model.writes import ClaimPlan, SavePlan
 
@@ -54,6 +59,7 @@ class RunningPlan:
         "_epoch",
         "_events",
         "_finalize",
+        "_halting",
         "_history",
         "_hooks",
         "_singletons",
@@ -82,50 +88,77 @@ class RunningPlan:
         self._cursor = FlowCursor(skeleton.run_flow, highest, self._book.passed)
         self._finalize = FinalizePhase(self._book)
         self._events = EventBox(self.id, self._epoch, skeleton.events)
+        self._halting: Halting | None = None
 
     @classmethod
     def left_by_the_dead(cls, skeleton: PlanSkeleton, asker: Asker) -> RunningPlan:
         """The plan as its owner left it, at the epoch the owner had; nothing but :meth:`abandoned` fits."""
         return cls(skeleton, asker, skeleton.owner_id or "", skeleton.lock_epoch)
 
+    @property
+    def caller(self) -> Caller | None:
+        """The action of which this is a sub-plan."""
+        return self._skeleton.caller
+
     # -- beginning ---------------------------------------------------------------------------------
 
     def claim(self, now: int) -> list[Instruction]:
         """Take the plan and hand out its first steps."""
-        skeleton = self._skeleton
-        check_plan_move(self.id, skeleton.state, PlanState.RUNNING)
+        check_plan_move(self.id, self._skeleton.state, PlanState.RUNNING)
         self._note("start execution", now)
-        claim = ClaimPlan(
-            self.id,
-            self._world_id,
-            skeleton.lock_epoch,
-            self._history,
-            skeleton.started_at or now,
-            self.asker.client_id,
-            self.asker.request_id,
-            self._singletons.to_take,
-        )
+        claim = self._claim(self._skeleton.started_at or now, self._singletons.to_take)
         interrupted = self._book.interrupted(now)
         if interrupted:
             return [claim, *interrupted, *self._end(PlanState.PAUSED, now)]
         begun: list[Instruction] = [claim, *self._book.retry(), *self._events.wake_ups()]
         if self._hooks.any:
             begun += self._hooks.note(PlanState.RUNNING, Result.PENDING, now)
-        return [*begun, *self._ready(self._cursor.start(), now)]
+        return [*begun, *self._taken_up(now)]
+
+    def _claim(self, started_at: int | None, singletons: tuple[str, ...] = ()) -> ClaimPlan:
+        return ClaimPlan(
+            self.id,
+            self._world_id,
+            self._skeleton.lock_epoch,
+            self._history,
+            started_at,
+            self.asker.client_id,
+            self.asker.request_id,
+            singletons,
+        )
+
+    def _taken_up(self, now: int) -> list[Instruction]:
+        """The flow's first steps.
+
+        A suspended one that an event is stored for waits for that, as if nothing had been. Others are called
+        again without an event: what they wait for may have come while nobody ran the plan.
+        """
+        first = self._cursor.start()
+        waiting = [step_id for step_id in first if self._waits(step_id)]
+        if not waiting:
+            return self._ready(first, now)
+        out = set(waiting)
+        ready = [step_id for step_id in first if step_id not in out]
+        events = [order for step_id in waiting for order in self._next_event(step_id)]
+        return [*self._ready(ready, now), *events]
+
+    def _waits(self, step_id: int) -> bool:
+        return self._steps.state(step_id) is _SUSPENDED and self._events.has_for(step_id)
 
     # -- steps on their way ------------------------------------------------------------------------
 
     def sent(self, step_ids: Sequence[int], now: int) -> list[Instruction]:
         """Mark steps (or FINALIZE, which comes alone) as running, before they leave."""
+        if self._halting is not None:
+            return []
         if FINALIZE in step_ids:
             return self._finalize.sent(now)
         return self._book.mark(step_ids, now)
 
-    def returned(self, step_ids: Sequence[int]) -> list[Instruction]:
+    def returned(self, step_ids: Sequence[int], now: int) -> list[Instruction]:
         """What was sent was never begun."""
-        if FINALIZE in step_ids:
-            return self._finalize.returned()
-        return self._book.unmark(step_ids)
+        unmarks = self._finalize.returned() if FINALIZE in step_ids else self._book.unmark(step_ids)
+        return unmarks if self._halting is None else unmarks + self._halt_goes_on(step_ids, now)
 
     def finished(self, attempt: int, outcome: StepOutcome, now: int) -> list[Instruction]:
         """Store what came of a step and go on behind it. An outcome nobody waits for changes nothing."""
@@ -138,8 +171,11 @@ class RunningPlan:
             instructions.append(self._book.chunks(step_id, outcome.chunks))
         if self._events:
             instructions += self._events.done(step_id)
-        for planned in outcome.events:
-            instructions += self._plan_event(planned, now)
+        if outcome.events and self._halting is None:
+            for planned in outcome.events:
+                instructions += self._plan_event(planned, now)
+        if outcome.plans or outcome.orders is not None:
+            instructions += follow(outcome, self.id, self._epoch, steps.action_id(step_id), now)
         return self._go_on(step_id, outcome.state, instructions, now)
 
     def written(self, news: ChunksWritten) -> list[Instruction]:
@@ -150,8 +186,9 @@ class RunningPlan:
         return [self._book.chunks(step_id, news.chunks)]
 
     def lost(self, news: StepLost, now: int) -> list[Instruction]:
-        """The worker running a step died: an error that says how."""
-        error = ErrorRecord(name_of(WorkerLost), news.message, cause=news.cause)
+        """The worker running a step died: an error that says how, or what it was stopped for."""
+        kind = ERRORS.get(news.cause, WorkerLost)
+        error = ErrorRecord(name_of(kind), news.message, news.backtrace, news.cause)
         if news.step_id == FINALIZE:
             return self._finalize.lost(news.part, error, now) + self._finalize_ended(now)
         if self._steps.state(news.step_id) is not _RUNNING:
@@ -165,6 +202,8 @@ class RunningPlan:
         self, step_id: int, state: StepState, instructions: list[Instruction], now: int
     ) -> list[Instruction]:
         """Behind a step that ended or suspended: its events, then what the flow yields."""
+        if self._halting is not None:
+            return instructions + self._halt_goes_on([step_id], now)
         if state is _SUSPENDED:
             return instructions + self._next_event(step_id) if self._events else instructions
         if self._events:
@@ -221,6 +260,8 @@ class RunningPlan:
         return instructions + self._finalize_ended(now)
 
     def _finalize_ended(self, now: int) -> list[Instruction]:
+        if self._halting is not None:
+            return self._halt_goes_on([FINALIZE], now)
         return self._end(PlanState.PAUSED if self._finalize.failed else PlanState.STOPPED, now)
 
     # -- events ------------------------------------------------------------------------------------
@@ -229,14 +270,32 @@ class RunningPlan:
         """Record an event for a step and, if the step waits idle, run it with it."""
         if self._events.knows(event.request_id):
             return []
+        if event.due_at is None and event.data in HINTS:
+            return self._hinted(event)
         state = self._book.state_of(event.step_id)
+        if self._halting is not None:
+            return self._events.refusal(event, f"plan {self.id} is being halted")
         if state not in (_RUNNING, _SUSPENDED):
-            return [self._events.refusal(event, state)]
+            return self._events.misfit(event, state)
         record = self._events.record(event)
         if event.due_at is not None and event.due_at > now:
             return [record, WakeAt(event.due_at, self.id, event.request_id)]
         self._events.due(event.request_id)
         return [record, *self._next_event(event.step_id)]
+
+    def hint(self, step_id: int, data: bytes = SUB_PLANS) -> list[Instruction]:
+        """There is something to look at for this step: what has become of its sub-plans, unless told otherwise."""
+        if self._book.state_of(step_id) not in (_RUNNING, _SUSPENDED):
+            return []
+        self._events.hint(step_id, data)
+        return self._next_event(step_id)
+
+    def _hinted(self, event: EventArrived) -> list[Instruction]:
+        """From the step itself, or from another executor: never worth a row."""
+        hinted = self.hint(event.step_id, event.data)
+        if event.client_id is None:
+            return hinted
+        return [*hinted, Answer(event.client_id, event.request_id, Done(), self.id)]
 
     def event_due(self, event_id: str) -> list[Instruction]:
         """The time of a stored event came."""
@@ -250,14 +309,67 @@ class RunningPlan:
             return [SendEvent(planned)]
         event_id = self._events.own_id()
         return self.take_event(
-            EventArrived(self.id, planned.step_id, None, event_id, planned.data, True, due_at), now
+            EventArrived(self.id, planned.step_id, None, event_id, planned.data, planned.optional, due_at),
+            now,
         )
 
     def _next_event(self, step_id: int) -> list[Instruction]:
-        if self._book.state_of(step_id) is not _SUSPENDED:
+        if self._book.state_of(step_id) is not _SUSPENDED or self._halting is not None:
             return []
         event = self._events.take(step_id)
         return [] if event is None else [ReadyEvent(self.id, step_id, event.data)]
+
+    # -- cancel and halt ---------------------------------------------------------------------------
+
+    def cancel(self, request: CancelRequested, now: int) -> list[Instruction]:
+        """Send Cancel or Abort to every step that can take it; who asks is told which those are."""
+        events = (
+            []
+            if self._halting is not None
+            else cancellations(self._skeleton, self._steps, self._book.run_steps, request)
+        )
+        if not events:
+            error = NotCancellable(f"no step of plan {self.id} that runs or waits can be cancelled", self.id)
+            return [Answer(request.client_id, request.request_id, Failed.of(error), self.id)]
+        told = Told([event.step_id for event in events])
+        taken = [order for event in events for order in self.take_event(event, now)]
+        return [*taken, Answer(request.client_id, request.request_id, told, self.id)]
+
+    @property
+    def halting(self) -> bool:
+        """Whether it is to be stopped as soon as nothing of it runs."""
+        return self._halting is not None
+
+    def halt(self, asker: Asker, now: int) -> list[Instruction]:
+        """Begin nothing more, stop what runs; then the plan is stopped."""
+        if self._halting is not None:
+            self._halting.asked_by(asker)
+            return []
+        running = self._book.in_state(_RUNNING)
+        if self._finalize.going_on:
+            running = [FINALIZE] if running else []
+        self._halting = Halting(self.id, running)
+        self._halting.asked_by(asker)
+        return [DropPlan(self.id), *self._halting.stops(), *self._halt_goes_on((), now)]
+
+    def _halt_goes_on(self, ended: Sequence[int], now: int) -> list[Instruction]:
+        halting = self._halting
+        assert halting is not None
+        for step_id in ended:
+            halting.ended(step_id)
+        return self.halted(now) if halting.over else []
+
+    def halted(self, now: int) -> list[Instruction]:
+        """Stop the plan as it is, and tell everybody."""
+        self._hooks.halted = True
+        cut_off = self._book.interrupted(now)
+        dropped = self._events.drop_all(f"plan {self.id} was halted")
+        answers = [] if self._halting is None else self._halting.answers()
+        return [*cut_off, *dropped, *self._end(PlanState.STOPPED, now, "halt execution"), *answers]
+
+    def halted_unowned(self, now: int) -> list[Instruction]:
+        """Nobody runs the plan: take it and stop it, at once."""
+        return [self._claim(self._skeleton.started_at), *self.halted(now)]
 
     # -- ending ------------------------------------------------------------------------------------
 
@@ -277,8 +389,8 @@ class RunningPlan:
             instructions += [cut_off, *self._events.drop(cut_off.step_id)]
         return [*instructions, *self.handed_over(now)]
 
-    def _end(self, state: PlanState, now: int) -> list[Instruction]:
-        self._note("pause execution" if state is PlanState.PAUSED else "finish execution", now)
+    def _end(self, state: PlanState, now: int, name: str = "") -> list[Instruction]:
+        self._note(name or ("pause execution" if state is PlanState.PAUSED else "finish execution"), now)
         return [
             *self._close(state, now, keep_requested=False),
             Answer(*self.asker, Done(), self.id),

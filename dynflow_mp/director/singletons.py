@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dynflow_mp.director.step_book import StepBook, name_of
+from dynflow_mp.director.step_book import StepBook
 from dynflow_mp.errors import AlreadyActive
 from dynflow_mp.model.plans import PlanSkeleton
+from dynflow_mp.model.stops import name_of
 from dynflow_mp.model.work import ErrorRecord
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dynflow_mp.director.protocol import Instruction
-from dynflow_mp.errors import AbnormalTermination, DynflowError
+from dynflow_mp.errors import AbnormalTermination
 from dynflow_mp.model.flows import step_ids
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.states import Phase, StepState, check_step_move
+from dynflow_mp.model.stops import name_of
 from dynflow_mp.model.work import ErrorRecord, OutputChunk, StepOutcome
 from dynflow_mp.model.writes import AddChunks, MarkRunning, ResetStep, SaveOutcome, UnmarkRunning
 
@@ -125,9 +126,10 @@ class StepBook:
         While the plan runs, an error is one of this attempt: should its executor die now, the next one sees
         that this plan was only resumed, and goes on instead of handing the old error back.
         """
-        return [self.reset(step_id) for step_id in self._in_state(StepState.ERROR)]
+        return [self.reset(step_id) for step_id in self.in_state(StepState.ERROR)]
 
-    def _in_state(self, state: StepState) -> list[int]:
+    def in_state(self, state: StepState) -> list[int]:
+        """The steps that are in this state."""
         return self.steps.in_state([*self.run_steps, *self.finalize_steps], state)
 
     # -- what came of them -------------------------------------------------------------------------
@@ -187,9 +189,4 @@ class StepBook:
             "abnormal termination (previous state: running)",
             cause="supervisor_lost",
         )
-        return [self.fail(step_id, error, now) for step_id in self._in_state(_RUNNING)]
-
-
-def name_of(kind: type[DynflowError]) -> str:
-    """As errors of steps are recorded: readers find the class again by it."""
-    return f"{kind.__module__}.{kind.__qualname__}"
+        return [self.fail(step_id, error, now) for step_id in self.in_state(_RUNNING)]

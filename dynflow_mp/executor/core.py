@@ -16,13 +16,14 @@ import zmq
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.director import Director
-from dynflow_mp.director.protocol import RunErrand, SendEvent
+from dynflow_mp.director.protocol import RunErrand
 from dynflow_mp.errors import WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import KILL_PATIENCE_S, Loop
 from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
+from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import Reader
 from dynflow_mp.executor.requests import Dispatcher
@@ -48,8 +49,7 @@ class Core:
     """An executor world's core.
 
     What is public may be called from any thread; the loop belongs to the core's own, which lives as
-    long as the workers do (their parent-death signal follows the thread that started them). ``fenced`` is called on it when another world has
-    declared this one dead, ``plan_stopped`` whenever plans have stopped.
+    long as the workers do (their parent-death signal follows the thread that started them).
     """
 
     def __init__(
@@ -58,20 +58,16 @@ class Core:
         store: Store,
         coordinator: Coordinator,
         dispatcher: Dispatcher,
-        send: Callable[[Envelope], None],
-        send_event: Callable[[SendEvent], None],
-        fenced: Callable[[WorldFenced], None] = lambda error: None,
-        plan_stopped: Callable[[], None] = lambda: None,
-        hooks_noted: Callable[[], object] = lambda: None,
+        outside: Outside,
     ) -> None:
         self.ended = Event()
         """Set once the core's thread is over."""
         self.failure: BaseException | None = None
         """What ended the core, when it was not asked to end."""
-        self._fenced = fenced
+        self._fenced = outside.fenced
         self._begun = Event()
         self._inbox = Inbox()
-        self._reader = Reader(store, _holder_of(coordinator), self._inbox.post)
+        self._reader = Reader(store, holder_of(coordinator), self._inbox.post)
         poller = zmq.Poller()
         poller.register(self._inbox.bell.fd, zmq.POLLIN)
         processes = Processes(settings.directory, settings.workers, poller)
@@ -84,10 +80,7 @@ class Core:
             dispatcher,
             self._inbox,
             poller,
-            send,
-            send_event,
-            plan_stopped,
-            hooks_noted,
+            outside,
         )
         self._thread = Thread(target=self._run, name="dynflow core", daemon=True)
 
@@ -179,7 +172,7 @@ class Core:
             self._begun.set()
 
 
-def _holder_of(coordinator: Coordinator) -> Callable[[str], str | None]:
+def holder_of(coordinator: Coordinator) -> Callable[[str], str | None]:
     """Under which request a plan that has an owner is being run."""
 
     def holder_request_id(plan_id: str) -> str | None:

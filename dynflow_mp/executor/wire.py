@@ -4,7 +4,7 @@
     byte 1   kind
     rest     msgpack, positional: jobs and outcomes are the very tuples of ``model.work``
 
-    supervisor ──▶ worker   work lane: JOBS, STOP      control lane: RECALL, PING, CHUNKS_HEARD
+    supervisor âââ¶ worker   work lane: JOBS, STOP      control lane: RECALL, PING, STOP_STEP, CHUNKS_HEARD
     supervisor ◀── worker   work lane: HELLO, OUTCOMES, RECALLED
                             control lane: HELLO, OUTCOMES, RECALLED, PONG, CHUNKS
 
@@ -38,7 +38,7 @@ VERSION = 1
 MAX_FRAME = 512 * 1024 * 1024
 """The pool cuts batches far below it; only one job with very many producers may come near."""
 
-HELLO, JOBS, OUTCOMES, RECALL, RECALLED, STOP, PING, PONG, CHUNKS, CHUNKS_HEARD = range(1, 11)
+HELLO, JOBS, OUTCOMES, RECALL, RECALLED, STOP, PING, PONG, STOP_STEP, CHUNKS, CHUNKS_HEARD = range(1, 12)
 KIND_NAMES = {
     HELLO: "hello",
     JOBS: "jobs",
@@ -48,6 +48,7 @@ KIND_NAMES = {
     STOP: "stop",
     PING: "ping",
     PONG: "pong",
+    STOP_STEP: "stop step",
     CHUNKS: "chunks",
     CHUNKS_HEARD: "chunks heard",
 }
@@ -106,6 +107,27 @@ def encode_ping(nonce: int) -> bytes:
 def decode_ping(frame: bytes) -> int:
     """The nonce of :func:`encode_ping`."""
     return _number(frame, PING)
+
+
+class StepToStop(NamedTuple):
+    """The number of a job that is not wanted any more, and why."""
+
+    number: int
+    cause: str
+    message: str
+
+
+def encode_stop_step(step: StepToStop) -> bytes:
+    """Give this job back, or leave it by an exception if it is the one that runs."""
+    return _frame(STOP_STEP, step)
+
+
+def decode_stop_step(frame: bytes) -> StepToStop:
+    """The job of :func:`encode_stop_step`."""
+    body = _body(frame, STOP_STEP)
+    if type(body) is not tuple or tuple(map(type, body)) != (int, str, str):
+        raise ProtocolError("a damaged stop step")
+    return StepToStop._make(body)
 
 
 # -- to the supervisor ---------------------------------------------------------------------------
@@ -259,7 +281,7 @@ _PART = frozenset(product((int,), (int,), (int,), (str,), (bytes,), _MAYBE_BYTES
 _OUTCOME = frozenset(
     product(
         *((int,), (str,), (int,), _REAL, _REAL, _REAL),
-        *(_MAYBE_BYTES, _MAYBE_BYTES, _MAYBE_BYTES, (tuple,), (bool,), (tuple,), (tuple,)),
+        *(_MAYBE_BYTES, _MAYBE_BYTES, _MAYBE_BYTES, (tuple,), (bool,), (tuple,), (tuple,), _MAYBE_BYTES),
     )
 )
 _EVENT = frozenset(product((str,), (int,), (bytes,), (float, int, _NONE), (bool,)))
@@ -320,7 +342,7 @@ def _errand_outcome(fields: Any) -> ErrandOutcome:
 def _outcome(fields: Any) -> StepOutcome:
     if tuple(map(type, fields)) not in _OUTCOME:
         raise TypeError("it has the wrong fields")
-    _, state, *_, events, retryable, plans, chunks = fields
+    _, state, *_, events, retryable, plans, chunks, orders = fields
     if plans and set(map(type, plans)) != {bytes}:
         raise TypeError("its sub-plans are not bytes")
     return StepOutcome._make(
@@ -332,6 +354,7 @@ def _outcome(fields: Any) -> StepOutcome:
             retryable,
             plans,
             tuple(map(_chunk, chunks)) if chunks else (),
+            orders,
         )
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from time import monotonic
+from time import monotonic, time_ns
 from typing import NoReturn
 
 import zmq
@@ -18,6 +18,7 @@ from dynflow_mp.actions.errands import run_errand
 from dynflow_mp.actions.failure import exception_name, message_of
 from dynflow_mp.actions.output_chunks import KeptChunks
 from dynflow_mp.actions.phases import NewChunks, run_finalize, run_step
+from dynflow_mp.actions.unwinding import Stopped
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
 from dynflow_mp.executor.endings import LEFT_TO_BE_REPLACED
@@ -29,6 +30,7 @@ from dynflow_mp.executor.surroundings import Surroundings
 from dynflow_mp.executor.tally import Numbered, Tally
 from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.model.work import Errand, ErrandOutcome, FinalizeJob, FinalizePart, Job, StepJob, StepOutcome
+from dynflow_mp.planning.sub_plans import sub_planner
 
 LONG_S = 0.001
 """Outcomes are sent before a step whose class takes longer on average, or was never measured."""
@@ -66,6 +68,7 @@ class Workbench:
         self._surroundings = surroundings
         self._descriptors = descriptors
         self._pid = os.getpid()
+        self._plan_sub_plan = sub_planner(lambda: time_ns() // 1000, os.urandom)
         self._unfit: str | None = None
         self._looked_at = 0.0
         self._patience_ms = _FOR_EVER_MS
@@ -105,12 +108,19 @@ class Workbench:
             name = job.action_class if type(job) is StepJob else _name_of(job)
             if tally.unsent and self._send_first(name, now):
                 self._send()
-            if self._unfit is None and tally.begin(number):
+            if self._unfit is not None:
+                continue
+            try:
+                if not tally.begin(number):
+                    continue
                 outcome = self._run(job)
                 self._leave_if_forked()
                 tally.finish(number, outcome)
-                now = self._measure(name, outcome, now)
-                self._tidy(now)
+            except Stopped as stopped:  # on the way in or out, where none of the user's code runs
+                outcome = failed_job(job, stopped)
+                tally.finish(number, outcome)
+            now = self._measure(name, outcome, now)
+            self._tidy(now)
         self._send()
         tally.busy = False
 
@@ -141,7 +151,7 @@ class Workbench:
         """Run a job; what ``phases`` lets through all the same is the job's error, not the worker's end."""
         try:
             if type(job) is StepJob:
-                return run_step(job, self._max_payload, self._new_chunks)
+                return run_step(job, self._max_payload, self._plan_sub_plan, new_chunks=self._new_chunks)
             if type(job) is Errand:
                 return run_errand(job, KINDS, self._max_payload)
             return self._finalize(job)  # type: ignore[arg-type]  # the only other kind of job
@@ -243,7 +253,8 @@ _BARE = 64
 def _size(outcome: Outcome) -> int:
     if type(outcome) is StepOutcome:
         size = _BARE + len(outcome.output or b"") + len(outcome.input or b"")
-        return size + sum(len(chunk.chunk) for chunk in outcome.chunks) if outcome.chunks else size
+        size += sum(len(chunk.chunk) for chunk in outcome.chunks) if outcome.chunks else 0
+        return size + sum(map(len, outcome.plans)) if outcome.plans else size
     if type(outcome) is ErrandOutcome:
         return _BARE + len(outcome.result or b"")
     return sum(map(_size, outcome)) if outcome else _BARE  # type: ignore[arg-type]  # a tuple of step outcomes

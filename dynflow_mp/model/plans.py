@@ -202,6 +202,14 @@ class StoredEvent(NamedTuple):
     due_at: int | None = None
 
 
+class Caller(NamedTuple):
+    """The action of which a plan is a sub-plan; ``step_id`` is its run step, None if it has none."""
+
+    plan_id: str
+    action_id: int
+    step_id: int | None
+
+
 class PlanSkeleton(NamedTuple):
     """All an executor needs to decide about a plan; no payloads.
 
@@ -225,6 +233,7 @@ class PlanSkeleton(NamedTuple):
     dependencies: dict[int, tuple[int, ...]]
     history: tuple[HistoryEntry, ...]
     events: tuple[StoredEvent, ...] = ()
+    caller: Caller | None = None
     unique_key: str | None = None
     taken: frozenset[str] = frozenset()
     """Singleton classes of which another plan is active."""

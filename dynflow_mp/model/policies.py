@@ -31,6 +31,14 @@ class ActionPolicy(NamedTuple):
     """Whether ``run`` has a parameter besides ``self``."""
     rescue_strategy: str = RescueStrategy.PAUSE.value
     idempotent: bool = False
+    cancellable: bool = False
+    """Whether its steps can be sent Cancel and Abort."""
+    run_timeout_s: float | None = None
+    """How long one call of ``run`` may take."""
+    memory_limit: int | None = None
+    """How many bytes its worker may have resident while ``run`` is called."""
+    with_sub_plans: bool = False
+    """Whether ``run`` is told how the sub-plans of its action stand."""
     singleton: bool = False
     """Whether no two plans with an action of the class may be active."""
     hooks: str = ""

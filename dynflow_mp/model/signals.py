@@ -24,4 +24,7 @@ class Signal(str, Enum):
     SUB_PLANS = "sub_plans"
     """Something has become of sub-plans: look at their counts."""
 
+    NEXT_BATCH = "next_batch"
+    """More sub-plans are to be made: go on with it."""
+
     __str__ = str.__str__

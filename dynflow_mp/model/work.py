@@ -18,7 +18,7 @@ class StepJob(NamedTuple):
     complete), ``producers`` the outputs they need by action id, ``output`` what earlier calls left
     (None: nothing yet), ``event`` the codec's bytes of the event that woke the step (None: no event).
     ``skipping``: the step is being skipped, and ``run`` is called with the Skip event. ``briefing`` are the
-    codec's bytes of what the executor tells a class about the world outside (how its sub-plans are getting on).
+    bytes of a :class:`~dynflow_mp.model.sub_plans.Briefing`, for classes that ask how their sub-plans stand.
     """
 
     plan_id: str
@@ -105,7 +105,8 @@ class StepOutcome(NamedTuple):
     is None when it did not change, ``input`` None unless references were resolved into it; ``error``
     the bytes of :class:`ErrorRecord`. ``progress_weight`` None: as it was planned. ``ended_at`` microseconds UTC, ``execution_time`` seconds.
     ``retryable``: the error is one that the class's retry policy names. ``plans`` are sub-plans to be stored with
-    the outcome, in the codec's bytes; ``chunks`` what the call wrote beside its output.
+    the outcome (the bytes of :class:`~dynflow_mp.model.sub_plans.NewSubPlan`), ``orders`` what is to be done with
+    those that are stored already; ``chunks`` what the call wrote beside its output.
     """
 
     step_id: int
@@ -121,6 +122,7 @@ class StepOutcome(NamedTuple):
     retryable: bool = False
     plans: tuple[bytes, ...] = ()
     chunks: tuple[OutputChunk, ...] = ()
+    orders: bytes | None = None
 
 
 class ErrandOutcome(NamedTuple):

@@ -23,7 +23,7 @@ class ClaimPlan(NamedTuple):
     world_id: str
     epoch_read: int
     history: tuple[HistoryEntry, ...]
-    started_at: int
+    started_at: int | None
     client_id: str | None
     request_id: str | None
     singletons: tuple[str, ...] = ()
@@ -150,6 +150,28 @@ class ForgetEvents(NamedTuple):
     ids: tuple[str, ...]
 
 
+class StorePlan(NamedTuple):
+    """A sub-plan that a step of this plan triggered is stored whole, with the step's outcome.
+
+    ``plan`` are the bytes of :func:`~dynflow_mp.model.sub_plans.plan_to_bytes`. ``requested_at`` None: it is not to
+    be run (now).
+    """
+
+    plan_id: str
+    epoch: int
+    plan: bytes
+    requested_at: int | None
+
+
+class RequestPlan(NamedTuple):
+    """A sub-plan of this plan that was held back is to be run. One that was asked for already stays as it is."""
+
+    plan_id: str
+    epoch: int
+    sub_plan_id: str
+    requested_at: int
+
+
 Write = (
     ClaimPlan
     | SavePlan
@@ -161,4 +183,6 @@ Write = (
     | NoteHooks
     | RecordEvent
     | ForgetEvents
+    | StorePlan
+    | RequestPlan
 )

@@ -9,19 +9,29 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, case, null, select, update
+from sqlalchemy import Connection, case, delete, null, select, update
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import AlreadyRunning, PlanNotFound
 from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.plans import Payload, PlannedPlan, PlanSkeleton
 from dynflow_mp.model.states import PlanState, Result
+from dynflow_mp.model.sub_plans import Briefing
 from dynflow_mp.model.writes import Write
-from dynflow_mp.persistence import deletion, held_by_plans, new_plans, planned, queries, skeleton, turn
+from dynflow_mp.persistence import (
+    deletion,
+    held_by_plans,
+    new_plans,
+    planned,
+    queries,
+    skeleton,
+    sub_plans,
+    turn,
+)
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
 from dynflow_mp.persistence.rows import ActionRow, ChunkRow, PlanRow, PlanStatus, StepCount, StepRow
-from dynflow_mp.persistence.tables import actions, execution_plans, steps
+from dynflow_mp.persistence.tables import actions, delayed_plans, events, execution_plans, steps
 from dynflow_mp.persistence.turn import GuardFailed
 
 __all__ = ["ActionRow", "GuardFailed", "PlanRow", "PlanStatus", "StepCount", "StepRow", "Store"]
@@ -109,6 +119,34 @@ class Store:
             small = found.owner_id is None and len(found.steps) <= payloads_up_to
             return found, skeleton.read_all_payloads(connection, plan_id) if small else []
 
+    def take_up_fresh(
+        self, plan_ids: Sequence[str], up_to_steps: int
+    ) -> tuple[list[tuple[PlanSkeleton, list[Payload]]], list[str]]:
+        """Those of these plans that are to be run and were never begun, whole; and those larger than that."""
+        with self.database.read() as connection:
+            return sub_plans.read_fresh(connection, plan_ids, up_to_steps)
+
+    def briefing(self, plan_id: str, action_id: int) -> Briefing:
+        """How the sub-plans of an action stand."""
+        with self.database.read() as connection:
+            return sub_plans.read_briefing(connection, plan_id, action_id)
+
+    def end_never_begun(
+        self, plan_id: str, action_id: int, held_back_only: bool, error: bytes, fence: Fence | None = None
+    ) -> int:
+        """Stop sub-plans of an action that nobody has begun, for ``error``; how many."""
+        now = now_us()
+        return self.database.change(
+            lambda connection, _in_doubt: sub_plans.end_never_begun(
+                connection, plan_id, action_id, held_back_only, error, now
+            ),
+            fence,
+        )
+
+    def running_sub_plans(self, plan_id: str, action_id: int) -> list[str]:
+        """The sub-plans of an action that somebody runs."""
+        return self.database.ask(lambda connection: sub_plans.running_of(connection, plan_id, action_id))
+
     def load_payloads(self, plan_id: str, action_ids: Sequence[int]) -> list[Payload]:
         """Inputs, references and outputs of these actions, any number, by action id."""
         with self.database.read() as connection:
@@ -145,6 +183,33 @@ class Store:
                 (columns.state, case((running, PlanState.PAUSED.value), else_=columns.state)),
             )
         )
+
+    def stop_unreadable(self, plan_id: str, now: int, fence: Fence | None = None) -> bool:
+        """Stop a plan that nobody owns without looking into it; False if somebody does. Its events go with it."""
+        columns = execution_plans.c
+        stop = (
+            update(execution_plans)
+            .where(columns.id == plan_id, columns.owner_id.is_(None))
+            .values(
+                state=PlanState.STOPPED.value,
+                requested_at=None,
+                lock_epoch=columns.lock_epoch + 1,
+                ended_at=now,
+            )
+        )
+
+        def stop_it(connection: Connection, _in_doubt: bool) -> bool:
+            if connection.execute(stop).rowcount != 1:
+                return False
+            connection.execute(delete(events).where(events.c.execution_plan_id == plan_id))
+            self.forget_delay(connection, plan_id)
+            return True
+
+        return self.database.change(stop_it, fence)
+
+    def forget_delay(self, connection: Connection, plan_id: str) -> None:
+        """In the caller's transaction: a scheduled plan is not to start any more."""
+        connection.execute(delete(delayed_plans).where(delayed_plans.c.execution_plan_id == plan_id))
 
     def plan_statuses(self, plan_ids: Sequence[str]) -> dict[str, PlanStatus]:
         """Where these plans stand; those that are not stored are left out."""

@@ -1,6 +1,6 @@
 """One turn's writes inside the caller's transaction.
 
-    claims ─▶ hold the other plans' rows, compare epochs ─▶ steps, wave by wave ─▶ payloads ─▶ plans ─▶ events
+    claims ─▶ hold the other plans' rows, compare epochs ─▶ steps, wave by wave ─▶ payloads ─▶ plans ─▶ events ─▶ sub-plans
               └─ lost plans: nothing of theirs is written
 
 Every step is guarded by its state and attempt; a guard that touches no row ends the turn as
@@ -14,18 +14,22 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from dynflow_mp.clock import now_us
 from dynflow_mp.errors import DynflowError
+from dynflow_mp.model.sub_plans import plan_from_bytes
 from dynflow_mp.model.writes import (
     ClaimPlan,
     MarkRunning,
     ResetStep,
     SaveOutcome,
     SavePlan,
+    StorePlan,
     UnmarkRunning,
     Write,
 )
 from dynflow_mp.persistence.culprits import StepsBefore, culprits
 from dynflow_mp.persistence.held_by_plans import give_up_keys, give_up_locks, take_locks
+from dynflow_mp.persistence.planned import insert_plans
 from dynflow_mp.persistence.statements import Row, run_all
 from dynflow_mp.persistence.turn_rows import Batch, TurnRows, packed_history
 from dynflow_mp.persistence.turn_statements import CLAIM, HOLD_MANY, HOLD_ONE
@@ -60,8 +64,20 @@ def write_turn(connection: Connection, writes: Sequence[Write], steps_before: St
     if missed:
         step_writes = [write for write in writes if isinstance(write, _STEP_WRITES)]
         raise GuardFailed(culprits(step_writes, steps_before) or missed)
+    triggered = [write for write in writes if isinstance(write, StorePlan)]
+    if triggered:
+        _store(connection, triggered)
     _give_up(connection, [write for write in writes if isinstance(write, SavePlan)])
     return frozenset(lost)
+
+
+def _store(connection: Connection, triggered: list[StorePlan]) -> None:
+    """Sub-plans of steps whose outcomes this turn stores.
+
+    A turn in doubt need not look for them: the outcome's guard tells whether it was carried out.
+    """
+    plans = [(plan_from_bytes(write.plan), write.requested_at) for write in triggered]
+    insert_plans(connection, plans, now_us())
 
 
 def _take_locks(connection: Connection, claims: list[ClaimPlan]) -> None:

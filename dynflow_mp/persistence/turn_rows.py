@@ -19,6 +19,7 @@ from dynflow_mp.model.writes import (
     MarkRunning,
     NoteHooks,
     RecordEvent,
+    RequestPlan,
     ResetStep,
     SaveOutcome,
     SavePlan,
@@ -74,6 +75,7 @@ class TurnRows:
         self._journal: list[Row] = []
         self._recorded: list[Row] = []
         self._forgotten: list[Row] = []
+        self._requested: list[Row] = []
         self._written: list[Row] = []
         self._dropped: list[Row] = []
         self._hook_calls: list[Row] = []
@@ -88,6 +90,7 @@ class TurnRows:
         found.append(Batch(statements.JOURNAL, self._journal, False))
         found.append(Batch(statements.RECORD_EVENT, self._recorded, False))
         found.append(Batch(statements.FORGET_EVENT, self._forgotten, False))
+        found.append(Batch(statements.REQUEST_PLAN, self._requested, False))
         # In this order, so that what is dropped does not stay because it came again.
         found.append(Batch(statements.ADD_CHUNK, self._written, False))
         found.append(Batch(statements.DROP_CHUNKS, self._dropped, False))
@@ -110,6 +113,7 @@ class TurnRows:
             SavePlan: self._plan,
             RecordEvent: self._record,
             ForgetEvents: self._forget,
+            RequestPlan: self._request,
         }
         for write in writes:
             adding: Any = add.get(type(write))
@@ -237,6 +241,9 @@ class TurnRows:
 
     def _forget(self, write: ForgetEvents) -> None:
         self._forgotten += [(event_id, write.plan_id) for event_id in write.ids]
+
+    def _request(self, write: RequestPlan) -> None:
+        self._requested.append((write.requested_at, write.sub_plan_id))
 
 
 def packed_history(history: tuple[HistoryEntry, ...]) -> bytes:

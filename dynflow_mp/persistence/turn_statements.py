@@ -222,6 +222,19 @@ FORGET_EVENT = changing(
         _event.id == given("event"), _event.execution_plan_id == given("plan")
     ),
 )
+REQUEST_PLAN = changing(
+    {"new_requested_at": _plan.requested_at, "plan": _plan.id},
+    lambda given: (
+        update(execution_plans)
+        .where(
+            _plan.id == given("plan"),
+            _plan.requested_at.is_(None),
+            _plan.owner_id.is_(None),
+            _plan.state == _constant(PlanState.PLANNED.value),
+        )
+        .values(requested_at=given("new_requested_at"))
+    ),
+)
 _HOLD_COLUMNS = select(_plan.id, _plan.lock_epoch, _plan.owner_id).with_for_update()
 HOLD_ONE = Statement(_HOLD_COLUMNS.where(_plan.id == bindparam("plan")), ("plan",))
 HOLD_MANY = _HOLD_COLUMNS.where(_plan.id.in_(bindparam("plan_ids", expanding=True))).order_by(_plan.id)

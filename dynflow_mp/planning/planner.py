@@ -58,9 +58,7 @@ def plan(
     Raises :class:`PlanningError` for what is no action or no plan id, :class:`CyclicMiddleware` for a root around
     which no order can be found: then there is nothing to plan.
     """
-    planner = _Planner(
-        _checked_id(plan_id) if plan_id is not None else new_id(), now, max_payload, middleware
-    )
+    planner = Planner(_checked_id(plan_id) if plan_id is not None else new_id(), now, max_payload, middleware)
     return planner.plan_root(action_class, args, dict(kwargs), caller, dict(root_input or {}))
 
 
@@ -71,7 +69,7 @@ def _checked_id(plan_id: str) -> str:
         raise PlanningError(f"the plan id {plan_id!r} is not a UUID") from None
 
 
-class _Planner:
+class Planner:
     """Plans one plan, once."""
 
     def __init__(

@@ -13,6 +13,7 @@ from dynflow_mp.errors import DynflowError, PlanNotFound
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, flow_from_tokens
 from dynflow_mp.model.plans import history_from_data
+from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState, result_of
 from dynflow_mp.reading.chunk import Chunk
 from dynflow_mp.reading.presence import Presence
@@ -50,6 +51,8 @@ class PlanSource(Protocol):
         page: int | None = None,
         per_page: int | None = None,
     ) -> list[PlanRow]: ...
+
+    def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int: ...
 
 
 class PastEvent(NamedTuple):
@@ -155,10 +158,23 @@ class ExecutionPlan:
         entries = history_from_data(decode(self._row.history))
         return [PastEvent(_known(at(entry.time)), entry.name, entry.world_id) for entry in entries]
 
-    def sub_plans(self) -> list[ExecutionPlan]:
-        """The plans that actions of this one triggered."""
-        rows = self._source.find_execution_plans({"caller_execution_plan_id": self.id})
+    def sub_plans(self, action_id: int | None = None) -> list[ExecutionPlan]:
+        """The plans that actions of this one triggered, or one of them, as they are stored now."""
+        rows = self._source.find_execution_plans(self._sub_plans_of(action_id))
         return [ExecutionPlan(row, self._source, self._middleware) for row in rows]
+
+    @property
+    def sub_plans_count(self) -> int:
+        """How many plans its actions have triggered so far."""
+        return self.count_sub_plans()
+
+    def count_sub_plans(self, action_id: int | None = None) -> int:
+        """How many plans its actions, or one of them, have triggered so far."""
+        return self._source.count_execution_plans(self._sub_plans_of(action_id))
+
+    def _sub_plans_of(self, action_id: int | None) -> dict[str, Any]:
+        of_plan: dict[str, Any] = {"caller_execution_plan_id": self.id}
+        return of_plan if action_id is None else {**of_plan, "caller_action_id": action_id}
 
     # -- its steps -------------------------------------------------------------------------------
 
@@ -191,6 +207,18 @@ class ExecutionPlan:
     @property
     def failed_steps(self) -> list[Step]:
         return self.steps_in_state(StepState.ERROR)
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether a step of it could be cancelled when it was read."""
+        if self.state is not PlanState.RUNNING:
+            return False
+        policies = {name: ActionPolicy.from_data(data) for name, data in decode(self._row.policies).items()}
+        able = {name for name, policy in policies.items() if policy.cancellable}
+        return bool(able) and any(
+            step.action_class_name in able and step.phase is Phase.RUN
+            for step in self.steps_in_state(StepState.RUNNING, StepState.SUSPENDED)
+        )
 
     @property
     def errors(self) -> list[RecordedError]:

@@ -29,8 +29,8 @@ class Library:
         middleware: NamedRules = NO_RULES,
     ) -> None:
         self._store, self._fence, self._max_payload = store, fence, max_payload
-        self._middleware = middleware
         self._schedule = Schedule(store.database)
+        self._middleware = middleware
 
     def load_execution_plan(self, plan_id: str) -> ExecutionPlan:
         """One plan as it is stored now; one that cannot be read is there and not ``valid``. Raises :class:`PlanNotFound`."""

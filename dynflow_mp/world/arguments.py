@@ -38,6 +38,13 @@ def moment(name: str, given: object) -> int | None:
     return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
 
+def flag(name: str, given: object) -> bool:
+    """Yes or no."""
+    if isinstance(given, bool):
+        return given
+    raise BadArgument(f"{name}={given!r}: must be True or False")
+
+
 def number(name: str, given: object) -> int:
     """The number of a step."""
     if isinstance(given, int) and not isinstance(given, bool) and 0 < given < 2**31:

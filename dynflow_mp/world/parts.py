@@ -9,6 +9,7 @@ Each part is closed in the opposite order: see :class:`~dynflow_mp.world.ending.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ from dynflow_mp.connectors.connector import Connector
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import DelayedExecutorLock
+from dynflow_mp.director.events import SUB_PLANS
 from dynflow_mp.director.protocol import UNATTENDED, SendEvent
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
-from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced
+from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTerminated
 from dynflow_mp.executor.open_files import make_room_for
 from dynflow_mp.maintenance.cleaner import Cleaner
 from dynflow_mp.maintenance.directory import WorldDirectory
@@ -32,6 +34,8 @@ from dynflow_mp.maintenance.leadership import led_by
 from dynflow_mp.maintenance.liveness import Liveness
 from dynflow_mp.maintenance.reconciler import Reconciler
 from dynflow_mp.maintenance.recovery import Recovery
+from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
+from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope, LookAtDelayed
 from dynflow_mp.persistence.database import Database, write_locks
@@ -47,6 +51,9 @@ from dynflow_mp.world.own_record import OwnRecord
 if TYPE_CHECKING:
     from dynflow_mp.executor.core import Core
     from dynflow_mp.maintenance.delayed_executor import DelayedExecutor
+
+log = logger("world.parts")
+
 
 log = logger("world.parts")
 
@@ -118,6 +125,9 @@ class Parts:
             WatchedPlans(self.store, self.coordinator),
             self.library.load_execution_plan,
             self._executor_of,
+            stop_unowned=UnownedPlans(
+                self.store, self.coordinator, lambda answer: self.connector.send(answer)
+            ).halt,
             no_executor_timeout_s=self._config.no_executor_timeout_s,
             reask_interval_s=self._config.reask_interval_s,
         )
@@ -132,26 +142,36 @@ class Parts:
         # Not imported at the top: a client world needs no worker processes.
         from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
         from dynflow_mp.executor.core import Core
+        from dynflow_mp.executor.outside import Outside
         from dynflow_mp.executor.setup import core_settings
 
+        endings = SubPlanEndings(
+            self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans
+        )
         core = self.core = Core(
             core_settings(self.world_id, self._config),
             self.store,
             self.coordinator,
             ExecutorDispatcher(self.world_id),
-            self.connector.send,
-            self._send_event,
-            self._fenced,
-            self._plan_stopped,
-            self._hooks_noted,
+            Outside(
+                send=self.connector.send,
+                send_event=self._send_event,
+                end_sub_plans=endings.carry_out,
+                plan_stopped=self._plan_stopped,
+                hooks_noted=self._hooks_noted,
+                fenced=self._fenced,
+            ),
         )
+        self._ending.on_close("sub-plan endings", endings.stop)
         self._ending.on_close("core", lambda: core.stop(0.0))
         core.start()
 
     def _send_event(self, order: SendEvent) -> None:
         """An action asked for an event to a step of another plan: nobody waits for its answer."""
         event = order.event
-        self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
+        taken = self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
+        if not event.optional:
+            taken.add_done_callback(_say_if_undelivered)
 
     def _hooks_noted(self) -> None:
         if self.hook_caller is not None:
@@ -160,6 +180,9 @@ class Parts:
     def _plan_stopped(self) -> None:
         if self.delayed_executor is not None:
             self.delayed_executor.plan_stopped()
+
+    def _tell_of_sub_plans(self, plan_id: str, step_id: int) -> None:
+        self.client.event(plan_id, step_id, SUB_PLANS, optional=True)
 
     def _open_maintenance(self) -> None:
         config = self._config
@@ -299,6 +322,14 @@ class Parts:
             with going_on_after("mark as draining"):
                 self.record.mark_draining()
         self.core.stop(grace_s)
+
+
+def _say_if_undelivered(taken: Future[bool]) -> None:
+    error = taken.exception()
+    if error is not None and not isinstance(error, WorldTerminated):
+        log.warning(
+            "an event that an action planned was not taken: %s", error, extra={"action": "event_undelivered"}
+        )
 
 
 def _connector(config: Config, coordinator: Coordinator) -> Connector:
