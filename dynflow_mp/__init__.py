@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dynflow_mp.actions.bulk_sub_plans import WithBulkSubPlans, WithPollingSubPlans
     from dynflow_mp.actions.cancellable import Cancellable
     from dynflow_mp.actions.context import SuspendedAction
+    from dynflow_mp.actions.hooking import HookedPlan, hook
     from dynflow_mp.actions.middleware import Middleware, Use, do_not_use
     from dynflow_mp.actions.polling import Polling
     from dynflow_mp.actions.singleton import Singleton
@@ -112,6 +113,7 @@ __all__ = [
     "ExecutionPlan",
     "Fail",
     "FormatError",
+    "HookedPlan",
     "InvalidPlan",
     "LockTaken",
     "MemoryLimitExceeded",
@@ -175,6 +177,7 @@ __all__ = [
     "WrongPhase",
     "__version__",
     "do_not_use",
+    "hook",
 ]
 
 _in_worker = False
@@ -207,6 +210,8 @@ _HOMES = {
     "Singleton": "dynflow_mp.actions.singleton",
     "OnConflict": "dynflow_mp.model.held_by_plans",
     **dict.fromkeys(("Abort", "Cancel", "Poll", "Signal", "Timeout"), "dynflow_mp.model.signals"),
+    "hook": "dynflow_mp.actions.hooking",
+    "HookedPlan": "dynflow_mp.actions.hooking",
     "World": _WORLD,
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from dynflow_mp.actions import definition, formats, middleware
+from dynflow_mp.actions import definition, formats, hooking, middleware
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.registry import name_of, registry
 from dynflow_mp.actions.sub_plan import SubPlan
@@ -66,6 +66,7 @@ class Action:
         definition.check(cls)
         middleware.check(cls)
         formats.check(cls)
+        hooking.note_hooks(cls)
         if not abstract:
             registry.register(cls)
 
@@ -178,6 +179,11 @@ class Action:
         the action is planned. It may return ``(args, kwargs)`` to be planned with in place of those given.
         """
         return None
+
+    @property
+    def is_root(self) -> bool:
+        """Whether the plan was made for this action: not so for what it planned in turn."""
+        return self._context.is_root
 
     # -- run and finalize ------------------------------------------------------------------------
 

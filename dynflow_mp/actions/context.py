@@ -80,6 +80,10 @@ class Context:
         self.refuse("triggering", Phase.PLAN)
 
     @property
+    def is_root(self) -> bool:
+        self.refuse("is_root", Phase.PLAN, Phase.PRESENT)
+
+    @property
     def from_subscription(self) -> bool:
         self.refuse("from_subscription", Phase.PLAN)
 

@@ -6,6 +6,7 @@ from types import CodeType
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.hooking import hooks_of
 from dynflow_mp.actions.limits import memory_limit_of, run_timeout_of
 from dynflow_mp.actions.registry import name_of
 from dynflow_mp.actions.singleton import Singleton
@@ -40,6 +41,7 @@ def policy_of(kind: type[Action]) -> ActionPolicy:
         singleton=issubclass(kind, Singleton),
         retry=None if retry is None else retry.frozen(),
         asks_for_rescue=_asks_for_rescue(kind),
+        hooks=" ".join(hooks_of(kind)),
     )
 
 

@@ -20,6 +20,7 @@ from dynflow_mp.director.events import EventBox
 from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct, Failures
 from dynflow_mp.director.finalize_phase import FinalizePhase
 from dynflow_mp.director.halting import Halting
+from dynflow_mp.director.hook_notes import HookNotes
 from dynflow_mp.director.protocol import (
     FINALIZE,
     Answer,
@@ -46,7 +47,7 @@ from dynflow_mp.errors import NotCancellable
 from dynflow_mp.model.messages import Done, Failed, Told
 from dynflow_mp.model.plans import Caller, HistoryEntry, PlanSkeleton
 from dynflow_mp.model.policies import RescueStrategy
-from dynflow_mp.model.states import PlanState, StepState, check_plan_move, result_of
+from dynflow_mp.model.states import PlanState, Result, StepState, check_plan_move, result_of
 from dynflow_mp.model.stops import DEADLINE
 from dynflow_mp.model.work import StepOutcome
 from dynflow_mp.model.writes import ClaimPlan, SavePlan
@@ -69,6 +70,7 @@ class RunningPlan:
         "_finalize",
         "_halting",
         "_history",
+        "_hooks",
         "_singletons",
         "_skeleton",
         "_steps",
@@ -99,6 +101,7 @@ class RunningPlan:
         self._steps = self._book.steps
         self._failures = Failures(skeleton, self._book, conduct, self._epoch)
         self._singletons = Singletons(skeleton, self._book)
+        self._hooks = HookNotes(skeleton, self._epoch)
         self._cursor = self._fresh_cursor()
         self._finalize = FinalizePhase(self._book)
         self._events = EventBox(self.id, self._epoch, skeleton.events)
@@ -134,6 +137,8 @@ class RunningPlan:
                 return [*begun, *self._end(PlanState.PAUSED, now)]
             begun += self._failures.skip(failed)
         begun += [*self._book.retry(), *self._book.skip_silent(), *self._events.wake_ups()]
+        if self._hooks.any:
+            begun += self._hooks.note(PlanState.RUNNING, Result.PENDING, now)
         return [*begun, *self._deadline(now), *self._taken_up(now)]
 
     def _claim(self, started_at: int | None, singletons: tuple[str, ...] = ()) -> ClaimPlan:
@@ -434,6 +439,7 @@ class RunningPlan:
 
     def halted(self, now: int) -> list[Instruction]:
         """Stop the plan as it is, and tell everybody."""
+        self._hooks.halted = True
         error = abnormal_termination()
         cut_off = [self._book.fail(step_id, error, now) for step_id in self._book.cut_off()]
         dropped = self._events.drop_all(f"plan {self.id} was halted")
@@ -480,12 +486,13 @@ class RunningPlan:
         self.ended = True
         stopped = state is PlanState.STOPPED
         started_at = self._skeleton.started_at or now
-        return [
+        result = result_of(self._book.states())
+        instructions: list[Instruction] = [
             SavePlan(
                 self.id,
                 self._epoch,
                 state,
-                result_of(self._book.states()),
+                result,
                 self._history,
                 now if stopped else None,
                 self._book.execution_time if stopped else 0.0,
@@ -495,6 +502,9 @@ class RunningPlan:
                 frees_key=stopped and self._skeleton.unique_key is not None,
             )
         ]
+        if self._hooks.any and not keep_requested:  # who hands a plan over has not paused it for anybody
+            instructions += self._hooks.note(state, result, now)
+        return instructions
 
     def _note(self, name: str, now: int) -> None:
         self._history = (*self._history, HistoryEntry(now, name, self._world_id))

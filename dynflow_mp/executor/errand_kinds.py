@@ -12,6 +12,10 @@ from dynflow_mp.model.work import Errand
 PLAN = "plan"
 """Plan what was scheduled: ``data`` are the codec's bytes of ``[arguments, input]``, the result a plan's bytes."""
 
+HOOKS = "hooks"
+"""Call hooks: ``data`` is what :func:`dynflow_mp.actions.hooks.packed` makes, the result a list of what went wrong."""
+_MOST, _LONGEST, _NO_LIMIT = 1000, 1000, 2**40
+
 
 def _plan(errand: Errand, max_payload: int) -> bytes:
     # Not imported at the top: most workers never plan, and it costs an idle one its memory.
@@ -35,4 +39,13 @@ def _plan(errand: Errand, max_payload: int) -> bytes:
     return encode_plan(with_key(planned.plan, planned.root))
 
 
-KINDS: Mapping[str, Kind] = {PLAN: _plan, RESCUE: tell_strategy}
+def _hooks(errand: Errand, max_payload: int) -> bytes:
+    from dynflow_mp.actions.hooks import call_hooks
+    from dynflow_mp.actions.phases import world_middleware
+    from dynflow_mp.model.codec import encode
+
+    failures = call_hooks(errand.plan_id, errand.data, world_middleware())
+    return encode([failure[:_LONGEST] for failure in failures[:_MOST]], "failures", _NO_LIMIT)
+
+
+KINDS: Mapping[str, Kind] = {PLAN: _plan, RESCUE: tell_strategy, HOOKS: _hooks}

@@ -72,6 +72,7 @@ from dynflow_mp.model.writes import (
     ForgetEvents,
     MarkRunning,
     MoveStep,
+    NoteHooks,
     RecordEvent,
     RequestPlan,
     ResetStep,
@@ -129,7 +130,7 @@ class Loop:
         self._director, self._floor = director, floor
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
-        self._outside, self._any_stopped = outside, False
+        self._outside, self._any_stopped, self._any_hooks = outside, False, False
         self.timers: Timers[EventDue | StepDue | DeadlineDue] = Timers()
         """What is to be heard later, on the steady clock."""
         self._feeder = Feeder()
@@ -228,6 +229,7 @@ class Loop:
         writes += (SaveOutcome, AddChunks, RecordEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
+        deciders[NoteHooks] = self._note_hooks
         emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StopStep, RunErrand)
         emissions += (StartSubPlans, EndSubPlans)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
@@ -293,6 +295,10 @@ class Loop:
     def _errand_unbriefed(self, news: ErrandUnbriefed, now: int) -> None:
         self._decide_all(self._floor.errands.unreadable(news.order, news.reason), now)
 
+    def _note_hooks(self, write: NoteHooks, now: int) -> None:
+        self._writes.append(write)
+        self._any_hooks = True
+
     def _forget_events(self, write: ForgetEvents, now: int) -> None:
         """Taken or dropped: what still waits for its time need not wait any longer."""
         self._writes.append(write)
@@ -343,6 +349,9 @@ class Loop:
         if self._any_stopped:
             self._any_stopped = False
             self._outside.plan_stopped()
+        if self._any_hooks:
+            self._any_hooks = False
+            self._outside.hooks_noted()
         self._feed()
 
     def _feed(self) -> None:

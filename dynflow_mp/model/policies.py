@@ -65,6 +65,7 @@ class ActionPolicy(NamedTuple):
     rescue_strategy: str | None = RescueStrategy.PAUSE.value
     """None: no opinion."""
     idempotent: bool = False
+    """Whether a run step that a crash interrupted may be run again by itself."""
     cancellable: bool = False
     """Whether its steps can be sent Cancel and Abort."""
     run_timeout_s: float | None = None
@@ -75,10 +76,11 @@ class ActionPolicy(NamedTuple):
     """Whether ``run`` is told how the sub-plans of its action stand."""
     singleton: bool = False
     """Whether no two plans with an action of the class may be active."""
-    """Whether a run step that a crash interrupted may be run again by itself."""
     retry: RetryPolicy | None = None
     asks_for_rescue: bool = False
     """Whether the class overrides a method that tells rescue strategies: then its actions are asked."""
+    hooks: str = ""
+    """What its hooks are called for, parted by spaces."""
 
     def to_data(self) -> list[Any]:
         return [list(field) if isinstance(field, tuple) else field for field in self]

@@ -138,6 +138,18 @@ class AddChunks(NamedTuple):
     chunks: tuple[OutputChunk, ...]
 
 
+class NoteHooks(NamedTuple):
+    """Hooks are to be called, for these kinds, since the plan's state changed so. ``id``: which change of this plan."""
+
+    plan_id: str
+    epoch: int
+    id: int
+    kinds: tuple[str, ...]
+    state: PlanState
+    result: Result
+    noted_at: int
+
+
 class RecordEvent(NamedTuple):
     """An event was accepted for a step; ``id`` is its request's id (recording twice changes nothing)."""
 
@@ -189,6 +201,7 @@ Write = (
     | MoveStep
     | SaveOutcome
     | AddChunks
+    | NoteHooks
     | RecordEvent
     | ForgetEvents
     | StorePlan

@@ -18,6 +18,7 @@ from dynflow_mp.model.writes import (
     ForgetEvents,
     MarkRunning,
     MoveStep,
+    NoteHooks,
     RecordEvent,
     RequestPlan,
     ResetStep,
@@ -28,6 +29,7 @@ from dynflow_mp.model.writes import (
 )
 from dynflow_mp.persistence import turn_statements as statements
 from dynflow_mp.persistence.culprits import Step
+from dynflow_mp.persistence.hook_rows import NOTE_HOOKS, hook_row
 from dynflow_mp.persistence.statements import Row, Statement
 
 _NO_LIMIT = 2**40
@@ -79,6 +81,7 @@ class TurnRows:
         self._requested: list[Row] = []
         self._written: list[Row] = []
         self._dropped: list[Row] = []
+        self._hook_calls: list[Row] = []
         self._plans: dict[str, Row] = {}
         self._sort(writes)
 
@@ -94,6 +97,7 @@ class TurnRows:
         # In this order, so that what is dropped does not stay because it came again.
         found.append(Batch(statements.ADD_CHUNK, self._written, False))
         found.append(Batch(statements.DROP_CHUNKS, self._dropped, False))
+        found.append(Batch(NOTE_HOOKS, self._hook_calls, False))
         return [batch for batch in found if batch.rows]
 
     def _payload_batches(self) -> list[Batch]:
@@ -105,6 +109,7 @@ class TurnRows:
         add = {
             SaveOutcome: self._outcome,
             AddChunks: self._chunks,
+            NoteHooks: self._hooks,
             MarkRunning: self._mark,
             UnmarkRunning: self._unmark,
             ResetStep: self._reset,
@@ -183,6 +188,11 @@ class TurnRows:
                 self._written.append((plan_id, action_id, base + number, kind, chunk, written_at))
             else:
                 self._dropped.append((plan_id, action_id, base + number))
+
+    def _hooks(self, write: NoteHooks) -> None:
+        self._hook_calls.append(
+            hook_row(write.plan_id, write.id, write.kinds, write.state, write.result, write.noted_at)
+        )
 
     def _mark(self, write: MarkRunning) -> None:
         plan_id, _, step_id, from_state, attempt, started_at = write

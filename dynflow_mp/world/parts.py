@@ -31,6 +31,7 @@ from dynflow_mp.maintenance.cleaner import Cleaner
 from dynflow_mp.maintenance.directory import WorldDirectory
 from dynflow_mp.maintenance.frozen_writers import FrozenWriters
 from dynflow_mp.maintenance.heirs import Heirs
+from dynflow_mp.maintenance.hook_caller import HookCaller
 from dynflow_mp.maintenance.leadership import led_by
 from dynflow_mp.maintenance.liveness import Liveness
 from dynflow_mp.maintenance.reconciler import Reconciler
@@ -40,6 +41,7 @@ from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope, LookAtDelayed
 from dynflow_mp.persistence.database import Database, write_locks
+from dynflow_mp.persistence.hook_store import HookStore
 from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
@@ -72,6 +74,8 @@ class Parts:
         self.core: Core | None = None
         """Only with workers."""
         self.middleware = NamedRules(config.middleware)
+        self.hook_caller: HookCaller | None = None
+        """Only with workers."""
         self.delayed_executor: DelayedExecutor | None = None
         """Only with workers."""
         self._config, self._ending, self._fenced = config, ending, fenced
@@ -156,6 +160,7 @@ class Parts:
                 send_event=self._send_event,
                 end_sub_plans=endings.carry_out,
                 plan_stopped=self._plan_stopped,
+                hooks_noted=self._hooks_noted,
                 fenced=self._fenced,
             ),
         )
@@ -169,6 +174,10 @@ class Parts:
         taken = self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
         if not event.optional:
             taken.add_done_callback(_say_if_undelivered)
+
+    def _hooks_noted(self) -> None:
+        if self.hook_caller is not None:
+            self.hook_caller.wake()
 
     def _plan_stopped(self) -> None:
         if self.delayed_executor is not None:
@@ -208,6 +217,7 @@ class Parts:
             reconciler.start()
             self._ending.on_close("reconciler", reconciler.stop)
             self._open_delayed_executor(heirs)
+            self._open_hook_caller()
             self._open_cleaner()
 
     def _open_delayed_executor(self, heirs: Heirs) -> None:
@@ -228,6 +238,15 @@ class Parts:
         )
         delayed.start()
         self._ending.on_close("delayed executor", delayed.stop)
+
+    def _open_hook_caller(self) -> None:
+        core = self.core
+        assert core is not None  # a world with workers has one
+        hooks = HookStore(self.store.database)
+        caller = HookCaller(hooks, self.coordinator, core.run_errand, self._config.reconcile_interval_s)
+        self.hook_caller = caller
+        caller.start()
+        self._ending.on_close("hooks", caller.stop)
 
     def _open_cleaner(self) -> None:
         if self._config.cleaner_max_age_s is None:

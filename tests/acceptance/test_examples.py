@@ -113,6 +113,23 @@ def test_one_database_is_all_that_executors_and_clients_share(database_kind: str
     assert "A │ killed while it works" in ended.stdout
 
 
+def test_singletons_and_unique_keys_show_one_at_a_time() -> None:
+    ended = run("examples.singletons")
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == [
+        "the second backup was refused: Action Backup is already active",
+        "the first ended with success",
+        "now another may run: success",
+        "locked: False",
+        "a second invoice was refused: invoice-7 is held by the first plan: True",
+        "asked to return it, the same plan comes back: True",
+        "both get I-7",
+        "sent: final",
+        "the draft was replaced",
+    ]
+
+
 def test_plans_start_later() -> None:
     ended = run("examples.future_execution")
 

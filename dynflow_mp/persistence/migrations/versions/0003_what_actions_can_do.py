@@ -79,6 +79,7 @@ def _hook_calls() -> None:
         sa.Column("id", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("kinds", Blob(), nullable=False),
         sa.Column("noted_at", sa.BigInteger, nullable=False),
+        sa.Column("owner_id", Name(100)),
         sa.PrimaryKeyConstraint("execution_plan_id", "id"),
         sqlite_with_rowid=False,
     )
