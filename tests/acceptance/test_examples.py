@@ -111,3 +111,16 @@ def test_one_database_is_all_that_executors_and_clients_share(database_kind: str
     stopped = re.findall(r"(\d+) × stopped, success, written by", ended.stdout)
     assert sum(map(int, stopped)) == 12
     assert "A │ killed while it works" in ended.stdout
+
+
+def test_sub_plans_run_a_few_at_a_time_and_a_failed_one_is_mended_alone() -> None:
+    ended = run("examples.sub_plans", "--pages", "9", "--at-once", "2")
+
+    assert ended.returncode == 0, ended.stderr
+    *_, first, failed, mended, together = ended.stdout.splitlines()
+    assert first == "at first: the book is paused (error); pages: 9 total, 8 success, 1 failed"
+    assert failed == "page 2 failed: there is no ink for page 2"
+    assert mended == "mended: the book is stopped (success); pages: 9 total, 9 success, 0 failed"
+    found = re.fullmatch(r"9 pages, never more than (\d) at once; bound: yes", together)
+    assert found
+    assert int(found[1]) <= 2

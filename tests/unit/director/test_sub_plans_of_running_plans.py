@@ -38,7 +38,9 @@ HELD = NewSubPlan("child-2", False, b"plan-2").to_bytes()
 
 def a_child(number, caller=PLAN, **changes):
     name = f"child-{number}"
-    return a_skeleton(Concurrence([100 + number]), plan_id=name, caller=Caller(caller, 2, 2), requested_at=1, **changes)
+    return a_skeleton(
+        Concurrence([100 + number]), plan_id=name, caller=Caller(caller, 2, 2), requested_at=1, **changes
+    )
 
 
 def begin(driver):
