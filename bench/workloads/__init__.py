@@ -14,6 +14,7 @@ from bench.workloads.payload import payload
 from bench.workloads.plan_build import plan_build
 from bench.workloads.start import start
 from bench.workloads.sub_plans import sub_plans
+from bench.workloads.suspended import suspended
 from bench.workloads.workload import Workload
 
 WORKLOADS: dict[str, Workload] = {
@@ -31,5 +32,6 @@ WORKLOADS: dict[str, Workload] = {
         growth,
         events,
         sub_plans,
+        suspended,
     )
 }

@@ -113,6 +113,7 @@ class StepLost(NamedTuple):
     part: int
     cause: str
     message: str
+    backtrace: tuple[str, ...] = ()
 
 
 class EventArrived(NamedTuple):

@@ -168,7 +168,7 @@ class RunningPlan:
     def lost(self, news: StepLost, now: int) -> list[Instruction]:
         """The worker running a step died: an error that says how, or what it was stopped for."""
         kind = ERRORS.get(news.cause, WorkerLost)
-        error = ErrorRecord(name_of(kind), news.message, cause=news.cause)
+        error = ErrorRecord(name_of(kind), news.message, news.backtrace, news.cause)
         if news.step_id == FINALIZE:
             return self._finalize.lost(news.part, error, now) + self._finalize_ended(now)
         if self._steps.state(news.step_id) is not _RUNNING:

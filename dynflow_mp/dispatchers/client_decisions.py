@@ -227,8 +227,9 @@ class ClientDecisions:
         message = tracked.message
         if isinstance(message, _ABOUT_PLANS) and isinstance(error, _ASK_ANOTHER):
             return self._bounced(tracked, error, now)
-        if isinstance(message, Execution) and isinstance(error, PlanStopped) and tracked.times_sent > 1:
-            # Our own earlier attempt may have run it to its end, and the answer was lost.
+        if isinstance(message, (Execution, HaltPlan)) and isinstance(error, PlanStopped):
+            # It was not when this was asked for: our own earlier attempt may have run it to its end and the
+            # answer was lost, or it was halted meanwhile.
             return self._done(tracked)
         return self._end(tracked, Fail(tracked.request_id, error))
 

@@ -27,15 +27,13 @@ from dynflow_mp.director.protocol import (
     StopStep,
 )
 from dynflow_mp.errors import WorkerStartFailed
-from dynflow_mp.executor import wire
 from dynflow_mp.executor.crew import Crew, Post
-from dynflow_mp.executor.limit_watch import LimitWatch
+from dynflow_mp.executor.enforcement import EndedBy, Enforcement
 from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady, WorkFinished, WorkReturned
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
 from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
-from dynflow_mp.executor.stops import Measure, Order, Stop, Stops
 from dynflow_mp.executor.timers import Timers
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import FinalizeJob, StepOutcome
@@ -56,8 +54,7 @@ class Floor:
         self._shelf = Shelf(max(WINDOW, 2 * max_credit * sum(pools.values())))
         self._crew = Crew(pools)
         self._refills: Timers[str] = Timers()
-        self._stops = Stops(processes.begun)
-        self._watch = LimitWatch(processes.begun, processes.resident)
+        self._enforcement = Enforcement(processes)
         self._assigned: list[Assignment] = []
         self._draining = False
         self._complete = complete
@@ -143,7 +140,7 @@ class Floor:
                 self._processes.send(assignment.worker_id, jobs)
                 number, first = numbered[0]  # one that has limits comes alone
                 if first.limits is not None:
-                    self._watch.sent(assignment.worker_id, number, first.limits, monotonic())
+                    self._enforcement.sent(assignment.worker_id, number, first.limits, monotonic())
 
     # -- in ----------------------------------------------------------------------------------------
 
@@ -157,9 +154,8 @@ class Floor:
     def _work_finished(self, news: WorkFinished) -> list[Stimulus]:
         stimuli: list[Stimulus] = []
         now = monotonic()
-        if self._stops or self._watch:
-            for number, _ in news.outcomes:
-                self._over(news.worker_id, number)
+        if self._enforcement:
+            self._enforcement.over(news.worker_id, [number for number, _ in news.outcomes])
         for number, outcome in news.outcomes:
             if type(outcome) is StepOutcome:
                 item = self._pool.finished(news.worker_id, number, outcome.execution_time, now)
@@ -178,14 +174,8 @@ class Floor:
         self._shelf.finished(job.plan_id, job.action_id, outcome.state, output)
         return StepFinished(job.plan_id, job.attempt, outcome)
 
-    def _over(self, worker_id: str, number: int) -> Stop | None:
-        """A job is with its worker no more; why it was being stopped, if it was."""
-        self._watch.over(worker_id, number)
-        return self._stops.over(worker_id, number)
-
     def _work_returned(self, news: WorkReturned) -> list[Stimulus]:
-        for number in news.job_numbers:
-            self._over(news.worker_id, number)
+        self._enforcement.over(news.worker_id, news.job_numbers)
         return self._take_back(self._pool.returned(news.worker_id, news.job_numbers))
 
     def _take_back(self, items: list[QueuedJob]) -> list[Stimulus]:
@@ -211,20 +201,18 @@ class Floor:
 
     def _worker_died(self, news: WorkerDied) -> list[Stimulus]:
         leftover = self._pool.remove_worker(news.worker_id, news.begun)
-        stop = self._over(news.worker_id, news.begun)
-        self._stops.forget(news.worker_id)
-        self._watch.forget(news.worker_id)
-        stimuli: list[Stimulus] = [self._lost(item, news) for item in leftover.begun]
-        if stop is not None and stimuli:
-            stimuli[-1] = _stopped(stimuli[-1], stop, news)
+        ended_by = self._enforcement.died(news.worker_id, news.begun)
+        lost = [self._lost(item, news) for item in leftover.begun]
+        if ended_by is not None and lost:
+            lost[-1] = _stopped(lost[-1], ended_by, news)
         if not self._draining:
             log.warning(
                 news.message,
                 extra={"action": "worker_died", "worker": news.worker_id, "cause": news.cause},
             )
-            by_us = stop is not None
+            by_us = ended_by is not None
             self._refill(self._crew.ended(news.worker_id, news.queue, monotonic(), by_us))
-        return stimuli + self._take_back(leftover.not_begun)
+        return [*lost, *self._take_back(leftover.not_begun)]
 
     def _lost(self, item: QueuedJob, news: WorkerDied) -> StepLost:
         """A job that its worker had begun, or finished without saying so."""
@@ -257,8 +245,8 @@ class Floor:
 
     def look_after(self, now: float) -> None:
         """Fill places whose time has come; take back what waits behind a step that turned out slow."""
-        if self._watch or self._stops:
-            self._enforce(now)
+        if self._enforcement:
+            self._enforcement.enforce(now)
         for worker_id in self._pool.overdue(now):
             self._processes.recall(worker_id)
         for queue in list(self._refills.due(now)):
@@ -269,9 +257,7 @@ class Floor:
     def patience(self, now: float, longest: float, watch: float) -> float:
         """How long nothing needs looking after (seconds), ``watch`` at most while a worker holds a batch."""
         longest = self._refills.wait(now, watch if self._pool.batching else longest)
-        if self._watch or self._stops:
-            longest = self._watch.wait(now, self._stops.wait(now, longest))
-        return longest
+        return self._enforcement.wait(now, longest) if self._enforcement else longest
 
     # -- steps that are not to go on ---------------------------------------------------------------
 
@@ -279,34 +265,7 @@ class Floor:
         """Stop a step that was sent, whatever it does; what came of it is news like all other."""
         found = self._pool.holder_of(order.plan_id, order.step_id)
         if found is not None:
-            self._stops.begin(*found, order.cause, order.message, monotonic())
-            self._enforce(monotonic())
-
-    def _enforce(self, now: float) -> None:
-        """Whatever is due about steps that take more than they may, or are not wanted any more."""
-        for worker_id, number, cause, message, at_once in self._watch.look(now):
-            self._stops.begin(worker_id, number, cause, message, now, at_once)
-        for order in self._stops.due(now):
-            self._take_measure(order)
-
-    def _take_measure(self, order: Order) -> None:
-        log.info(
-            "a step is stopped: %s",
-            order.message,
-            extra={
-                "action": "step_stopped",
-                "measure": order.measure.name.lower(),
-                "worker": order.worker_id,
-                "cause": order.cause,
-            },
-        )
-        if order.measure is Measure.ASK:
-            step = wire.StepToStop(order.number, order.cause, order.message)
-            self._processes.stop_step(order.worker_id, step)
-        elif order.measure is Measure.TERMINATE:
-            self._processes.terminate(order.worker_id)
-        else:
-            self._processes.kill(order.worker_id)
+            self._enforcement.stop(*found, order.cause, order.message, monotonic())
 
     # -- ending ------------------------------------------------------------------------------------
 
@@ -351,11 +310,10 @@ class Floor:
         return self._pool.status(plan_id)
 
 
-def _stopped(lost: Stimulus, stop: Stop, news: WorkerDied) -> Stimulus:
-    """A worker that died of being stopped: the step is told what for."""
-    if not isinstance(lost, StepLost):
-        return lost
-    return lost._replace(cause=stop.cause, message=f"{stop.message}; {news.message}")
+def _stopped(lost: StepLost, ended_by: EndedBy, news: WorkerDied) -> StepLost:
+    """The step that its worker was ended for is told why."""
+    message = f"{ended_by.message}; {news.message}"
+    return lost._replace(cause=ended_by.cause, message=message, backtrace=ended_by.stack)
 
 
 def _announced(assigned: list[Assignment]) -> list[Stimulus]:

@@ -196,9 +196,10 @@ class Loop:
             DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
             WakeAt: self._wake_later,
             EventUndelivered: self._say_undelivered,
+            ForgetEvents: self._forget_events,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
-        writes += (SaveOutcome, RecordEvent, ForgetEvents, StorePlan, RequestPlan)
+        writes += (SaveOutcome, RecordEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StopStep)
         emissions += (StartSubPlans, EndSubPlans)
@@ -257,6 +258,12 @@ class Loop:
             # Deleted while it ran here: what is left of it is our lock.
             self._ledger.release(news.plan_id)
         self._decide(news, now)
+
+    def _forget_events(self, write: ForgetEvents, now: int) -> None:
+        """Taken or dropped: what still waits for its time need not wait any longer."""
+        self._writes.append(write)
+        for event_id in write.ids:
+            self._timers.forget(EventDue(write.plan_id, event_id))
 
     def _say_undelivered(self, order: EventUndelivered, now: int) -> None:
         log.warning(

@@ -1,7 +1,7 @@
 """Steps that are being stopped, each with the next thing to be done about it.
 
-    asked: an exception in the step ─(grace)─▶ SIGTERM ─(again)─▶ SIGKILL, to the worker and all it started
-      └─ given back, if it was not begun    └─ whatever it answers in time counts
+    asked: an exception in the step ─(grace)─▶ its stack is dumped ─▶ SIGTERM ─▶ SIGKILL
+      └─ given back, if it was not begun        └─ what it answers until it is killed counts
 
 What the worker runs is told by its page: a worker is never signalled for a job that waits behind another.
 """
@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 GRACE_S = 1.0
 """From the exception to SIGTERM: time to put things in order."""
+_DUMP_S = 0.1
+"""For a stuck worker to print where it is: done in native code, so it needs no interpreter."""
 TERM_S = 0.3
 """From SIGTERM to SIGKILL."""
 _LOOK_AGAIN_S = 0.05
@@ -24,8 +26,9 @@ class Measure(IntEnum):
     """What to do to a worker about the step it runs."""
 
     ASK = 0
-    TERMINATE = 1
-    KILL = 2
+    DUMP = 1
+    TERMINATE = 2
+    KILL = 3
 
 
 class Order(NamedTuple):
@@ -55,7 +58,12 @@ class Stops:
 
     def __init__(self, begun: Callable[[str], int], grace_s: float = GRACE_S, term_s: float = TERM_S) -> None:
         self._begun = begun
-        self._grace_s, self._term_s = grace_s, term_s
+        self._pauses = {
+            Measure.ASK: grace_s - _DUMP_S,
+            Measure.DUMP: _DUMP_S,
+            Measure.TERMINATE: term_s,
+            Measure.KILL: term_s,
+        }
         self._stops: dict[tuple[str, int], Stop] = {}
 
     def __bool__(self) -> bool:
@@ -88,7 +96,7 @@ class Stops:
 
     def _next(self, stop: Stop, now: float) -> Order:
         order = Order(stop.measure, stop.worker_id, stop.number, stop.cause, stop.message)
-        stop.due = now + (self._grace_s if stop.measure is Measure.ASK else self._term_s)
+        stop.due = now + self._pauses[stop.measure]
         if stop.measure is not Measure.KILL:
             stop.measure = Measure(stop.measure + 1)
         return order

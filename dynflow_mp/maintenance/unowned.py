@@ -5,6 +5,7 @@ who wants it halted ─▶ the plan as it is stored ─▶ director ─▶ claim
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -13,10 +14,11 @@ from sqlalchemy import Connection
 from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.abandoned import halt
-from dynflow_mp.director.protocol import Answer, DropPlan
+from dynflow_mp.director.protocol import Answer, DropPlan, Instruction
+from dynflow_mp.errors import InvalidPlan
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.model.states import PlanState
-from dynflow_mp.model.writes import Write
+from dynflow_mp.model.writes import ClaimPlan, Write
 from dynflow_mp.persistence.database import PATIENCE_S
 from dynflow_mp.persistence.retries import repeated
 from dynflow_mp.persistence.store import GuardFailed, Store
@@ -34,15 +36,18 @@ class UnownedPlans:
     def halt(self, plan_id: str) -> bool:
         """Stop a plan; False if somebody has it, or took it meanwhile. Of one that is stopped: True.
 
-        Raises :class:`PlanNotFound`, and :class:`InvalidPlan` for one that cannot be read.
+        One that cannot be read is stopped all the same. Raises :class:`PlanNotFound`.
         """
-        skeleton = self._store.load_skeleton(plan_id)
+        try:
+            skeleton = self._store.load_skeleton(plan_id)
+        except InvalidPlan:
+            return self._store.stop_unreadable(plan_id, now_us(), self._coordinator.fence)
         if skeleton.state is PlanState.STOPPED:
             return True
         if skeleton.owner_id is not None:
             return False
         instructions = halt(skeleton, self._coordinator.world_id, now_us())
-        writes = cast("list[Write]", [order for order in instructions if not isinstance(order, _ORDERS)])
+        writes = [self._as_ours(order) for order in instructions if not isinstance(order, _ORDERS)]
         if not self._commit(writes):
             return False
         for order in instructions:
@@ -50,6 +55,17 @@ class UnownedPlans:
                 own_id = self._coordinator.world_id
                 self._answer(Envelope(own_id, order.client_id, order.request_id, order.response))
         return True
+
+    def _as_ours(self, order: Instruction) -> Write:
+        """The claim under a name that is nobody's.
+
+        A claim of the same world at the same epoch is taken for the same claim – and this world's own core may
+        be taking the plan just now.
+        """
+        write = cast("Write", order)
+        if isinstance(write, ClaimPlan):
+            return write._replace(world_id=f"{write.world_id}-{secrets.token_hex(4)}")
+        return write
 
     def _commit(self, writes: list[Write]) -> bool:
         turn = TurnCommit(self._store, writes, self._coordinator.fence, self._follow)
@@ -59,6 +75,6 @@ class UnownedPlans:
             return False
 
     def _follow(self, connection: Connection, writes: Sequence[Write], lost: frozenset[str]) -> None:
-        self._coordinator.follow_turn(connection, writes, lost)
+        # No lock record: taken and given up in the same transaction.
         for plan_id in {write.plan_id for write in writes} - lost:
             self._store.forget_delay(connection, plan_id)

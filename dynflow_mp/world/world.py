@@ -138,9 +138,11 @@ class World:
         self._check_alive()
         try:
             plan_id = plan_id_of(plan_id)
-            self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
+            status = self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
         except PlanNotFound as error:
             return _failed(error)
+        if status.state is PlanState.STOPPED:
+            return _failed(PlanStopped(f"plan {plan_id} is stopped; it cannot be executed again", plan_id))
         return self._parts.client.execute(plan_id)
 
     def event(

@@ -113,6 +113,33 @@ def test_one_database_is_all_that_executors_and_clients_share(database_kind: str
     assert "A │ killed while it works" in ended.stdout
 
 
+def test_builds_elsewhere_are_followed_cancelled_and_given_up() -> None:
+    ended = run("examples.polling")
+
+    assert ended.returncode == 0, ended.stderr
+    assert "simple, shaky │ stopped, success: shaky.tar, simple.tar" in ended.stdout
+    assert "shaky: 4 looks, now built" in ended.stdout
+    assert "unwanted │ stopped, success: nothing of unwanted" in ended.stdout
+    assert "endless │ paused, error: Timeout exceeded." in ended.stdout
+
+
+def test_plans_are_halted_whatever_they_do() -> None:
+    ended = run("examples.halt")
+
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert [line for line in lines if ": stopped, " in line] == [
+        "Stubborn: stopped, error",
+        "WaitForWord: stopped, pending",
+        "Fail: stopped, error",
+    ]
+    assert "    WaitForWord is suspended" in lines
+    assert "    Afterwards is pending" in lines
+    assert "workers replaced: 1 of 2" in lines
+    assert "locks held: 0" in lines
+    assert sum("PlanStopped" in line for line in lines) == 2
+
+
 def test_sub_plans_run_a_few_at_a_time_and_a_failed_one_is_mended_alone() -> None:
     ended = run("examples.sub_plans", "--pages", "9", "--at-once", "2")
 

@@ -49,6 +49,7 @@ def test_a_call_that_does_not_let_go_costs_its_worker_and_the_slot_is_free_in_ti
     assert step.error.cause == "timeout"
     pid = int(lines_of(log)[0].split()[1])
     assert f"pid {pid}" in step.error.message
+    assert "waiting_actions.py" in step.error.backtrace[-1]
     assert not alive(pid)
     wait_until(lambda: len(world.worker_pids) == 2, what="a new worker")
 

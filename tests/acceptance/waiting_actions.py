@@ -1,6 +1,5 @@
 """Actions that wait, are cancelled, halted, or take more than they may."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from engine_actions import note
 
-from dynflow_mp import Action, Cancellable, Polling, Timeouts
+from dynflow_mp import Action, Cancel, Cancellable, Polling, Timeouts
 
 
 class Upload(Cancellable, Polling):
@@ -21,11 +20,17 @@ class Upload(Cancellable, Polling):
 
     def invoke_external_task(self):
         note(self.input["log"], "invoked")
+        if self.input.get("unreachable"):
+            raise ConnectionError("nobody there")
         return {"progress": 0, "cancelled": False}
 
     def poll_external_task(self):
         note(self.input["log"], "polled")
         progress = int(Path(self.input["file"]).read_text())
+        if progress < 0:
+            self.error("the task is lost")
+        if progress == 30 and self.input.get("cancels_itself"):
+            self.plan_event(Cancel)
         return {**self.external_task, "progress": progress}
 
     def done(self):
@@ -155,8 +160,8 @@ def swallow():
 
 
 def hold_the_interpreter():
-    """In native code that never lets go of the interpreter."""
-    ctypes.PyDLL(None).usleep(60_000_000)
+    """In native code that lets nothing else run and looks at no signal."""
+    sum(range(10**13))
 
 
 def ignore_sigterm():

@@ -228,6 +228,19 @@ def test_a_closed_plan_is_forgotten(late):
     assert not shelf.knows("p")
 
 
+def test_the_limits_of_a_class_go_with_its_jobs():
+    shelf = Shelf()
+    policies = {"A": ActionPolicy(run_timeout_s=2.0, memory_limit=1000), "B": ActionPolicy()}
+    shelf.open(a_skeleton([1])._replace(policies=policies), payloads([10]))
+    shelf.open(a_skeleton([1], plan_id="q"), payloads([10]))
+
+    shelf.ready("p", [1])
+    shelf.ready("q", [1])
+    jobs, _ = shelf.take()
+
+    assert [item.limits for item in jobs] == [(2.0, 1000), None]
+
+
 def test_a_step_that_waits_for_sub_plans_is_briefed_each_time_it_is_sent():
     shelf = Shelf()
     shelf.open(a_skeleton([1], policies={"A": ActionPolicy(with_sub_plans=True)}), payloads([10]))
