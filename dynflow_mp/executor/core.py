@@ -6,7 +6,7 @@ connector ── ask ──▶ inbox ──▶ Loop, on the thread ``dynflow cor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event, Thread, get_ident
 from time import monotonic
@@ -21,7 +21,7 @@ from dynflow_mp.errors import WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import KILL_PATIENCE_S, Loop
-from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
+from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import Reader
 from dynflow_mp.executor.requests import Dispatcher
@@ -109,6 +109,10 @@ class Core:
             self._reader.ask(envelope.message.plan_id)
         else:
             self._inbox.post(envelope)
+
+    def offer(self, plan_ids: Sequence[str]) -> None:
+        """Plans that were never begun and that nobody has taken: take some, as there is room."""
+        self._inbox.post(Offered(tuple(plan_ids)))
 
     def hurry(self, grace_s: float) -> None:
         """While stopping: give running steps only ``grace_s`` seconds more."""
