@@ -326,6 +326,11 @@ class Floor:
         return self._pool.waiting
 
     @property
+    def enough(self) -> int:
+        """How many jobs should wait at least, so that no worker runs dry."""
+        return self._pool.enough
+
+    @property
     def busy(self) -> bool:
         """Whether anything is still with workers."""
         return bool(self._pool.in_flight)

@@ -52,13 +52,13 @@ from dynflow_mp.director.protocol import (
     Withdraw,
     attended,
 )
-from dynflow_mp.errors import PlanNotFound
+from dynflow_mp.errors import PeerBusy, PlanNotFound
 from dynflow_mp.executor.briefs import BRIEFS
 from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed, Tell
-from dynflow_mp.executor.feeder import ENOUGH_JOBS, Feeder
+from dynflow_mp.executor.feeder import Feeder
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
-from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
+from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.requests import Dispatcher, StatusAsked
@@ -203,6 +203,7 @@ class Loop:
             ReadAhead: self._read_ahead,
             PlanLoaded: self._plan_loaded,
             FreshLoaded: self._fresh_loaded,
+            Offered: lambda note, now: self._feeder.offered(note.plan_ids),
             PlanUnavailable: self._plan_unavailable,
             PayloadPage: lambda page, now: self._decide_all(self._floor.page(page), now),
             PageFailed: lambda news, now: self._decide_all(self._floor.page_failed(news), now),
@@ -256,7 +257,11 @@ class Loop:
         """Plans that nobody waits for are left to others, or to a later round, while there is enough to do."""
         if not isinstance(asked, PlanRequested) or attended(asked.request_id):
             return True
-        return self._floor.waiting < ENOUGH_JOBS
+        if self._floor.waiting < self._floor.enough:
+            return True
+        busy = PeerBusy(f"there is enough to do here; plan {asked.plan_id} stays requested", asked.plan_id)
+        self._emissions.append(Answer(asked.client_id, asked.request_id, Failed.of(busy)))
+        return False
 
     def _read_ahead(self, note: ReadAhead, now: int) -> None:
         """What the request makes the director want to read is on its way."""
@@ -355,7 +360,9 @@ class Loop:
         self._feed()
 
     def _feed(self) -> None:
-        wanted = self._feeder.take(self._floor.waiting) if self._stopping is None else None
+        if self._stopping is not None or not self._feeder:
+            return
+        wanted = self._feeder.take(self._floor.waiting, self._floor.enough)
         if wanted is not None:
             self._reader.ask(wanted)
 

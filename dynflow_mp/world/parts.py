@@ -201,7 +201,12 @@ class Parts:
         liveness.start()
         self._ending.on_close("liveness", liveness.stop)
         directory = WorldDirectory(self.coordinator)
-        heirs = Heirs(self.connector, directory, None if self.core is None else self.receive)
+        core = self.core
+        heirs = (
+            Heirs(self.connector, directory, None)
+            if core is None
+            else Heirs(self.connector, directory, self.receive, core.offer)
+        )
         self.amendments = Amendments(self.store, self.coordinator, config.max_payload)
         self.recovery = Recovery(
             self.store,
@@ -217,6 +222,7 @@ class Parts:
                 self.coordinator,
                 self.recovery,
                 heirs.ask_any,
+                heirs.offer,
                 self._fenced,
                 interval_s=config.reconcile_interval_s,
                 lease_ttl_s=config.lease_ttl_s,
