@@ -238,7 +238,7 @@ class RunningPlan:
         if outcome.plans or outcome.orders is not None:
             instructions += follow(outcome, self.id, self._epoch, steps.action_id(step_id), now)
         if outcome.state is _ERROR and self._halting is None:
-            again = self._failures.after_error(step_id, outcome.retryable, now)
+            again = self._failures.after_error(outcome, now)
             if again:
                 return instructions + again
         return self._go_on(step_id, outcome.state, instructions, now)
