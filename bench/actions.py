@@ -91,6 +91,23 @@ class Sleepers(Action):
             self.plan_action(Sleeper)
 
 
+class Patience(Action):
+    """Waits for an hour, or for an event."""
+
+    def run(self, event: Any = None) -> None:
+        if event is None:
+            self.plan_event("over", delay_s=3600)
+            self.suspend()
+
+
+class Patient(Action):
+    """``n`` steps at once that wait for an hour."""
+
+    def plan(self, n: int) -> None:
+        for _ in range(n):
+            self.plan_action(Patience)
+
+
 class Gate(Action):
     """Holds its worker until a file is there."""
 

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action
+    from dynflow_mp.actions.cancellable import Cancellable
     from dynflow_mp.actions.context import SuspendedAction
+    from dynflow_mp.actions.polling import Polling
+    from dynflow_mp.actions.timeouts import Timeouts
     from dynflow_mp.config import Config
     from dynflow_mp.errors import (
         AbnormalTermination,
@@ -27,8 +30,10 @@ if TYPE_CHECKING:
         EventDropped,
         InvalidPlan,
         LockTaken,
+        MemoryLimitExceeded,
         MissingOutput,
         NoExecutor,
+        NotCancellable,
         NotEditable,
         NotExecutable,
         NotSkippable,
@@ -39,17 +44,22 @@ if TYPE_CHECKING:
         PlanStopped,
         RequestError,
         RequestTimeout,
+        RunTimeout,
         SchemaMismatch,
         StepError,
+        StepHalted,
+        StepStopped,
+        TimeoutExceeded,
         UnknownAction,
         UnprocessableEvent,
         WorkerLost,
         WorldTerminated,
         WrongPhase,
     )
-    from dynflow_mp.model.policies import Fail, Pause, RescueStrategy, Skip
+    from dynflow_mp.model.policies import RescueStrategy
     from dynflow_mp.model.references import OutputReference
     from dynflow_mp.model.retries import Retry
+    from dynflow_mp.model.signals import Signal
     from dynflow_mp.model.states import (
         Phase,
         PlanState,
@@ -60,13 +70,19 @@ if TYPE_CHECKING:
     from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
     from dynflow_mp.world import World
 
+    Abort, Cancel, Poll, Timeout = Signal.ABORT, Signal.CANCEL, Signal.POLL, Signal.TIMEOUT
+    Fail, Pause, Skip = RescueStrategy.FAIL, RescueStrategy.PAUSE, RescueStrategy.SKIP
+
 __version__ = "0.1.0"
 
 __all__ = [
     "AbnormalTermination",
+    "Abort",
     "Action",
     "AlreadyRunning",
     "BadArgument",
+    "Cancel",
+    "Cancellable",
     "Config",
     "ConfigError",
     "ConnectorError",
@@ -80,8 +96,10 @@ __all__ = [
     "Fail",
     "InvalidPlan",
     "LockTaken",
+    "MemoryLimitExceeded",
     "MissingOutput",
     "NoExecutor",
+    "NotCancellable",
     "NotEditable",
     "NotExecutable",
     "NotSkippable",
@@ -95,17 +113,25 @@ __all__ = [
     "PlanStopped",
     "PlanningError",
     "PlanningFailed",
+    "Poll",
+    "Polling",
     "RequestError",
     "RequestTimeout",
     "RescueStrategy",
     "Result",
     "Retry",
+    "RunTimeout",
     "Scheduled",
     "SchemaMismatch",
     "Skip",
     "StepError",
+    "StepHalted",
     "StepState",
+    "StepStopped",
     "SuspendedAction",
+    "Timeout",
+    "TimeoutExceeded",
+    "Timeouts",
     "Triggered",
     "UnknownAction",
     "UnprocessableEvent",
@@ -122,9 +148,12 @@ _in_worker = False
 _WORLD = "dynflow_mp.world"
 _HOMES = {
     "Action": "dynflow_mp.actions.action",
+    "Cancellable": "dynflow_mp.actions.cancellable",
     "SuspendedAction": "dynflow_mp.actions.context",
+    "Polling": "dynflow_mp.actions.polling",
+    "Timeouts": "dynflow_mp.actions.timeouts",
     "Config": "dynflow_mp.config",
-    **dict.fromkeys(("Fail", "Pause", "RescueStrategy", "Skip"), "dynflow_mp.model.policies"),
+    "RescueStrategy": "dynflow_mp.model.policies",
     "Retry": "dynflow_mp.model.retries",
     "OutputReference": "dynflow_mp.model.references",
     "Phase": "dynflow_mp.model.states",
@@ -137,13 +166,29 @@ _HOMES = {
 }
 
 
+_MEMBERS = {
+    **dict.fromkeys(("Abort", "Cancel", "Poll", "Timeout"), "Signal"),
+    **dict.fromkeys(("Fail", "Pause", "Skip"), "RescueStrategy"),
+}
+"""Events and strategies are members of enums: ``event is Skip`` holds for ``RescueStrategy.SKIP``."""
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _MEMBERS:
+        globals()[name] = value = _member(name)
+        return value
     home = _HOMES.get(name, "dynflow_mp.errors")
     value = _absent_in_workers(name) if _in_worker and home == _WORLD else getattr(import_module(home), name)
     globals()[name] = value
     return value
+
+
+def _member(name: str) -> Any:
+    enum = _MEMBERS[name]
+    home = "dynflow_mp.model.signals" if enum == "Signal" else "dynflow_mp.model.policies"
+    return getattr(import_module(home), enum)[name.upper()]
 
 
 def __dir__() -> list[str]:

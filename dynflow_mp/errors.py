@@ -166,6 +166,10 @@ class WorldTerminated(RequestError):
     """This world is ending or has ended; it takes nothing new and answers nothing more."""
 
 
+class NotCancellable(RequestError):
+    """Nothing of this plan can be cancelled now; the message says why."""
+
+
 class PeerBusy(RequestError):
     """The other world's queue is full."""
 
@@ -197,6 +201,22 @@ class WorkerStartFailed(DynflowError):
         self.exit_code, self.reason = exit_code, reason
 
 
+class RunTimeout(DynflowError):
+    """One call of ``run`` took longer than its class allows (``run_timeout_s``), and was stopped."""
+
+
+class MemoryLimitExceeded(DynflowError):
+    """The worker had more memory than the step's class allows (``memory_limit``), and was killed."""
+
+
+class StepHalted(DynflowError):
+    """The plan was halted while this step ran."""
+
+
+class StepStopped(DynflowError):
+    """The step was stopped while it ran; the recorded cause says what for."""
+
+
 class AbnormalTermination(DynflowError):
     """The executor died while this step ran."""
 
@@ -209,8 +229,17 @@ class StepError(DynflowError):
     """A step's own failure, as ``Action.error`` with a text raises it."""
 
 
-ENGINE_ERRORS: tuple[type[DynflowError], ...] = (WorkerLost, AbnormalTermination)
+ENGINE_ERRORS: tuple[type[DynflowError], ...] = (
+    WorkerLost,
+    AbnormalTermination,
+    RunTimeout,
+    MemoryLimitExceeded,
+)
 """What the engine charges a step with that its own code did not raise, and that may be tried again after."""
+
+
+class TimeoutExceeded(StepError, TimeoutError):
+    """The time that an action had set itself (``schedule_timeout``) was over."""
 
 
 class UnknownError(DynflowError):

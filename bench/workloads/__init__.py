@@ -13,6 +13,7 @@ from bench.workloads.memory import memory
 from bench.workloads.payload import payload
 from bench.workloads.plan_build import plan_build
 from bench.workloads.start import start
+from bench.workloads.suspended import suspended
 from bench.workloads.workload import Workload
 
 WORKLOADS: dict[str, Workload] = {
@@ -29,5 +30,6 @@ WORKLOADS: dict[str, Workload] = {
         memory,
         growth,
         events,
+        suspended,
     )
 }

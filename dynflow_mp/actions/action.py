@@ -38,6 +38,10 @@ class Action:
     """Whether a ``run`` that a crash interrupted is run again by itself (up to its third crash)."""
     deadline_s: ClassVar[float | None] = None
     """Of the root action: how long after its planning began the plan may still begin anything."""
+    run_timeout_s: ClassVar[float | None] = None
+    """How many seconds one call of ``run`` may take; then it is stopped, whatever it does."""
+    memory_limit: ClassVar[int | str | None] = None
+    """How much memory its worker may have while ``run`` is called: bytes, or a text like ``"512MiB"``."""
     run_progress_weight: float = 1
     finalize_progress_weight: float = 1
 
@@ -149,12 +153,21 @@ class Action:
         """The handle by which others wake this step."""
         return self._context.suspended_action()
 
-    def plan_event(self, event: Any, delay_s: float | None = None, optional: bool = False) -> None:
-        """Send ``event`` to this step after ``delay_s``, counted from the end of this call of ``run``.
+    def plan_event(
+        self,
+        event: Any,
+        delay_s: float | None = None,
+        optional: bool = False,
+        *,
+        execution_plan_id: str | None = None,
+        step_id: int | None = None,
+    ) -> None:
+        """Send ``event`` after ``delay_s``, counted from the end of this call of ``run``.
 
-        ``optional``: nobody minds if the step has ended by then.
+        It goes to this step, to step ``step_id`` of this plan, or to that step of another plan.
+        ``optional``: nobody minds if the step cannot take it then.
         """
-        self._context.plan_event(event, delay_s, optional)
+        self._context.plan_event(event, delay_s, optional, execution_plan_id, step_id)
 
     def report_progress(self, done: float) -> None:
         """How much of the step is done, from 0 to 1; stands in for ``run_progress()``."""

@@ -103,7 +103,9 @@ class Context:
     def suspended_action(self) -> SuspendedAction:
         self.refuse("suspended_action", Phase.RUN)
 
-    def plan_event(self, event: Any, delay_s: float | None, optional: bool) -> None:
+    def plan_event(
+        self, event: Any, delay_s: float | None, optional: bool, plan_id: str | None, step_id: int | None
+    ) -> None:
         self.refuse("plan_event", Phase.RUN)
 
     def report_progress(self, done: float) -> None:

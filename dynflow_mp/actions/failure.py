@@ -7,6 +7,8 @@ import os.path
 from collections.abc import Iterator
 from types import TracebackType
 
+from dynflow_mp.actions.unwinding import Stopped
+from dynflow_mp.model.stops import error_of
 from dynflow_mp.model.work import ErrorRecord
 
 FIRST_FRAMES, LAST_FRAMES = 20, 30
@@ -17,6 +19,9 @@ _ENGINE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 def record_of(error: BaseException) -> ErrorRecord:
     """``error`` as the step it ended will show it. Never raises for what a user's exception does."""
+    if type(error) is Stopped:
+        kind = error_of(error.cause)
+        return ErrorRecord(exception_name(kind), message_of(error), _backtrace_of(error), error.cause)
     return ErrorRecord(exception_name(type(error)), message_of(error), _backtrace_of(error))
 
 

@@ -16,6 +16,7 @@ from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.definition import refuse_unfinished
 from dynflow_mp.actions.failure import record_of
+from dynflow_mp.actions.planned_event import planned_event
 from dynflow_mp.actions.policy import accepts_event
 from dynflow_mp.actions.progress import finite, weight_of
 from dynflow_mp.actions.registry import registry
@@ -354,13 +355,14 @@ class _RunCall(_Call):
     def suspended_action(self) -> SuspendedAction:
         return SuspendedAction(self._plan_id, self._job.step_id)
 
-    def plan_event(self, event: Any, delay_s: float | None, optional: bool) -> None:
-        if delay_s is not None and not (isfinite(delay_s) and delay_s >= 0):
-            raise ValueError(f"delay_s={delay_s!r}: must be a number of seconds from 0")
-        data = encode(event, "event", self._limit)
+    def plan_event(
+        self, event: Any, delay_s: float | None, optional: bool, plan_id: str | None, step_id: int | None
+    ) -> None:
+        own = self._plan_id, self._job.step_id
+        planned = planned_event(own, event, delay_s, optional, plan_id, step_id, self._limit)
         if self._events is None:
             self._events = []
-        self._events.append(PlannedEvent(self._plan_id, self._job.step_id, data, delay_s, bool(optional)))
+        self._events.append(planned)
 
     def events(self) -> tuple[PlannedEvent, ...]:
         return () if self._events is None else tuple(self._events)

@@ -6,6 +6,7 @@ from types import CodeType
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.limits import memory_limit_of, run_timeout_of
 from dynflow_mp.actions.registry import name_of
 from dynflow_mp.errors import PlanningError
 from dynflow_mp.model.policies import ActionPolicy, RescueStrategy
@@ -33,6 +34,9 @@ def policy_of(kind: type[Action]) -> ActionPolicy:
         kind.idempotent,
         None if retry is None else retry.frozen(),
         _asks_for_rescue(kind),
+        cancellable=is_cancellable(kind),
+        run_timeout_s=run_timeout_of(kind),
+        memory_limit=memory_limit_of(kind),
     )
 
 
@@ -72,9 +76,28 @@ def _strategy_of(kind: type[Action]) -> str | None:
         ) from None
 
 
+def is_cancellable(kind: type[Action]) -> bool:
+    """Whether steps of the class can be sent Cancel and Abort."""
+    # Not imported at the top: the ready-made actions are built on what this module knows.
+    from dynflow_mp.actions.cancellable import Cancellable
+
+    if not issubclass(kind, Cancellable):
+        return False
+    if not accepts_event(kind):
+        raise PlanningError(
+            f"{name_of(kind)} is Cancellable, but its run takes no event: write run(self, event=None), and "
+            "super().run(event) in it"
+        )
+    return True
+
+
 def accepts_event(kind: type[Action]) -> bool:
     """Whether the class's ``run`` has a parameter besides ``self``."""
-    run: Any = getattr(kind, "run", None)
+    return takes_event(getattr(kind, "run", None))
+
+
+def takes_event(run: Any) -> bool:
+    """Whether this ``run``, as a class has it or bound to an action, has a parameter besides ``self``."""
     while hasattr(run, "__wrapped__"):
         run = run.__wrapped__
     code = getattr(run, "__code__", None)

@@ -9,6 +9,14 @@ class Suspended(BaseException):
     """The action left ``run`` by ``suspend()``; its step waits for an event."""
 
 
+class Stopped(BaseException):
+    """The engine stops the step, wherever its code is; ``cause`` as it is recorded."""
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
 class Failed(BaseException):
     """The action left its phase by ``error(…)``; ``error`` is what its step is charged with."""
 

@@ -1,4 +1,4 @@
-"""What becomes of a running plan whose executor has died."""
+"""What becomes of a plan that nobody runs: its executor has died, or it is halted where it lies."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def settle(
     such steps are idempotent, or all failed ones are to be skipped.
     """
     return RunningPlan.left_by_the_dead(skeleton, asker, conduct).abandoned(now)
+
+
+def halt(skeleton: PlanSkeleton, world_id: str, now: int) -> list[Instruction]:
+    """Writes that take a plan nobody runs and stop it, whatever its state, then whom to tell."""
+    return RunningPlan(skeleton, Asker("", ""), world_id).halted_unowned(now)

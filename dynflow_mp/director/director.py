@@ -13,6 +13,7 @@ from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct
 from dynflow_mp.director.protocol import (
     Answer,
     Asker,
+    CancelRequested,
     DeadlineDue,
     DrainBegun,
     DrainEnded,
@@ -22,6 +23,7 @@ from dynflow_mp.director.protocol import (
     EventArrived,
     EventDue,
     FinalizeFinished,
+    HaltRequested,
     Instruction,
     LoadPlan,
     PlanArrived,
@@ -39,6 +41,7 @@ from dynflow_mp.director.protocol import (
 from dynflow_mp.director.running_plan import RunningPlan
 from dynflow_mp.errors import (
     AlreadyRunning,
+    NoExecutor,
     NotExecutable,
     PlanStopped,
     RequestError,
@@ -83,6 +86,8 @@ class Director:
             EventDue: self._event_due,
             StepDue: self._step_due,
             DeadlineDue: self._deadline_due,
+            CancelRequested: self._cancel_requested,
+            HaltRequested: self._halt_requested,
             PlanLost: self._plan_lost,
             ErrandFinished: self._errand_ended,
             ErrandLost: self._errand_ended,
@@ -261,6 +266,24 @@ class Director:
         reason = news.message if isinstance(news, ErrandLost) else _message_of(news.error)
         return self._and_forget(plan, plan.rescue_untold(news.errand_id, reason, now))
 
+    # -- cancel and halt ---------------------------------------------------------------------------
+
+    def _cancel_requested(self, request: CancelRequested, now: int) -> list[Instruction]:
+        plan = self._plans.get(request.plan_id)
+        return [self._not_here(request)] if plan is None else plan.cancel(request, now)
+
+    def _halt_requested(self, request: HaltRequested, now: int) -> list[Instruction]:
+        plan = self._plans.get(request.plan_id)
+        if plan is None:
+            return [self._not_here(request)]
+        asker = Asker(request.client_id, request.request_id)
+        return self._and_forget(plan, plan.halt(asker, now))
+
+    def _not_here(self, request: CancelRequested | HaltRequested) -> Answer:
+        """It has ended, or gone elsewhere, since the client looked: it looks again."""
+        error = NoExecutor(f"world {self._world_id} does not run plan {request.plan_id}", request.plan_id)
+        return Answer(request.client_id, request.request_id, Failed.of(error))
+
     # -- the end -----------------------------------------------------------------------------------
 
     def _drain_begun(self, news: DrainBegun, now: int) -> list[Instruction]:
@@ -273,7 +296,7 @@ class Director:
             error = WorldTerminated(f"world {self._world_id} ended", plan_id)
             instructions.append(_refusal(asker, error))
         for plan in self._plans.values():
-            instructions += plan.handed_over(now)
+            instructions += plan.halted(now) if plan.halting else plan.handed_over(now)
         self._arriving.clear()
         self._plans.clear()
         return instructions

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dynflow_mp.director.protocol import Answer, EventArrived, Instruction, WakeAt
+from dynflow_mp.director.protocol import Answer, EventArrived, EventUndelivered, Instruction, WakeAt
 from dynflow_mp.errors import EventDropped, UnprocessableEvent
 from dynflow_mp.model.messages import Done, Failed
 from dynflow_mp.model.plans import StoredEvent
@@ -31,7 +31,7 @@ class WaitingEvent(NamedTuple):
 class EventBox:
     """The accepted events of one plan at one epoch. Owned by its running plan."""
 
-    __slots__ = ("_epoch", "_later", "_own", "_plan_id", "_queues", "_steps", "_taken")
+    __slots__ = ("_epoch", "_ids", "_later", "_own", "_plan_id", "_queues", "_steps", "_taken")
 
     def __init__(self, plan_id: str, epoch: int, stored: Iterable[StoredEvent] = ()) -> None:
         self._plan_id, self._epoch = plan_id, epoch
@@ -39,6 +39,8 @@ class EventBox:
         self._taken: dict[int, WaitingEvent] = {}
         self._later: dict[str, WaitingEvent] = {}
         self._steps: dict[str, int] = {}
+        # By step, so that the end of one costs the same however many others wait.
+        self._ids: dict[int, dict[str, None]] = {}
         self._own = 0
         for event in stored:
             self._add(event.step_id, WaitingEvent(event.id, event.data, event.client_id, event.due_at))
@@ -51,6 +53,10 @@ class EventBox:
     def knows(self, event_id: str) -> bool:
         """Whether this event is here already (its sender asked again)."""
         return event_id in self._steps
+
+    def has_for(self, step_id: int) -> bool:
+        """Whether an event waits for this step, or for its time to come."""
+        return step_id in self._ids
 
     def record(self, event: EventArrived) -> RecordEvent:
         """Keep an event; it waits for :meth:`due`."""
@@ -67,6 +73,7 @@ class EventBox:
 
     def _add(self, step_id: int, event: WaitingEvent) -> None:
         self._steps[event.id] = step_id
+        self._ids.setdefault(step_id, {})[event.id] = None
         self._later[event.id] = event
 
     def due(self, event_id: str) -> int | None:
@@ -99,7 +106,7 @@ class EventBox:
         event = self._taken.pop(step_id, None)
         if event is None:
             return []
-        del self._steps[event.id]
+        self._remove(event.id)
         forget = ForgetEvents(self._plan_id, self._epoch, (event.id,))
         if event.client_id is None:
             return [forget]
@@ -113,47 +120,62 @@ class EventBox:
 
     def drop(self, step_id: int) -> list[Instruction]:
         """The step ended: it takes no more events. Tell their senders."""
+        return self._drop(step_id, f"step {step_id} of plan {self._plan_id} ended before it took the event")
+
+    def drop_all(self, reason: str) -> list[Instruction]:
+        """The plan ended: nobody takes events any more."""
+        return [order for step_id in list(self._ids) for order in self._drop(step_id, reason)]
+
+    def _drop(self, step_id: int, reason: str) -> list[Instruction]:
         dropped = self._dropped(step_id)
         if not dropped:
             return []
         forget = ForgetEvents(self._plan_id, self._epoch, tuple(event.id for event in dropped))
-        return [forget, *self._refusals(step_id, dropped)]
+        return [forget, *self._refusals(dropped, reason)]
 
     def _dropped(self, step_id: int) -> list[WaitingEvent]:
+        """All of the step's events, the one it has in hand first; in the order in which they would have come."""
         queue = self._queues.pop(step_id, deque())
         taken = self._taken.pop(step_id, None)
-        later = [
-            self._later.pop(id_)
-            for id_, step in self._steps.items()
-            if step == step_id and id_ in self._later
-        ]
+        later = [self._later.pop(id_) for id_ in self._ids.get(step_id, ()) if id_ in self._later]
         dropped = [*([] if taken is None else [taken]), *queue, *later]
         for event in dropped:
-            del self._steps[event.id]
+            self._remove(event.id)
         return dropped
+
+    def _remove(self, event_id: str) -> None:
+        step_id = self._steps.pop(event_id)
+        ids = self._ids[step_id]
+        del ids[event_id]
+        if not ids:
+            del self._ids[step_id]
 
     def own_id(self) -> str:
         """A fresh id for an event that an action of the plan itself planned."""
         self._own += 1
         return f"{self._plan_id}:{self._epoch}:{self._own}"
 
-    def _refusals(self, step_id: int, events: Iterable[WaitingEvent]) -> list[Answer]:
+    def _refusals(self, events: Iterable[WaitingEvent], reason: str) -> list[Answer]:
         plan_id = self._plan_id
-        error = EventDropped(f"step {step_id} of plan {plan_id} ended before it took the event", plan_id)
+        error = EventDropped(reason, plan_id)
         return [
             Answer(event.client_id, event.id, Failed.of(error), plan_id)
             for event in events
             if event.client_id is not None
         ]
 
-    def refusal(self, event: EventArrived, state: StepState | None) -> Answer:
+    def misfit(self, event: EventArrived, state: StepState | None) -> list[Instruction]:
         """The step cannot take an event in this state."""
+        step = f"step {event.step_id}"
+        text = f"{step} of plan {self._plan_id} is {state}"
+        if state is None:
+            text = f"there is no run {step} in plan {self._plan_id}"
+        return self.refusal(event, f"{text}; only running and suspended steps take events")
+
+    def refusal(self, event: EventArrived, reason: str) -> list[Instruction]:
+        """The event is not taken. Nobody minds about one that is optional and that nobody waits for."""
         plan_id = self._plan_id
-        what = f"step {event.step_id} of plan {plan_id}"
-        text = (
-            f"{what} is {state}"
-            if state is not None
-            else f"there is no run step {event.step_id} in plan {plan_id}"
-        )
-        error = UnprocessableEvent(f"{text}; only running and suspended steps take events", plan_id)
-        return Answer(event.client_id or "", event.request_id, Failed.of(error), plan_id)
+        if event.client_id is not None:
+            error = UnprocessableEvent(reason, plan_id)
+            return [Answer(event.client_id, event.request_id, Failed.of(error), plan_id)]
+        return [] if event.optional else [EventUndelivered(plan_id, event.step_id, reason)]

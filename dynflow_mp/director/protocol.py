@@ -102,6 +102,7 @@ class StepLost(NamedTuple):
     part: int
     cause: str
     message: str
+    backtrace: tuple[str, ...] = ()
 
 
 class EventArrived(NamedTuple):
@@ -132,9 +133,27 @@ class StepDue(NamedTuple):
 
 
 class DeadlineDue(NamedTuple):
-    """The plan's deadline has come."""
+    """The plan's deadline has come; ``epoch`` is the one it is run at."""
 
     plan_id: str
+    epoch: int
+
+
+class CancelRequested(NamedTuple):
+    """A world asks for the plan's steps to be sent Cancel, or with ``force`` Abort."""
+
+    plan_id: str
+    client_id: str
+    request_id: str
+    force: bool = False
+
+
+class HaltRequested(NamedTuple):
+    """A world asks for the plan to be stopped, whatever it does."""
+
+    plan_id: str
+    client_id: str
+    request_id: str
 
 
 class PlanLost(NamedTuple):
@@ -184,6 +203,8 @@ Stimulus = (
     | EventDue
     | StepDue
     | DeadlineDue
+    | CancelRequested
+    | HaltRequested
     | PlanLost
     | ErrandFinished
     | ErrandLost
@@ -295,6 +316,14 @@ class SendEvent(NamedTuple):
     event: PlannedEvent
 
 
+class EventUndelivered(NamedTuple):
+    """An event that an action planned was not taken by anybody, and it was not optional: worth a line in the log."""
+
+    plan_id: str
+    step_id: int
+    reason: str
+
+
 class WakeAt(NamedTuple):
     """Say EventDue at ``due_at`` (microseconds UTC)."""
 
@@ -317,5 +346,6 @@ Instruction = (
     | Answer
     | HandOver
     | SendEvent
+    | EventUndelivered
     | WakeAt
 )

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dynflow_mp.director.causes import DEADLINE, recorded
+from dynflow_mp.director.cancelling import cancellations
+from dynflow_mp.director.causes import recorded
 from dynflow_mp.director.cursor import FlowCursor
 from dynflow_mp.director.events import EventBox
 from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct, Failures
 from dynflow_mp.director.finalize_phase import FinalizePhase
+from dynflow_mp.director.halting import Halting
 from dynflow_mp.director.protocol import (
     FINALIZE,
     Answer,
     Asker,
+    CancelRequested,
     DeadlineDue,
     DropPlan,
     EventArrived,
@@ -39,10 +42,12 @@ from dynflow_mp.director.protocol import (
     Withdraw,
 )
 from dynflow_mp.director.step_book import PASSED, StepBook
-from dynflow_mp.model.messages import Done
+from dynflow_mp.errors import NotCancellable
+from dynflow_mp.model.messages import Done, Failed, Told
 from dynflow_mp.model.plans import HistoryEntry, PlanSkeleton
 from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.states import PlanState, StepState, check_plan_move, result_of
+from dynflow_mp.model.stops import DEADLINE
 from dynflow_mp.model.work import PlannedEvent, StepOutcome
 from dynflow_mp.model.writes import ClaimPlan, SavePlan
 
@@ -62,6 +67,7 @@ class RunningPlan:
         "_events",
         "_failures",
         "_finalize",
+        "_halting",
         "_history",
         "_skeleton",
         "_steps",
@@ -93,6 +99,7 @@ class RunningPlan:
         self._cursor = self._fresh_cursor()
         self._finalize = FinalizePhase(self._book)
         self._events = EventBox(self.id, self._epoch, skeleton.events)
+        self._halting: Halting | None = None
 
     @classmethod
     def left_by_the_dead(cls, skeleton: PlanSkeleton, asker: Asker, conduct: Conduct) -> RunningPlan:
@@ -107,33 +114,56 @@ class RunningPlan:
 
     def claim(self, now: int) -> list[Instruction]:
         """Take the plan and hand out its first steps."""
-        skeleton = self._skeleton
-        check_plan_move(self.id, skeleton.state, PlanState.RUNNING)
+        check_plan_move(self.id, self._skeleton.state, PlanState.RUNNING)
         self._note("start execution", now)
-        claim = ClaimPlan(
-            self.id,
-            self._world_id,
-            skeleton.lock_epoch,
-            self._history,
-            skeleton.started_at or now,
-            self.asker.client_id,
-            self.asker.request_id,
-        )
         cut_off, failed = self._failures.interrupted(now)
-        begun: list[Instruction] = [claim, *cut_off]
+        begun: list[Instruction] = [self._claim(self._skeleton.started_at or now), *cut_off]
         if failed:
             if self._failures.strategy(failed) is not RescueStrategy.SKIP:
                 return [*begun, *self._end(PlanState.PAUSED, now)]
             begun += self._failures.skip(failed)
         begun += [*self._book.retry(), *self._book.skip_silent(), *self._events.wake_ups()]
-        return [*begun, *self._deadline(now), *self._hand_out(self._cursor.start(), now)]
+        return [*begun, *self._deadline(now), *self._taken_up(now)]
+
+    def _claim(self, started_at: int | None) -> ClaimPlan:
+        return ClaimPlan(
+            self.id,
+            self._world_id,
+            self._skeleton.lock_epoch,
+            self._history,
+            started_at,
+            self.asker.client_id,
+            self.asker.request_id,
+        )
 
     def _deadline(self, now: int) -> list[Instruction]:
         deadline_at = self._skeleton.deadline_at
         if deadline_at is None:
             return []
         self._failures.final = deadline_at <= now
-        return [] if self._failures.final else [RemindAt(deadline_at, self.id, DeadlineDue(self.id))]
+        return (
+            []
+            if self._failures.final
+            else [RemindAt(deadline_at, self.id, DeadlineDue(self.id, self._epoch))]
+        )
+
+    def _taken_up(self, now: int) -> list[Instruction]:
+        """The flow's first steps.
+
+        A suspended one that an event is stored for waits for that, as if nothing had been. Others are called
+        again without an event: what they wait for may have come while nobody ran the plan.
+        """
+        first = self._cursor.start()
+        waiting = [] if self._failures.final else [step_id for step_id in first if self._waits(step_id)]
+        if not waiting:
+            return self._hand_out(first, now)
+        out = set(waiting)
+        ready = [step_id for step_id in first if step_id not in out]
+        events = [order for step_id in waiting for order in self._next_event(step_id)]
+        return [*self._hand_out(ready, now), *events]
+
+    def _waits(self, step_id: int) -> bool:
+        return self._steps.state(step_id) is _SUSPENDED and self._events.has_for(step_id)
 
     def _hand_out(self, ready: list[int], now: int) -> list[Instruction]:
         """What the beginning of the flow yields: steps to run at once, and steps to try again later."""
@@ -149,17 +179,21 @@ class RunningPlan:
 
     def sent(self, step_ids: Sequence[int], now: int) -> list[Instruction]:
         """Mark steps (or FINALIZE, which comes alone) as running, before they leave."""
+        if self._halting is not None:
+            return []
         if FINALIZE in step_ids:
             return self._finalize.sent(now)
         return self._book.mark(step_ids, now)
 
     def returned(self, step_ids: Sequence[int], now: int) -> list[Instruction]:
         """What was sent was never begun."""
-        if FINALIZE in step_ids:
-            back = self._finalize.returned()
-            return [*back, *self._refuse_finalize(now)] if self._failures.final else back
-        back = self._book.unmark(step_ids)
-        return [*back, *self._refuse(step_ids, now)] if self._failures.final else back
+        finalize = FINALIZE in step_ids
+        back = self._finalize.returned() if finalize else self._book.unmark(step_ids)
+        if self._halting is not None:
+            return back + self._halt_goes_on(step_ids, now)
+        if self._failures.final:
+            return back + (self._refuse_finalize(now) if finalize else self._refuse(step_ids, now))
+        return back
 
     def finished(self, attempt: int, outcome: StepOutcome, now: int) -> list[Instruction]:
         """Store what came of a step and go on behind it. An outcome nobody waits for changes nothing."""
@@ -172,8 +206,9 @@ class RunningPlan:
         instructions: list[Instruction] = [self._book.save(outcome)]
         if self._events:
             instructions += self._events.done(step_id)
-        for planned in outcome.events:
-            instructions += self._plan_event(planned, now)
+        if outcome.events and self._halting is None:
+            for planned in outcome.events:
+                instructions += self._plan_event(planned, now)
         if outcome.state is _ERROR:
             again = self._failures.after_error(step_id, outcome.retryable, now)
             if again:
@@ -184,8 +219,8 @@ class RunningPlan:
         return self._go_on(outcome.step_id, outcome.state, [self._book.save_skip(outcome)], now)
 
     def lost(self, news: StepLost, now: int) -> list[Instruction]:
-        """The worker running a step died: an error that says how."""
-        step_id, error = news.step_id, recorded(news.cause, news.message)
+        """The worker running a step died: an error that says how, or what it was stopped for."""
+        step_id, error = news.step_id, recorded(news.cause, news.message, news.backtrace)
         if step_id == FINALIZE:
             return self._finalize.lost(news.part, error, now) + self._finalize_ended(now)
         if self._book.is_being_skipped(step_id):
@@ -234,6 +269,8 @@ class RunningPlan:
 
     def expire(self, now: int) -> list[Instruction]:
         """The plan's deadline has come: nothing more begins, what runs is stopped."""
+        if self._halting is not None:
+            return []
         self._failures.final = True
         if self._finalize.going_on:
             if self._finalize.with_a_worker:
@@ -269,6 +306,8 @@ class RunningPlan:
         self, step_id: int, state: StepState, instructions: list[Instruction], now: int
     ) -> list[Instruction]:
         """Behind a step that ended or suspended: its events, then what the flow yields."""
+        if self._halting is not None:
+            return instructions + self._halt_goes_on([step_id], now)
         if state is _SUSPENDED:
             if self._failures.final:
                 return instructions + self._refuse([step_id], now)
@@ -305,6 +344,8 @@ class RunningPlan:
         return instructions + self._finalize_ended(now)
 
     def _finalize_ended(self, now: int) -> list[Instruction]:
+        if self._halting is not None:
+            return self._halt_goes_on([FINALIZE], now)
         return self._rescued(now) if self._finalize.failed else self._end(PlanState.STOPPED, now)
 
     # -- events ------------------------------------------------------------------------------------
@@ -314,8 +355,10 @@ class RunningPlan:
         if self._events.knows(event.request_id):
             return []
         state = self._book.state_of(event.step_id)
+        if self._halting is not None:
+            return self._events.refusal(event, f"plan {self.id} is being halted")
         if state not in (_RUNNING, _SUSPENDED):
-            return [self._events.refusal(event, state)]
+            return self._events.misfit(event, state)
         record = self._events.record(event)
         if event.due_at is not None and event.due_at > now:
             return [record, WakeAt(event.due_at, self.id, event.request_id)]
@@ -334,14 +377,68 @@ class RunningPlan:
             return [SendEvent(planned)]
         event_id = self._events.own_id()
         return self.take_event(
-            EventArrived(self.id, planned.step_id, None, event_id, planned.data, True, due_at), now
+            EventArrived(self.id, planned.step_id, None, event_id, planned.data, planned.optional, due_at),
+            now,
         )
 
     def _next_event(self, step_id: int) -> list[Instruction]:
-        if self._book.state_of(step_id) is not _SUSPENDED:
+        if self._book.state_of(step_id) is not _SUSPENDED or self._halting is not None:
             return []
         event = self._events.take(step_id)
         return [] if event is None else [ReadyEvent(self.id, step_id, event.data)]
+
+    # -- cancel and halt ---------------------------------------------------------------------------
+
+    def cancel(self, request: CancelRequested, now: int) -> list[Instruction]:
+        """Send Cancel or Abort to every step that can take it; who asks is told which those are."""
+        events = (
+            []
+            if self._halting is not None
+            else cancellations(self._skeleton, self._steps, self._book.run_steps, request)
+        )
+        if not events:
+            error = NotCancellable(f"no step of plan {self.id} that runs or waits can be cancelled", self.id)
+            return [Answer(request.client_id, request.request_id, Failed.of(error), self.id)]
+        told = Told([event.step_id for event in events])
+        taken = [order for event in events for order in self.take_event(event, now)]
+        return [*taken, Answer(request.client_id, request.request_id, told, self.id)]
+
+    @property
+    def halting(self) -> bool:
+        """Whether it is to be stopped as soon as nothing of it runs."""
+        return self._halting is not None
+
+    def halt(self, asker: Asker, now: int) -> list[Instruction]:
+        """Begin nothing more, stop what runs; then the plan is stopped."""
+        if self._halting is not None:
+            self._halting.asked_by(asker)
+            return []
+        running = self._book.with_workers()
+        if self._finalize.going_on:
+            running = [FINALIZE] if running else []
+        self._halting = Halting(self.id, running)
+        self._halting.asked_by(asker)
+        self._failures.final = True
+        return [DropPlan(self.id), *self._halting.stops(), *self._halt_goes_on((), now)]
+
+    def _halt_goes_on(self, ended: Sequence[int], now: int) -> list[Instruction]:
+        halting = self._halting
+        assert halting is not None
+        for step_id in ended:
+            halting.ended(step_id)
+        return self.halted(now) if halting.over else []
+
+    def halted(self, now: int) -> list[Instruction]:
+        """Stop the plan as it is, and tell everybody."""
+        self._failures.final = True
+        cut_off, _ = self._failures.interrupted(now)
+        dropped = self._events.drop_all(f"plan {self.id} was halted")
+        answers = [] if self._halting is None else self._halting.answers()
+        return [*cut_off, *dropped, *self._end(PlanState.STOPPED, now, "halt execution"), *answers]
+
+    def halted_unowned(self, now: int) -> list[Instruction]:
+        """Nobody runs the plan: take it and stop it, at once."""
+        return [self._claim(self._skeleton.started_at), *self.halted(now)]
 
     # -- ending ------------------------------------------------------------------------------------
 
@@ -366,8 +463,8 @@ class RunningPlan:
             instructions += self._events.drop(step_id)
         return [*instructions, *self.handed_over(now)]
 
-    def _end(self, state: PlanState, now: int) -> list[Instruction]:
-        self._note("pause execution" if state is PlanState.PAUSED else "finish execution", now)
+    def _end(self, state: PlanState, now: int, name: str = "") -> list[Instruction]:
+        self._note(name or ("pause execution" if state is PlanState.PAUSED else "finish execution"), now)
         return [
             *self._close(state, now, keep_requested=False),
             Answer(*self.asker, Done(), self.id),

@@ -170,9 +170,10 @@ class StepBook:
 
     def failed(self) -> list[int]:
         """The steps that are in error."""
-        return self._in_state(_ERROR)
+        return self.in_state(_ERROR)
 
-    def _in_state(self, state: StepState) -> list[int]:
+    def in_state(self, state: StepState) -> list[int]:
+        """The steps that are in this state."""
         return self.steps.in_state([*self.run_steps, *self.finalize_steps], state)
 
     # -- what no call brings about -----------------------------------------------------------------
@@ -209,7 +210,7 @@ class StepBook:
         """Failed steps that are being skipped and whose ``run`` takes no event are skipped without a call."""
         return [
             self._move(step_id, _SKIPPED, forget_error=True)
-            for step_id in self._in_state(_SKIPPING)
+            for step_id in self.in_state(_SKIPPING)
             if not self.policy_of(step_id).accepts_event
         ]
 
@@ -289,4 +290,8 @@ class StepBook:
 
     def cut_off(self) -> list[int]:
         """Steps that are stored as running although nobody runs them: their executor died."""
-        return self._in_state(_RUNNING)
+        return self.in_state(_RUNNING)
+
+    def with_workers(self) -> list[int]:
+        """Steps whose code has been sent and not answered for."""
+        return [*self.in_state(_RUNNING), *self._skips]

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol
 from dynflow_mp.errors import (
     DynflowError,
     NoExecutor,
+    NotCancellable,
     PeerBusy,
     PlanNotFound,
     PlanStopped,
@@ -31,16 +32,19 @@ from dynflow_mp.errors import (
 from dynflow_mp.model.messages import (
     ANY_EXECUTOR,
     Accepted,
+    CancelPlan,
     Done,
     Envelope,
     Event,
     Execution,
     ExecutionStatus,
     Failed,
+    HaltPlan,
     Ping,
     Pong,
     Request,
     Status,
+    Told,
 )
 from dynflow_mp.model.states import PlanState
 
@@ -81,6 +85,13 @@ class Route(NamedTuple):
     plan_id: str
 
 
+class StopUnowned(NamedTuple):
+    """Nobody runs this plan: stop it in the store, then call ``stopped``."""
+
+    request_id: str
+    plan_id: str
+
+
 class LookUp(NamedTuple):
     """Read the stored statuses of these plans, then call ``found``."""
 
@@ -108,7 +119,7 @@ class Fail(NamedTuple):
     error: DynflowError
 
 
-Decision = Send | Route | LookUp | LoadPlan | Resolve | Fail
+Decision = Send | Route | StopUnowned | LookUp | LoadPlan | Resolve | Fail
 
 
 @dataclass(slots=True)
@@ -156,6 +167,16 @@ class ClientDecisions:
         tracked = self._track(_Tracked(request_id, message, ANY_EXECUTOR))
         return [self._ask(tracked, now)]
 
+    def cancel(self, request_id: str, message: CancelPlan, now: float) -> list[Decision]:
+        """Have the world that runs the plan send Cancel or Abort to its steps."""
+        tracked = self._track(_Tracked(request_id, message, ANY_EXECUTOR))
+        return [self._ask(tracked, now)]
+
+    def halt(self, request_id: str, message: HaltPlan, now: float) -> list[Decision]:
+        """Have the plan stopped by the world that runs it; one that nobody runs is stopped here."""
+        tracked = self._track(_Tracked(request_id, message, ANY_EXECUTOR))
+        return [self._ask(tracked, now)]
+
     def ask(
         self, request_id: str, message: Ping | Status, world_id: str, timeout_s: float, now: float
     ) -> list[Decision]:
@@ -179,6 +200,8 @@ class ClientDecisions:
             return self._failed(tracked, response, now)
         if isinstance(response, Done):
             return self._done(tracked)
+        if isinstance(response, Told):
+            return self._end(tracked, Resolve(tracked.request_id, response.step_ids))
         if isinstance(response, Pong):
             return self._end(tracked, Resolve(tracked.request_id, True))
         if isinstance(response, ExecutionStatus):
@@ -190,22 +213,23 @@ class ClientDecisions:
         tracked = self._open.get(envelope.request_id)
         if tracked is None:
             return []
-        if isinstance(tracked.message, (Execution, Event)):
+        if isinstance(tracked.message, _ABOUT_PLANS):
             return self._bounced(tracked, error, now)
         return self._end(tracked, Fail(tracked.request_id, error))
 
     def _done(self, tracked: _Tracked) -> list[Decision]:
-        if isinstance(tracked.message, Execution):
+        if isinstance(tracked.message, (Execution, HaltPlan)):
             return self._end(tracked, LoadPlan(tracked.request_id, tracked.message.plan_id))
         return self._end(tracked, Resolve(tracked.request_id, True))
 
     def _failed(self, tracked: _Tracked, failure: Failed, now: float) -> list[Decision]:
         error = failure.to_error()
         message = tracked.message
-        if isinstance(message, (Execution, Event)) and isinstance(error, _ASK_ANOTHER):
+        if isinstance(message, _ABOUT_PLANS) and isinstance(error, _ASK_ANOTHER):
             return self._bounced(tracked, error, now)
-        if isinstance(message, Execution) and isinstance(error, PlanStopped) and tracked.times_sent > 1:
-            # Our own earlier attempt may have run it to its end, and the answer was lost.
+        if isinstance(message, (Execution, HaltPlan)) and isinstance(error, PlanStopped):
+            # It was not when this was asked for: our own earlier attempt may have run it to its end and the
+            # answer was lost, or it was halted meanwhile.
             return self._done(tracked)
         return self._end(tracked, Fail(tracked.request_id, error))
 
@@ -233,6 +257,12 @@ class ClientDecisions:
     def _nobody_there(self, message: Request) -> DynflowError:
         plan_id = getattr(message, "plan_id", None)
         waited = f"{self._timings.no_executor_timeout_s:g} s"
+        if isinstance(message, CancelPlan):
+            return NotCancellable(f"no executor that can be reached runs plan {plan_id}", plan_id)
+        if isinstance(message, HaltPlan):
+            return NoExecutor(
+                f"the executor that has plan {plan_id} cannot be reached; tried for {waited}", plan_id
+            )
         if isinstance(message, Event):
             return UnprocessableEvent(
                 f"no executor that can be reached runs plan {plan_id}; tried for {waited}", plan_id
@@ -249,6 +279,12 @@ class ClientDecisions:
         tracked = self._open.get(request_id)
         if tracked is None:
             return []
+        if world_id is None and isinstance(tracked.message, HaltPlan):
+            return [StopUnowned(request_id, tracked.message.plan_id)]
+        if world_id is None and isinstance(tracked.message, CancelPlan):
+            # Asked to run, perhaps, and not yet begun; or ended since.
+            wanted = tracked.message.plan_id
+            return [LookUp((wanted,)), *self._bounced(tracked, NoExecutor("nobody", wanted), now)]
         if world_id is None:
             plan_id = getattr(tracked.message, "plan_id", None)
             error = UnprocessableEvent(
@@ -259,6 +295,16 @@ class ClientDecisions:
         # Done may be long in coming: the step may run for hours before it takes its next event.
         self._wake(tracked, now + self._jittered_interval())
         return [self._send(tracked)]
+
+    def stopped(self, request_id: str, done: bool, now: float) -> list[Decision]:
+        """The plan is stopped; or, ``done`` being false, somebody took it meanwhile: it is looked for again."""
+        tracked = self._open.get(request_id)
+        if tracked is None:
+            return []
+        if done:
+            return self._done(tracked)
+        self._wake(tracked, now + self._timings.retry_s)
+        return []
 
     def failed(self, request_id: str, error: DynflowError) -> list[Decision]:
         """What a request needs could not be found out."""
@@ -271,7 +317,7 @@ class ClientDecisions:
         decisions: list[Decision] = []
         for tracked in list(self._open.values()):
             message = tracked.message
-            if isinstance(message, Execution) and message.plan_id in asked:
+            if isinstance(message, _LOOKED_UP) and message.plan_id in asked:
                 decisions += self._compared(tracked, message.plan_id, statuses.get(message.plan_id), now)
         return decisions
 
@@ -281,8 +327,12 @@ class ClientDecisions:
         if status is None:
             error = PlanNotFound(f"plan {plan_id} is not stored any more", plan_id)
             return self._end(tracked, Fail(tracked.request_id, error))
+        if isinstance(tracked.message, CancelPlan):
+            return self._is_cancellable(tracked, plan_id, status)
         if status.state == PlanState.STOPPED:
             return self._done(tracked)
+        if isinstance(tracked.message, HaltPlan):
+            return []  # who runs it is asked again and again
         if status.owner_id is not None:
             return []
         if status.state == PlanState.PAUSED and status.requested_at is None:
@@ -291,6 +341,13 @@ class ClientDecisions:
             tracked.accepted = False
             return [self._ask(tracked, now)]
         return []
+
+    def _is_cancellable(self, tracked: _Tracked, plan_id: str, status: PlanStatus) -> list[Decision]:
+        """A plan that nobody runs and nobody is going to run has nothing to be cancelled."""
+        if status.owner_id is not None or (status.requested_at is not None and status.state in _UNOWNED):
+            return []
+        error = NotCancellable(f"plan {plan_id} is {status.state}; nothing of it can be cancelled", plan_id)
+        return self._end(tracked, Fail(tracked.request_id, error))
 
     # -- time ----------------------------------------------------------------------------------
 
@@ -317,13 +374,13 @@ class ClientDecisions:
                 decisions += self._overdue(tracked, now)
         if now >= self._look_at:
             self._look_at = now + self._jittered_interval()
-            plan_ids = {t.message.plan_id for t in self._open.values() if isinstance(t.message, Execution)}
+            plan_ids = {t.message.plan_id for t in self._open.values() if isinstance(t.message, _LOOKED_UP)}
             if plan_ids:
                 decisions.append(LookUp(tuple(plan_ids)))
         return decisions
 
     def _overdue(self, tracked: _Tracked, now: float) -> list[Decision]:
-        if isinstance(tracked.message, (Execution, Event)):
+        if isinstance(tracked.message, _ABOUT_PLANS):
             if not tracked.bounced:
                 tracked.silences, tracked.nobody_since = tracked.silences + 1, None
             return [self._ask(tracked, now)]
@@ -343,9 +400,9 @@ class ClientDecisions:
         return tracked
 
     def _ask(self, tracked: _Tracked, now: float) -> Decision:
-        """Send an execution to anybody, an event to whoever runs its plan now."""
+        """Send an execution to anybody, all else to whoever runs its plan now."""
         message = tracked.message
-        if isinstance(message, Event):
+        if isinstance(message, (Event, CancelPlan, HaltPlan)):
             tracked.due = None
             return Route(tracked.request_id, message.plan_id)
         self._wake(tracked, now + self._patience_s(tracked))
@@ -379,4 +436,7 @@ class ClientDecisions:
 _UNOWNED = (PlanState.PLANNED, PlanState.PAUSED, PlanState.RUNNING)
 """States in which a plan without an owner needs an executor; ``running`` is left by one that died."""
 _NOBODY = (NoExecutor, UnknownReceiver, WorldTerminated)
+_LOOKED_UP = (Execution, CancelPlan, HaltPlan)
+"""Requests whose plan's stored state may answer them."""
+_ABOUT_PLANS = (*_LOOKED_UP, Event)
 _ASK_ANOTHER = (*_NOBODY, PeerBusy)

@@ -2,7 +2,7 @@
 
 any thread: execute, event … ─┐
 connector: receive ───────────┴▶ inbox ─▶ thread "dynflow client dispatcher": ClientDecisions
-                                             │ Send ─▶ connector    │ LookUp, Route ─▶ store
+                                             │ Send ─▶ connector    │ LookUp, Route, StopUnowned ─▶ store
                                              └ LoadPlan, Resolve, Fail ─▶ notifier: the future
 """
 
@@ -29,11 +29,12 @@ from dynflow_mp.dispatchers.client_decisions import (
     Resolve,
     Route,
     Send,
+    StopUnowned,
     Timings,
 )
 from dynflow_mp.dispatchers.notifier import Notifier
 from dynflow_mp.errors import DynflowError, RequestError, WorldTerminated
-from dynflow_mp.model.messages import Envelope, Event, Execution, Ping, Status
+from dynflow_mp.model.messages import CancelPlan, Envelope, Event, Execution, HaltPlan, Ping, Status
 from dynflow_mp.telemetry import logger
 
 log = logger("dispatchers.client")
@@ -66,6 +67,7 @@ class ClientDispatcher:
         load_plan: Callable[[str], Any],
         executor_of: Callable[[str], str | None],
         *,
+        stop_unowned: Callable[[str], bool] = lambda plan_id: False,
         no_executor_timeout_s: float = 5.0,
         reask_interval_s: float = 10.0,
         accept_timeout_s: float = 1.0,
@@ -74,6 +76,7 @@ class ClientDispatcher:
     ) -> None:
         self._world_id, self._connector, self._plans = world_id, connector, plans
         self._load_plan, self._executor_of = load_plan, executor_of
+        self._stop_unowned = stop_unowned
         timings = Timings(no_executor_timeout_s, reask_interval_s, accept_timeout_s, retry_s)
         draw = (chance or random.Random()).random
         self._decisions = ClientDecisions(world_id, timings, draw, time.monotonic())
@@ -128,6 +131,16 @@ class ClientDispatcher:
         """Bring an event to the world that runs the plan. True once the run that took it is stored."""
         message = Event(plan_id, step_id, data, optional, delay_s)
         return self._publish(lambda request_id, now: self._decisions.event(request_id, message, now))
+
+    def cancel(self, plan_id: str, force: bool = False) -> Future[list[int]]:
+        """Have Cancel, or with ``force`` Abort, sent to the plan's steps that can take it; which those are."""
+        message = CancelPlan(plan_id, force)
+        return self._publish(lambda request_id, now: self._decisions.cancel(request_id, message, now))
+
+    def halt(self, plan_id: str) -> Future[Any]:
+        """Have the plan stopped. The future gets what ``load_plan`` gives once it is."""
+        message = HaltPlan(plan_id)
+        return self._publish(lambda request_id, now: self._decisions.halt(request_id, message, now))
 
     def ping(self, world_id: str, timeout_s: float) -> Future[bool]:
         """True if the core of that world turns; fails if it does not say so in time."""
@@ -228,6 +241,8 @@ class ClientDispatcher:
                 self._resolve(request_id, partial(_raise, error))
             case Route(request_id, plan_id):
                 self._route(request_id, plan_id)
+            case StopUnowned(request_id, plan_id):
+                self._stop(request_id, plan_id)
             case LookUp(plan_ids):
                 self._look_up(plan_ids)
 
@@ -243,6 +258,14 @@ class ClientDispatcher:
             self._carry_out(self._decisions.failed(request_id, _as_ours(error, plan_id)))
         else:
             self._carry_out(self._decisions.routed(request_id, world_id, time.monotonic()))
+
+    def _stop(self, request_id: str, plan_id: str) -> None:
+        try:
+            done = self._stop_unowned(plan_id)
+        except Exception as error:
+            self._carry_out(self._decisions.failed(request_id, _as_ours(error, plan_id)))
+        else:
+            self._carry_out(self._decisions.stopped(request_id, done, time.monotonic()))
 
     def _look_up(self, plan_ids: Sequence[str]) -> None:
         try:
@@ -283,4 +306,4 @@ def _raise(error: DynflowError) -> None:
 def _as_ours(error: Exception, plan_id: str) -> DynflowError:
     if isinstance(error, DynflowError):
         return error
-    return RequestError(f"it could not be found out who runs plan {plan_id}: {error}", plan_id)
+    return RequestError(f"nothing could be done about plan {plan_id}: {error}", plan_id)

@@ -151,6 +151,7 @@ class Boot:
     def _prepare(self, lanes: Lanes) -> Any:
         """Say hello on both lanes; what is left is to work."""
         from dynflow_mp.executor import wire
+        from dynflow_mp.executor.interruption import prepare
         from dynflow_mp.executor.surroundings import Surroundings
         from dynflow_mp.executor.workbench import Workbench
 
@@ -158,6 +159,7 @@ class Boot:
             self.fail(APP_FAILED, "one of the modules closed descriptors that were not its own")
         token = bytes.fromhex(self._settings["token"])
         lanes.control.say_hello(wire.encode_hello(wire.Hello(token, wire.CONTROL_LANE, os.getpid())))
+        prepare(lanes.tally)
         surroundings = Surroundings()
         bench = Workbench(
             lanes.work,

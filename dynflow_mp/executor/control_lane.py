@@ -16,7 +16,9 @@ from typing import NoReturn
 
 import zmq
 
+from dynflow_mp.actions.unwinding import Stopped
 from dynflow_mp.executor import wire
+from dynflow_mp.executor.interruption import interrupt
 from dynflow_mp.executor.own_descriptors import OwnDescriptors
 from dynflow_mp.executor.tally import Tally
 from dynflow_mp.executor.workbench import send_unsent
@@ -104,8 +106,18 @@ class ControlLane:
         if kind == wire.RECALL:
             given_back = self._tally.recall(wire.decode_recall(frame))
             socket.send(wire.encode_recalled(given_back))
+        elif kind == wire.STOP_STEP:
+            self._stop(socket, wire.decode_stop_step(frame))
         elif kind == wire.PING:
             socket.send(wire.encode_pong(wire.decode_ping(frame)))
+
+    def _stop(self, socket: zmq.Socket[bytes], step: wire.StepToStop) -> None:
+        """Give the job back if it has not begun; if it runs, stop it; if it is done, nothing."""
+        given_back = self._tally.recall([step.number])
+        if given_back:
+            socket.send(wire.encode_recalled(given_back))
+        elif self._tally.stop(step.number, Stopped(step.cause, step.message)):
+            interrupt()
 
     def _look_after_batch(self, socket: zmq.Socket[bytes]) -> None:
         """Send what the main thread cannot send itself because a step keeps it."""

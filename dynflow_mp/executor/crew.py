@@ -50,10 +50,15 @@ class Crew:
         """Every place is filled with a worker that said hello."""
         return len(self._ready) >= sum(self._pools.values())
 
-    def ended(self, worker_id: str, queue: str, now: float) -> Post:
-        """A worker is gone (or never came up); returns the place to fill again."""
+    def ended(self, worker_id: str, queue: str, now: float, by_us: bool = False) -> Post:
+        """A worker is gone (or never came up); returns the place to fill again.
+
+        ``by_us``: it was ended for a step that had to be stopped, which says nothing about the application.
+        """
         lived_s = now - self._started.pop(worker_id, now)
         self._ready.discard(worker_id)
+        if by_us:
+            return Post(queue, 0.0)
         failures = 0 if lived_s >= _STABLE_S else self._failures.get(queue, 0) + 1
         self._failures[queue] = failures
         return Post(queue, _delay(failures - _FREE_DEATHS))

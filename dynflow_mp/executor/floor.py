@@ -24,9 +24,11 @@ from dynflow_mp.director.protocol import (
     StepsReturned,
     StepsSent,
     Stimulus,
+    StopStep,
 )
 from dynflow_mp.errors import WorkerStartFailed
 from dynflow_mp.executor.crew import Crew, Post
+from dynflow_mp.executor.enforcement import EndedBy, Enforcement
 from dynflow_mp.executor.errands import Errands
 from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady, WorkFinished, WorkReturned
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
@@ -55,6 +57,7 @@ class Floor:
         self.errands = Errands()
         """What workers do that is no step."""
         self._refills: Timers[str] = Timers()
+        self._enforcement = Enforcement(processes)
         self._assigned: list[Assignment] = []
         self._draining = False
         self._complete = complete
@@ -143,6 +146,9 @@ class Floor:
             if numbered:
                 jobs = [(number, item.job) for number, item in numbered]
                 self._processes.send(assignment.worker_id, jobs)
+                number, first = numbered[0]  # one that has limits comes alone
+                if first.limits is not None:
+                    self._enforcement.sent(assignment.worker_id, number, first.limits, monotonic())
 
     # -- in ----------------------------------------------------------------------------------------
 
@@ -156,6 +162,8 @@ class Floor:
     def _work_finished(self, news: WorkFinished) -> list[Stimulus]:
         stimuli: list[Stimulus] = []
         now = monotonic()
+        if self._enforcement:
+            self._enforcement.over(news.worker_id, [number for number, _ in news.outcomes])
         for number, outcome in news.outcomes:
             if type(outcome) is StepOutcome:
                 item = self._pool.finished(news.worker_id, number, outcome.execution_time, now)
@@ -179,15 +187,15 @@ class Floor:
         return StepFinished(job.plan_id, job.attempt, outcome)
 
     def _work_returned(self, news: WorkReturned) -> list[Stimulus]:
+        self._enforcement.over(news.worker_id, news.job_numbers)
         return self._take_back(self._pool.returned(news.worker_id, news.job_numbers))
 
     def _take_back(self, items: list[QueuedJob]) -> list[Stimulus]:
         """Jobs that were sent and never begun: as if they had not been sent."""
-        kept = [item for item in items if isinstance(item.job, Errand) or self._shelf.knows(item.plan_id)]
         self._pool.put_back(
-            item for item in kept if isinstance(item.job, Errand) or self._shelf.sends(item.plan_id)
+            item for item in items if isinstance(item.job, Errand) or self._shelf.sends(item.plan_id)
         )
-        return [StepsReturned(plan_id, step_ids) for plan_id, step_ids in _by_plan(kept).items()]
+        return [StepsReturned(plan_id, step_ids) for plan_id, step_ids in _by_plan(items).items()]
 
     # -- workers come and go -----------------------------------------------------------------------
 
@@ -204,16 +212,18 @@ class Floor:
 
     def _worker_died(self, news: WorkerDied) -> list[Stimulus]:
         leftover = self._pool.remove_worker(news.worker_id, news.begun)
-        stimuli: list[Stimulus] = []
-        for item in leftover.begun:
-            stimuli += self._lost(item, news)
+        ended_by = self._enforcement.died(news.worker_id, news.begun)
+        lost: list[Stimulus] = [told for item in leftover.begun for told in self._lost(item, news)]
+        if ended_by is not None and lost and isinstance(lost[-1], StepLost):
+            lost[-1] = _stopped(lost[-1], ended_by, news)
         if not self._draining:
             log.warning(
                 news.message,
                 extra={"action": "worker_died", "worker": news.worker_id, "cause": news.cause},
             )
-            self._refill(self._crew.ended(news.worker_id, news.queue, monotonic()))
-        return stimuli + self._take_back(leftover.not_begun)
+            by_us = ended_by is not None
+            self._refill(self._crew.ended(news.worker_id, news.queue, monotonic(), by_us))
+        return [*lost, *self._take_back(leftover.not_begun)]
 
     def _lost(self, item: QueuedJob, news: WorkerDied) -> Sequence[Stimulus]:
         """A job that its worker had begun, or finished without saying so."""
@@ -248,6 +258,8 @@ class Floor:
 
     def look_after(self, now: float) -> None:
         """Fill places whose time has come; take back what waits behind a step that turned out slow."""
+        if self._enforcement:
+            self._enforcement.enforce(now)
         for worker_id in self._pool.overdue(now):
             self._processes.recall(worker_id)
         for queue in list(self._refills.due(now)):
@@ -257,7 +269,16 @@ class Floor:
 
     def patience(self, now: float, longest: float, watch: float) -> float:
         """How long nothing needs looking after (seconds), ``watch`` at most while a worker holds a batch."""
-        return self._refills.wait(now, watch if self._pool.batching else longest)
+        longest = self._refills.wait(now, watch if self._pool.batching else longest)
+        return self._enforcement.wait(now, longest) if self._enforcement else longest
+
+    # -- steps that are not to go on ---------------------------------------------------------------
+
+    def stop_step(self, order: StopStep) -> None:
+        """Stop a step that was sent, whatever it does; what came of it is news like all other."""
+        found = self._pool.holder_of(order.plan_id, order.step_id)
+        if found is not None:
+            self._enforcement.stop(*found, order.cause, order.message, monotonic())
 
     # -- ending ------------------------------------------------------------------------------------
 
@@ -298,6 +319,12 @@ class Floor:
     def status(self, plan_id: str | None) -> dict[str, dict[str, int]]:
         """Per queue: ``pool_size``, ``free_workers``, ``queue_size``."""
         return self._pool.status(plan_id)
+
+
+def _stopped(lost: StepLost, ended_by: EndedBy, news: WorkerDied) -> StepLost:
+    """The step that its worker was ended for is told why."""
+    message = f"{ended_by.message}; {news.message}"
+    return lost._replace(cause=ended_by.cause, message=message, backtrace=ended_by.stack)
 
 
 def _announced(assigned: list[Assignment]) -> list[Stimulus]:

@@ -20,12 +20,15 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.protocol import (
     Answer,
+    CancelRequested,
     DeadlineDue,
     DrainBegun,
     DrainEnded,
     DropPlan,
     EventArrived,
     EventDue,
+    EventUndelivered,
+    HaltRequested,
     HandOver,
     LoadPlan,
     PlanArrived,
@@ -40,6 +43,7 @@ from dynflow_mp.director.protocol import (
     SendEvent,
     StepDue,
     Stimulus,
+    StopStep,
     WakeAt,
     Withdraw,
 )
@@ -78,7 +82,9 @@ _MOST_NOTES = 512
 _OUTAGE_PATIENCE_S = 60.0
 KILL_PATIENCE_S = 5.0
 
-_Emission = Answer | HandOver | SendEvent | LoadPlan | RunErrand | PageWanted | Envelope | StatusAsked
+_Emission = (
+    Answer | HandOver | SendEvent | StopStep | LoadPlan | RunErrand | PageWanted | Envelope | StatusAsked
+)
 
 
 class Loop:
@@ -105,6 +111,7 @@ class Loop:
         self._inbox, self._poller = inbox, poller
         self._send, self._send_event = send, send_event
         self._timers: Timers[EventDue | StepDue | DeadlineDue] = Timers()
+        self._deadlines: dict[str, DeadlineDue] = {}
         self._writes: list[Write] = []
         self._emissions: list[_Emission] = []
         self._stopping: Stop | None = None
@@ -177,15 +184,17 @@ class Loop:
             ReadySteps: lambda order, now: self._floor.ready(order),
             ReadyEvent: lambda order, now: self._floor.ready(order),
             ReadyFinalize: lambda order, now: self._floor.ready(order),
-            DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
+            DropPlan: self._drop_plan,
             Withdraw: lambda order, now: self._floor.withdraw(order.plan_id),
             WakeAt: self._wake_later,
             RemindAt: self._remind_later,
+            EventUndelivered: self._say_undelivered,
+            ForgetEvents: self._forget_events,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep, MoveStep)
-        writes += (SaveOutcome, RecordEvent, ForgetEvents)
+        writes += (SaveOutcome, RecordEvent)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
-        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, RunErrand)
+        emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StopStep, RunErrand)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
         return deciders
 
@@ -195,7 +204,7 @@ class Loop:
 
     def _envelope(self, envelope: Envelope, now: int) -> None:
         asked = self._dispatcher.hear(envelope, now)
-        if isinstance(asked, (PlanRequested, EventArrived)):
+        if isinstance(asked, (PlanRequested, EventArrived, CancelRequested, HaltRequested)):
             self._decide(asked, now)
         elif asked is not None:
             self._emissions.append(asked)
@@ -225,12 +234,33 @@ class Loop:
     def _errand_unbriefed(self, news: ErrandUnbriefed, now: int) -> None:
         self._decide_all(self._floor.errands.unreadable(news.order, news.reason), now)
 
+    def _forget_events(self, write: ForgetEvents, now: int) -> None:
+        """Taken or dropped: what still waits for its time need not wait any longer."""
+        self._writes.append(write)
+        for event_id in write.ids:
+            self._timers.forget(EventDue(write.plan_id, event_id))
+
+    def _say_undelivered(self, order: EventUndelivered, now: int) -> None:
+        log.warning(
+            "an event that an action planned was not taken: %s",
+            order.reason,
+            extra={"action": "event_undelivered", "plan_id": order.plan_id, "step_id": order.step_id},
+        )
+
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
         self._timers.add(due, EventDue(order.plan_id, order.event_id))
 
     def _remind_later(self, order: RemindAt, now: int) -> None:
+        if isinstance(order.stimulus, DeadlineDue):
+            self._deadlines[order.plan_id] = order.stimulus
         self._timers.add(monotonic() + max(0, order.due_at - now) / 1e6, order.stimulus)
+
+    def _drop_plan(self, order: DropPlan, now: int) -> None:
+        self._floor.close_plan(order.plan_id)
+        deadline = self._deadlines.pop(order.plan_id, None)
+        if deadline is not None:
+            self._timers.forget(deadline)
 
     # -- what is ready goes to workers -------------------------------------------------------------
 
@@ -280,6 +310,7 @@ class Loop:
             Envelope: self._send,
             HandOver: lambda order: self._send(order.request),
             SendEvent: self._send_event,
+            StopStep: self._floor.stop_step,
             LoadPlan: lambda order: self._reader.ask(order.plan_id),
             PageWanted: self._reader.ask,
             RunErrand: self._run_errand,

@@ -118,6 +118,11 @@ class Page:
         done = self._number(_BEGUN), self._number(_FINISHED), self._number(_PART)
         return Remains(*done, given_back, frames, self._reason())
 
+    @property
+    def begun(self) -> int:
+        """The number of the job begun last, while the worker lives."""
+        return self._number(_BEGUN)
+
     def close(self) -> None:
         """Give the memory back. Twice is fine."""
         self._memory.close()

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from dynflow_mp.executor.job_queue import JobQueue
+from dynflow_mp.executor.limit_watch import Limits
 from dynflow_mp.model.policies import DEFAULT_QUEUE
 from dynflow_mp.model.work import Errand, FinalizeJob, Job, StepJob
 
@@ -30,6 +31,8 @@ class QueuedJob(NamedTuple):
     queue: str
     action_class: str
     size: int
+    limits: Limits | None = None
+    """What the call may take. One that has limits travels alone: its time is its own."""
 
     @property
     def plan_id(self) -> str:
@@ -176,7 +179,7 @@ class Pool:
             item = queue.peek()
             if item is None:
                 break
-            cost = costs.get(item.action_class, UNMEASURED_S)
+            cost = costs.get(item.action_class, UNMEASURED_S) if item.limits is None else UNMEASURED_S
             too_much = worker.expected_s + cost > HORIZON_S or worker.size + item.size > BATCH_BYTES
             if held and too_much:
                 break
@@ -197,7 +200,9 @@ class Pool:
         if worker is None or item is None:
             return None
         known = self._costs.get(item.action_class)
-        if known is None:
+        if item.limits is not None:
+            known = None
+        elif known is None:
             self._costs[item.action_class] = execution_time
         else:
             self._costs[item.action_class] = known + _LEARNING * (execution_time - known)
@@ -217,6 +222,15 @@ class Pool:
                 self._release(worker, item, self._costs.get(item.action_class))
                 items.append(item)
         return items
+
+    def holder_of(self, plan_id: str, step_id: int) -> tuple[str, int] | None:
+        """The worker that has a plan's step (0: its finalize phase), and the job's number; None if nobody has."""
+        for worker in self._workers.values():
+            for number, item in worker.held.items():
+                job = item.job
+                if job.plan_id == plan_id and getattr(job, "step_id", 0) == step_id:
+                    return worker.id, number
+        return None
 
     def _release(self, worker: _Worker, item: QueuedJob, cost: float | None) -> None:
         worker.size -= item.size
@@ -263,14 +277,14 @@ class Pool:
         }
 
 
-def queued(job: Job, queue: str) -> QueuedJob:
+def queued(job: Job, queue: str, limits: Limits | None = None) -> QueuedJob:
     """A job as the pool keeps it."""
     if isinstance(job, FinalizeJob):
         return QueuedJob(job, queue, "", sum(len(part.input) for part in job.parts))
     if isinstance(job, Errand):
         # What it costs has nothing to do with what the class's steps cost.
         return QueuedJob(job, queue, f"{job.kind} {job.action_class}", len(job.data))
-    return QueuedJob(job, queue, job.action_class, _size(job))
+    return QueuedJob(job, queue, job.action_class, _size(job), limits)
 
 
 def _size(job: StepJob) -> int:

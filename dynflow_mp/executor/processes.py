@@ -31,6 +31,7 @@ from dynflow_mp.executor.failures import failed_job
 from dynflow_mp.executor.guard import Guard
 from dynflow_mp.executor.news import News, StartFailed, WorkFinished
 from dynflow_mp.executor.reception import Reception
+from dynflow_mp.executor.resident import resident_bytes
 from dynflow_mp.executor.roster import Roster
 from dynflow_mp.executor.worker_process import WorkerProcess, WorkerSettings
 from dynflow_mp.executor.workers_socket import WorkersSocket
@@ -155,6 +156,23 @@ class Processes:
         numbers = sorted(worker.held) if job_numbers is None else job_numbers
         if numbers:
             self._socket.send(worker.routes["control"], wire.encode_recall(numbers))
+
+    def stop_step(self, worker_id: str, step: wire.StepToStop) -> None:
+        """Ask a worker to leave a job, or to give it back: its outcome, or WorkReturned, follows – or nothing."""
+        worker = self._roster.by_id.get(worker_id)
+        if worker is not None and worker.ready:
+            with suppress(PeerBusy):  # then the signals that follow end it
+                self._socket.send(worker.routes["control"], wire.encode_stop_step(step))
+
+    def begun(self, worker_id: str) -> int:
+        """The number of the job that a worker began last, as its page says; 0 for one that is gone."""
+        worker = self._roster.by_id.get(worker_id)
+        return 0 if worker is None else worker.page.begun
+
+    def resident(self, worker_id: str) -> int | None:
+        """How many bytes a worker has in memory; None where that cannot be told."""
+        pid = self._roster.pids.get(worker_id)
+        return None if pid is None else resident_bytes(pid)
 
     def retire(self, worker_id: str) -> None:
         """Let a worker go once its current job is done; send it nothing more. WorkerDied ``exit(0)`` follows."""

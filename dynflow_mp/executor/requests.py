@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from dynflow_mp.director.protocol import EventArrived, PlanRequested
+from dynflow_mp.director.protocol import CancelRequested, EventArrived, HaltRequested, PlanRequested
 from dynflow_mp.model.messages import Envelope, Response
 
 
@@ -16,7 +16,7 @@ class StatusAsked(NamedTuple):
     plan_id: str | None
 
 
-Asked = PlanRequested | EventArrived | StatusAsked | Envelope
+Asked = PlanRequested | EventArrived | CancelRequested | HaltRequested | StatusAsked | Envelope
 """What a request asks for; an Envelope is its answer, to be sent as it is."""
 
 

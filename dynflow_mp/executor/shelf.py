@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from dynflow_mp.executor.limit_watch import limits_of
 from dynflow_mp.executor.pool import QueuedJob, queued
 from dynflow_mp.model.codec import EMPTY
 from dynflow_mp.model.plans import Payload, PlanSkeleton, StepTable
@@ -59,6 +60,7 @@ class _Plan:
         "given",
         "id",
         "kept",
+        "limits",
         "payloads",
         "reading",
         "steps",
@@ -71,6 +73,11 @@ class _Plan:
         self.steps: StepTable = skeleton.steps
         self.dependencies = skeleton.dependencies
         self.payloads = {payload.action_id: payload for payload in payloads}
+        self.limits = {
+            name: limits
+            for name, policy in skeleton.policies.items()
+            if (limits := limits_of(policy)) is not None
+        }
         self.waiting: deque[int] = deque()
         self.events: dict[int, bytes] = {}
         self.given = 0
@@ -313,7 +320,8 @@ class Shelf:
             plan.events.pop(step_id, None) if plan.events else None,
             steps.state(step_id) is StepState.SKIPPING,
         )
-        self._jobs.append(queued(job, kind.queue))
+        limits = plan.limits.get(kind.action_class) if plan.limits else None
+        self._jobs.append(queued(job, kind.queue, limits))
 
     def _finalize_job(self, plan: _Plan, page: PayloadPage, by_action: dict[int, Payload]) -> list[int]:
         steps = plan.steps

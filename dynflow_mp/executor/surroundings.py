@@ -19,12 +19,15 @@ from _locale import LC_ALL, setlocale
 from contextlib import suppress
 from typing import Any
 
+from dynflow_mp.executor.interruption import NUMBER
 from dynflow_mp.executor.own_descriptors import high, identity, put_back
 from dynflow_mp.executor.strays import Strays
 
-_HANDLED = [
+_HANDLED: list[int] = [
     number for number in signal.Signals if number < 32 and number not in (signal.SIGKILL, signal.SIGSTOP)
 ]
+if NUMBER not in _HANDLED:
+    _HANDLED.append(NUMBER)
 
 
 class Surroundings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from threading import Lock
 
+from dynflow_mp.actions.unwinding import Stopped
 from dynflow_mp.executor.page import Page
 from dynflow_mp.executor.wire import Outcome
 
@@ -24,6 +25,8 @@ class Tally:
         self.begun = 0
         """The number of the job begun last."""
         self._passed = 0
+        self._finished = 0
+        self._stop: tuple[int, Stopped] | None = None
         self._tombstones: set[int] = set()
         self.unsent: list[Numbered] = []
         """Outcomes not sent yet; others than the main thread only look whether there are any."""
@@ -44,6 +47,7 @@ class Tally:
     def finish(self, number: int, outcome: Outcome) -> None:
         """The job begun last is done."""
         with self._lock:
+            self._finished = number  # from here on it cannot be stopped any more
             self._page.finish(number)
             self.unsent.append((number, outcome))
 
@@ -56,6 +60,24 @@ class Tally:
             self._tombstones.update(given_back)
             self._page.give_back(given_back)
             return given_back
+
+    def stop(self, number: int, stopped: Stopped) -> bool:
+        """Have the job left by ``stopped``; False if it is not the one that runs."""
+        with self._lock:
+            if self.begun != number or self._finished == number:
+                return False
+            self._stop = number, stopped
+            return True
+
+    def stop_due(self) -> Stopped | None:
+        """What the job that runs is to be left by, once. Called by the main thread in the middle of anything:
+
+        it takes no lock, and needs none, since what it compares only this very thread changes.
+        """
+        stop, self._stop = self._stop, None
+        if stop is None or stop[0] != self.begun or stop[0] == self._finished:
+            return None
+        return stop[1]
 
     def keep(self, frame: bytes) -> None:
         """Leave a frame of outcomes where it is found if we die before it is on its way."""

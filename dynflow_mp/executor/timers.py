@@ -8,6 +8,8 @@ from itertools import count
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+_FEW = 256
+"""So many may be forgotten and still lie about."""
 
 
 class Timers(Generic[T]):
@@ -16,14 +18,30 @@ class Timers(Generic[T]):
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, T]] = []
         self._order = count()
+        self._forgotten: set[T] = set()
+
+    def __len__(self) -> int:
+        return len(self._heap)
 
     def add(self, due: float, what: T) -> None:
         heapq.heappush(self._heap, (due, next(self._order), what))
 
+    def forget(self, what: T) -> None:
+        """It is not wanted any more, if it is there at all. What many forgot is taken out together."""
+        self._forgotten.add(what)
+        if len(self._forgotten) > max(_FEW, len(self._heap) // 2):
+            self._heap = [entry for entry in self._heap if entry[2] not in self._forgotten]
+            heapq.heapify(self._heap)
+            self._forgotten.clear()
+
     def due(self, now: float) -> Iterator[T]:
         """Take out everything whose time has come."""
         while self._heap and self._heap[0][0] <= now:
-            yield heapq.heappop(self._heap)[2]
+            what = heapq.heappop(self._heap)[2]
+            if what in self._forgotten:
+                self._forgotten.remove(what)
+            else:
+                yield what
 
     def wait(self, now: float, longest: float) -> float:
         """Seconds until the next one, at most ``longest``."""

@@ -4,7 +4,7 @@
     byte 1   kind
     rest     msgpack, positional: jobs and outcomes are the very tuples of ``model.work``
 
-    supervisor ──▶ worker   work lane: JOBS, STOP      control lane: RECALL, PING
+    supervisor ──▶ worker   work lane: JOBS, STOP      control lane: RECALL, PING, STOP_STEP
     supervisor ◀── worker   work lane: HELLO, OUTCOMES, RECALLED
                             control lane: HELLO, OUTCOMES, RECALLED, PONG
 
@@ -38,7 +38,7 @@ VERSION = 1
 MAX_FRAME = 512 * 1024 * 1024
 """The pool cuts batches far below it; only one job with very many producers may come near."""
 
-HELLO, JOBS, OUTCOMES, RECALL, RECALLED, STOP, PING, PONG = range(1, 9)
+HELLO, JOBS, OUTCOMES, RECALL, RECALLED, STOP, PING, PONG, STOP_STEP = range(1, 10)
 KIND_NAMES = {
     HELLO: "hello",
     JOBS: "jobs",
@@ -48,6 +48,7 @@ KIND_NAMES = {
     STOP: "stop",
     PING: "ping",
     PONG: "pong",
+    STOP_STEP: "stop step",
 }
 
 WORK_LANE, CONTROL_LANE = 1, 2
@@ -104,6 +105,27 @@ def encode_ping(nonce: int) -> bytes:
 def decode_ping(frame: bytes) -> int:
     """The nonce of :func:`encode_ping`."""
     return _number(frame, PING)
+
+
+class StepToStop(NamedTuple):
+    """The number of a job that is not wanted any more, and why."""
+
+    number: int
+    cause: str
+    message: str
+
+
+def encode_stop_step(step: StepToStop) -> bytes:
+    """Give this job back, or leave it by an exception if it is the one that runs."""
+    return _frame(STOP_STEP, step)
+
+
+def decode_stop_step(frame: bytes) -> StepToStop:
+    """The job of :func:`encode_stop_step`."""
+    body = _body(frame, STOP_STEP)
+    if type(body) is not tuple or tuple(map(type, body)) != (int, str, str):
+        raise ProtocolError("a damaged stop step")
+    return StepToStop._make(body)
 
 
 # -- to the supervisor ---------------------------------------------------------------------------

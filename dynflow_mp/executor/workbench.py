@@ -17,6 +17,7 @@ import zmq
 from dynflow_mp.actions.errands import run_errand
 from dynflow_mp.actions.failure import exception_name, message_of
 from dynflow_mp.actions.phases import run_finalize, run_step
+from dynflow_mp.actions.unwinding import Stopped
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
 from dynflow_mp.executor.endings import LEFT_TO_BE_REPLACED
@@ -102,12 +103,19 @@ class Workbench:
             name = job.action_class if type(job) is StepJob else _name_of(job)
             if tally.unsent and self._send_first(name, now):
                 self._send()
-            if self._unfit is None and tally.begin(number):
+            if self._unfit is not None:
+                continue
+            try:
+                if not tally.begin(number):
+                    continue
                 outcome = self._run(job)
                 self._leave_if_forked()
                 tally.finish(number, outcome)
-                now = self._measure(name, outcome, now)
-                self._tidy(now)
+            except Stopped as stopped:  # on the way in or out, where none of the user's code runs
+                outcome = failed_job(job, stopped)
+                tally.finish(number, outcome)
+            now = self._measure(name, outcome, now)
+            self._tidy(now)
         self._send()
         tally.busy = False
 

@@ -1,6 +1,7 @@
 """What worlds say to each other: plain data in an envelope, a version in front.
 
 Execution ─▶ Accepted … Done | Failed      Event ─▶ Done | Failed
+CancelPlan ─▶ Told | Failed                HaltPlan ─▶ Done | Failed
 Ping ─▶ Pong | Failed                      Status ─▶ ExecutionStatus | Failed
 """
 
@@ -59,6 +60,19 @@ class Event(NamedTuple):
     delay_s: float | None = None
 
 
+class CancelPlan(NamedTuple):
+    """Send Cancel (with ``force`` Abort) to the plan's steps that can take it; answered by Told."""
+
+    plan_id: str
+    force: bool = False
+
+
+class HaltPlan(NamedTuple):
+    """Stop the plan, whatever it does; Done once it is stopped."""
+
+    plan_id: str
+
+
 class Ping(_Bare):
     """Does the core of this executor turn?"""
 
@@ -84,6 +98,12 @@ class Done(_Bare):
     """The attempt ended; what became of the plan is in the database."""
 
     __slots__ = ()
+
+
+class Told(NamedTuple):
+    """These steps were sent what the request is about."""
+
+    step_ids: list[int]
 
 
 class Failed(NamedTuple):
@@ -117,15 +137,18 @@ class ExecutionStatus(NamedTuple):
     queues: dict[str, dict[str, int]]
 
 
-Request = Execution | Event | Ping | Status
-Response = Accepted | Done | Failed | Pong | ExecutionStatus
+Request = Execution | Event | CancelPlan | HaltPlan | Ping | Status
+Response = Accepted | Done | Told | Failed | Pong | ExecutionStatus
 Message = Request | Response
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Execution, Event, Ping, Status, Accepted, Done, Failed, Pong, ExecutionStatus)
+    for kind in (
+        *(Execution, Event, CancelPlan, HaltPlan, Ping, Status),
+        *(Accepted, Done, Told, Failed, Pong, ExecutionStatus),
+    )
 }
-REQUESTS = (Execution, Event, Ping, Status)
+REQUESTS = (Execution, Event, CancelPlan, HaltPlan, Ping, Status)
 
 
 class Envelope(NamedTuple):
@@ -192,6 +215,8 @@ _FIELD_TYPES: dict[str, tuple[type, ...]] = {
     "error_class": (str,),
     "message": (str,),
     "queues": (dict,),
+    "force": (bool,),
+    "step_ids": (list,),
 }
 
 

@@ -23,10 +23,6 @@ class RescueStrategy(str, Enum):
     __str__ = str.__str__
 
 
-Skip, Pause, Fail = RescueStrategy.SKIP, RescueStrategy.PAUSE, RescueStrategy.FAIL
-"""By the names that users know; ``Skip`` is also the event of a step that is being skipped."""
-
-
 RESCUE = "rescue"
 """The kind of errand by which actions are asked for their strategies, where their classes want to be asked."""
 
@@ -69,6 +65,12 @@ class ActionPolicy(NamedTuple):
     retry: RetryPolicy | None = None
     asks_for_rescue: bool = False
     """Whether the class overrides a method that tells rescue strategies: then its actions are asked."""
+    cancellable: bool = False
+    """Whether its steps can be sent Cancel and Abort."""
+    run_timeout_s: float | None = None
+    """How long one call of ``run`` may take."""
+    memory_limit: int | None = None
+    """How many bytes its worker may have resident while ``run`` is called."""
 
     def to_data(self) -> list[Any]:
         return [list(field) if isinstance(field, tuple) else field for field in self]

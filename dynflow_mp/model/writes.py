@@ -22,7 +22,7 @@ class ClaimPlan(NamedTuple):
     world_id: str
     epoch_read: int
     history: tuple[HistoryEntry, ...]
-    started_at: int
+    started_at: int | None
     client_id: str | None
     request_id: str | None
 

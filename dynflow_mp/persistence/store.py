@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, case, null, select, update
+from sqlalchemy import Connection, case, delete, null, select, update
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import AlreadyRunning, PlanNotFound
@@ -20,7 +20,7 @@ from dynflow_mp.persistence import deletion, planned, queries, skeleton, turn
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
 from dynflow_mp.persistence.rows import ActionRow, AttemptRow, PlanRow, PlanStatus, StepCount, StepRow
-from dynflow_mp.persistence.tables import actions, execution_plans, steps
+from dynflow_mp.persistence.tables import actions, delayed_plans, events, execution_plans, steps
 from dynflow_mp.persistence.turn import GuardFailed
 
 __all__ = ["ActionRow", "GuardFailed", "PlanRow", "PlanStatus", "StepCount", "StepRow", "Store"]
@@ -124,6 +124,33 @@ class Store:
                 (columns.state, case((running, PlanState.PAUSED.value), else_=columns.state)),
             )
         )
+
+    def stop_unreadable(self, plan_id: str, now: int, fence: Fence | None = None) -> bool:
+        """Stop a plan that nobody owns without looking into it; False if somebody does. Its events go with it."""
+        columns = execution_plans.c
+        stop = (
+            update(execution_plans)
+            .where(columns.id == plan_id, columns.owner_id.is_(None))
+            .values(
+                state=PlanState.STOPPED.value,
+                requested_at=None,
+                lock_epoch=columns.lock_epoch + 1,
+                ended_at=now,
+            )
+        )
+
+        def stop_it(connection: Connection, _in_doubt: bool) -> bool:
+            if connection.execute(stop).rowcount != 1:
+                return False
+            connection.execute(delete(events).where(events.c.execution_plan_id == plan_id))
+            self.forget_delay(connection, plan_id)
+            return True
+
+        return self.database.change(stop_it, fence)
+
+    def forget_delay(self, connection: Connection, plan_id: str) -> None:
+        """In the caller's transaction: a scheduled plan is not to start any more."""
+        connection.execute(delete(delayed_plans).where(delayed_plans.c.execution_plan_id == plan_id))
 
     def plan_statuses(self, plan_ids: Sequence[str]) -> dict[str, PlanStatus]:
         """Where these plans stand; those that are not stored are left out."""

@@ -11,6 +11,7 @@ from dynflow_mp.actions.action import Action, action_in, find_or_missing
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, flow_from_tokens
 from dynflow_mp.model.plans import history_from_data
+from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState, result_of
 from dynflow_mp.reading.presence import Presence
 from dynflow_mp.reading.recorded_error import RecordedError
@@ -186,6 +187,18 @@ class ExecutionPlan:
     @property
     def failed_steps(self) -> list[Step]:
         return self.steps_in_state(StepState.ERROR)
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether a step of it could be cancelled when it was read."""
+        if self.state is not PlanState.RUNNING:
+            return False
+        policies = {name: ActionPolicy.from_data(data) for name, data in decode(self._row.policies).items()}
+        able = {name for name, policy in policies.items() if policy.cancellable}
+        return bool(able) and any(
+            step.action_class_name in able and step.phase is Phase.RUN
+            for step in self.steps_in_state(StepState.RUNNING, StepState.SUSPENDED)
+        )
 
     @property
     def errors(self) -> list[RecordedError]:

@@ -26,6 +26,13 @@ def span(name: str, given: object) -> float:
     return seconds(name, given)
 
 
+def flag(name: str, given: object) -> bool:
+    """Yes or no."""
+    if isinstance(given, bool):
+        return given
+    raise BadArgument(f"{name}={given!r}: must be True or False")
+
+
 def number(name: str, given: object) -> int:
     """The number of a step."""
     if isinstance(given, int) and not isinstance(given, bool) and 0 < given < 2**31:

@@ -9,6 +9,7 @@ Each part is closed in the opposite order: see :class:`~dynflow_mp.world.ending.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import SendEvent
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
-from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced
+from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTerminated
 from dynflow_mp.executor.open_files import make_room_for
 from dynflow_mp.maintenance.amendments import Amendments
 from dynflow_mp.maintenance.directory import WorldDirectory
@@ -29,17 +30,22 @@ from dynflow_mp.maintenance.heirs import Heirs
 from dynflow_mp.maintenance.liveness import Liveness
 from dynflow_mp.maintenance.reconciler import Reconciler
 from dynflow_mp.maintenance.recovery import Recovery
+from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.persistence.database import Database, write_locks
 from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.reading.library import Library
+from dynflow_mp.telemetry import logger
 from dynflow_mp.world.ending import Ending, going_on_after
 from dynflow_mp.world.own_record import OwnRecord
 
 if TYPE_CHECKING:
     from dynflow_mp.executor.core import Core
+
+
+log = logger("world.parts")
 
 
 class Parts:
@@ -103,6 +109,9 @@ class Parts:
             WatchedPlans(self.store, self.coordinator),
             self.library.load_execution_plan,
             self._executor_of,
+            stop_unowned=UnownedPlans(
+                self.store, self.coordinator, lambda answer: self.connector.send(answer)
+            ).halt,
             no_executor_timeout_s=self._config.no_executor_timeout_s,
             reask_interval_s=self._config.reask_interval_s,
         )
@@ -134,7 +143,9 @@ class Parts:
     def _send_event(self, order: SendEvent) -> None:
         """An action asked for an event to a step of another plan: nobody waits for its answer."""
         event = order.event
-        self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
+        taken = self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
+        if not event.optional:
+            taken.add_done_callback(_say_if_undelivered)
 
     def _open_maintenance(self) -> None:
         config = self._config
@@ -209,6 +220,14 @@ class Parts:
             with going_on_after("mark as draining"):
                 self.record.mark_draining()
         self.core.stop(grace_s)
+
+
+def _say_if_undelivered(taken: Future[bool]) -> None:
+    error = taken.exception()
+    if error is not None and not isinstance(error, WorldTerminated):
+        log.warning(
+            "an event that an action planned was not taken: %s", error, extra={"action": "event_undelivered"}
+        )
 
 
 def _connector(config: Config, coordinator: Coordinator) -> Connector:

@@ -29,6 +29,7 @@ from dynflow_mp.errors import (
     ForkedWorld,
     LockTaken,
     PlanNotFound,
+    PlanStopped,
     RequestError,
     RequestTimeout,
     WorldFenced,
@@ -141,9 +142,11 @@ class World:
         self._check_alive()
         try:
             plan_id = plan_id_of(plan_id)
-            self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
+            status = self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
         except PlanNotFound as error:
             return _failed(error)
+        if status.state is PlanState.STOPPED:
+            return _failed(PlanStopped(f"plan {plan_id} is stopped; it cannot be executed again", plan_id))
         return self._parts.client.execute(plan_id)
 
     def skip(self, plan_id: str, step_id: int) -> list[int]:
@@ -193,6 +196,37 @@ class World:
             return self._parts.client.event(plan_id_of(plan_id), step_id, data, optional, delay_s)
         except PlanNotFound as error:
             return _failed(error)
+
+    def cancel(self, plan_id: str, force: bool = False) -> Future[list[int]]:
+        """Send Cancel, or with ``force`` Abort, to every step of the plan that runs or waits and is Cancellable.
+
+        The ids of the steps that were told; what they then do is theirs. The future fails with
+        :class:`NotCancellable` when there is none, or the plan does not run.
+        """
+        self._check_alive()
+        forced = arguments.flag("force", force)
+        try:
+            return self._parts.client.cancel(plan_id_of(plan_id), forced)
+        except PlanNotFound as error:
+            return _failed(error)
+
+    def halt(self, plan_id: str) -> Future[ExecutionPlan]:
+        """Stop the plan for good, whatever its state: nothing more of it begins, code that runs is stopped.
+
+        The future ends with the stopped plan, once nothing of it runs any more. It fails with
+        :class:`PlanStopped` for a plan that is stopped already.
+        """
+        self._check_alive()
+        try:
+            plan_id = plan_id_of(plan_id)
+            status = self._parts.store.plan_statuses([plan_id]).get(plan_id)
+        except PlanNotFound as error:
+            return _failed(error)
+        if status is None:
+            return _failed(PlanNotFound(f"no plan {plan_id} is stored", plan_id))
+        if status.state is PlanState.STOPPED:
+            return _failed(PlanStopped(f"plan {plan_id} is stopped already", plan_id))
+        return self._parts.client.halt(plan_id)
 
     def ping(self, world_id: str, timeout: float = 5.0) -> Future[bool]:
         """True when that executor's core answers within ``timeout`` seconds.

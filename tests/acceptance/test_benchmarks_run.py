@@ -44,6 +44,7 @@ def bench(*arguments, directory):
         ("start", "s"),
         ("memory", "B/queued step"),
         ("events", "events/s"),
+        ("suspended", "% CPU at rest"),
     ],
 )
 def test_a_workload_comes_to_a_figure_and_leaves_nothing_behind(workload, unit, tmp_path):

@@ -483,7 +483,7 @@ def test_planned_events_come_back_with_the_outcome() -> None:
 def test_an_event_cannot_be_planned_for_a_time_that_never_comes(delay_s: float) -> None:
     outcome = run_step(job(acting(lambda self: self.plan_event("ping", delay_s))))
 
-    assert error_of(outcome).exception_class == "ValueError"
+    assert error_of(outcome).exception_class == "dynflow_mp.errors.BadArgument"
 
 
 def test_an_event_that_cannot_be_stored_is_a_step_error() -> None:

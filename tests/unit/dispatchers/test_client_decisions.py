@@ -17,6 +17,7 @@ from dynflow_mp.dispatchers.client_decisions import (
     Resolve,
     Route,
     Send,
+    StopUnowned,
     Timings,
 )
 from dynflow_mp.errors import (
@@ -24,6 +25,7 @@ from dynflow_mp.errors import (
     DynflowError,
     EventDropped,
     NoExecutor,
+    NotCancellable,
     PeerBusy,
     PlanNotFound,
     PlanStopped,
@@ -35,16 +37,19 @@ from dynflow_mp.errors import (
 from dynflow_mp.model.messages import (
     ANY_EXECUTOR,
     Accepted,
+    CancelPlan,
     Done,
     Envelope,
     Event,
     Execution,
     ExecutionStatus,
     Failed,
+    HaltPlan,
     Ping,
     Pong,
     Response,
     Status,
+    Told,
 )
 
 PLAN, REQUEST = "plan-1", "client-1"
@@ -230,8 +235,11 @@ def test_stopped_already_means_done_when_it_was_asked_before(asked: ClientDecisi
     assert asked.heard(refusal(PlanStopped("it has ended", PLAN)), 1.1) == [LoadPlan(REQUEST, PLAN)]
 
 
-def test_stopped_already_is_an_error_when_it_was_asked_once(asked: ClientDecisions) -> None:
-    assert isinstance(failure(asked.heard(refusal(PlanStopped("it has ended", PLAN)), 0.1)), PlanStopped)
+def test_a_plan_stopped_between_the_request_and_its_execution_is_what_was_waited_for(
+    asked: ClientDecisions,
+) -> None:
+    """It was halted: that it could be executed when it was asked for, the request has seen to."""
+    assert asked.heard(refusal(PlanStopped("it was halted", PLAN)), 0.1) == [LoadPlan(REQUEST, PLAN)]
 
 
 # -- the store -----------------------------------------------------------------------------------
@@ -464,3 +472,86 @@ def _happens(client: ClientDecisions, happening: str, now: float) -> list[Decisi
         case "paused-requested":
             return client.found({PLAN: Stored("paused", None, 5)}, [PLAN], now)
     return []
+
+
+# -- cancel and halt -------------------------------------------------------------------------------
+
+
+def test_a_cancellation_goes_to_who_runs_the_plan_and_tells_the_steps(client: ClientDecisions) -> None:
+    assert client.cancel(REQUEST, CancelPlan(PLAN, True), 0.0) == [Route(REQUEST, PLAN)]
+
+    (sent,) = sends(client.routed(REQUEST, "executor", 0.1))
+
+    assert (sent.receiver_id, sent.message) == ("executor", CancelPlan(PLAN, True))
+    assert client.heard(answer(Told([2, 4])), 0.2) == [Resolve(REQUEST, [2, 4])]
+
+
+@pytest.mark.parametrize(
+    "stored", [Stored("stopped"), Stored("paused"), Stored("planned"), Stored("scheduled")]
+)
+def test_what_nobody_runs_or_will_run_cannot_be_cancelled(client: ClientDecisions, stored: Stored) -> None:
+    client.cancel(REQUEST, CancelPlan(PLAN), 0.0)
+    assert client.routed(REQUEST, None, 0.1) == [LookUp((PLAN,))]
+
+    error = failure(client.found({PLAN: stored}, [PLAN], 0.2))
+
+    assert isinstance(error, NotCancellable)
+    assert stored.state in str(error)
+
+
+def test_a_plan_that_is_about_to_run_is_waited_for(client: ClientDecisions) -> None:
+    client.cancel(REQUEST, CancelPlan(PLAN), 0.0)
+    client.routed(REQUEST, None, 0.1)
+
+    assert client.found({PLAN: Stored("planned", None, 7)}, [PLAN], 0.2) == []
+    assert client.due(0.35) == [Route(REQUEST, PLAN)]
+
+
+def test_a_cancellation_that_reaches_nobody_ends(client: ClientDecisions) -> None:
+    client.cancel(REQUEST, CancelPlan(PLAN), 0.0)
+    client.routed(REQUEST, None, 0.1)
+
+    assert isinstance(
+        failure([d for d in client.routed(REQUEST, None, 5.2) if isinstance(d, Fail)]), NotCancellable
+    )
+
+
+def test_a_halted_plan_is_loaded_once_its_owner_says_so(client: ClientDecisions) -> None:
+    assert client.halt(REQUEST, HaltPlan(PLAN), 0.0) == [Route(REQUEST, PLAN)]
+    client.routed(REQUEST, "executor", 0.1)
+
+    assert client.heard(answer(Done()), 0.2) == [LoadPlan(REQUEST, PLAN)]
+
+
+def test_a_plan_that_nobody_runs_is_stopped_here(client: ClientDecisions) -> None:
+    client.halt(REQUEST, HaltPlan(PLAN), 0.0)
+
+    assert client.routed(REQUEST, None, 0.1) == [StopUnowned(REQUEST, PLAN)]
+    assert client.stopped(REQUEST, True, 0.2) == [LoadPlan(REQUEST, PLAN)]
+
+
+def test_one_that_was_taken_meanwhile_is_looked_for_again(client: ClientDecisions) -> None:
+    client.halt(REQUEST, HaltPlan(PLAN), 0.0)
+    client.routed(REQUEST, None, 0.1)
+
+    assert client.stopped(REQUEST, False, 0.2) == []
+    assert client.due(0.45) == [Route(REQUEST, PLAN)]
+
+
+def test_a_lost_answer_to_a_halt_only_delays(client: ClientDecisions) -> None:
+    client.halt(REQUEST, HaltPlan(PLAN), 0.0)
+    client.routed(REQUEST, "executor", 0.1)
+
+    assert client.found({PLAN: Stored("running", "executor")}, [PLAN], 10.0) == []
+    assert client.found({PLAN: Stored("stopped")}, [PLAN], 20.0) == [LoadPlan(REQUEST, PLAN)]
+
+
+def test_a_halt_whose_owner_cannot_be_reached_ends(client: ClientDecisions) -> None:
+    client.halt(REQUEST, HaltPlan(PLAN), 0.0)
+    (sent,) = sends(client.routed(REQUEST, "executor", 0.1))
+
+    first = client.undeliverable(sent, UnknownReceiver("gone"), 0.2)
+    last = client.undeliverable(sent, UnknownReceiver("gone"), 5.3)
+
+    assert first == []
+    assert isinstance(failure(last), NoExecutor)

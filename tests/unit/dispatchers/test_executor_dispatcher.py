@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from dynflow_mp.director.protocol import EventArrived, PlanRequested
+from dynflow_mp.director.protocol import CancelRequested, EventArrived, HaltRequested, PlanRequested
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
 from dynflow_mp.errors import EventDropped
 from dynflow_mp.executor.requests import Asked, StatusAsked
 from dynflow_mp.model.messages import (
     Accepted,
+    CancelPlan,
     Done,
     Envelope,
     Event,
     Execution,
     ExecutionStatus,
     Failed,
+    HaltPlan,
     Ping,
     Pong,
     Status,
+    Told,
 )
 
 NOW = 1_000_000
@@ -38,12 +41,16 @@ def test_each_request_becomes_what_the_core_should_hear(dispatcher: ExecutorDisp
         dispatcher.hear(asking(Execution("plan"), "1"), NOW),
         dispatcher.hear(asking(Event("plan", 3, b"data", True, 1.5), "2"), NOW),
         dispatcher.hear(asking(Status("plan"), "3"), NOW),
+        dispatcher.hear(asking(CancelPlan("plan", True), "4"), NOW),
+        dispatcher.hear(asking(HaltPlan("plan"), "5"), NOW),
     ]
 
     assert asked == [
         PlanRequested("plan", "client", "1"),
         EventArrived("plan", 3, "client", "2", b"data", True, NOW + 1_500_000),
         StatusAsked("client", "3", "plan"),
+        CancelRequested("plan", "client", "4", True),
+        HaltRequested("plan", "client", "5"),
     ]
 
 
@@ -94,6 +101,20 @@ def test_an_event_being_worked_on_is_not_handed_on_twice(dispatcher: ExecutorDis
 
     assert again is None
     assert dispatcher.hear(event, NOW) == dropped
+
+
+@pytest.mark.parametrize(
+    ("message", "response"), [(CancelPlan("plan"), Told([2])), (HaltPlan("plan"), Done())]
+)
+def test_what_is_asked_about_a_plan_is_asked_once_and_answered_again(
+    dispatcher: ExecutorDispatcher, message: object, response: Done | Told
+) -> None:
+    assert dispatcher.hear(asking(message), NOW) is not None
+    assert dispatcher.hear(asking(message), NOW) is None
+
+    answer = dispatcher.answer("client", "client-1", response)
+
+    assert dispatcher.hear(asking(message), NOW) == answer
 
 
 def test_status_is_asked_anew_each_time(dispatcher: ExecutorDispatcher) -> None:

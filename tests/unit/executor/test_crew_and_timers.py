@@ -71,3 +71,24 @@ def test_the_wait_is_until_the_next_timer_and_never_negative():
     timers.add(10.25, "x")
     assert timers.wait(10.0, 1.0) == 0.25
     assert timers.wait(11.0, 1.0) == 0.0
+
+
+def test_what_is_forgotten_does_not_come_due_and_does_not_stay():
+    timers = Timers()
+    for number in range(1000):
+        timers.add(float(number), number)
+
+    for number in range(900):
+        timers.forget(number)
+        timers.forget(f"never there {number}")
+
+    assert len(timers) < 500
+    assert list(timers.due(2000.0)) == list(range(900, 1000))
+    assert len(timers) == 0
+
+
+def test_a_worker_ended_for_a_step_leaves_no_doubt_about_the_next_one():
+    crew = Crew({"default": 1})
+    for number in range(20):
+        crew.started(f"w{number}", 1.0)
+        assert crew.ended(f"w{number}", "default", 1.1, by_us=True).delay_s == 0

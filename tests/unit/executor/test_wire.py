@@ -78,6 +78,7 @@ DECODERS = [
     wire.decode_recalled,
     wire.decode_ping,
     wire.decode_pong,
+    wire.decode_stop_step,
 ]
 A_JOB = StepJob("plan", 1, 1, 1, "m.A", b"\x80")
 AN_OUTCOME = StepOutcome(1, StepState.SUCCESS, 0, 0.0, 0.0, 1.0)
@@ -123,6 +124,13 @@ def test_pings_come_out_as_they_went_in():
     assert wire.decode_ping(wire.encode_ping(7)) == 7
     assert wire.decode_pong(wire.encode_pong(8)) == 8
     assert wire.kind_of(wire.encode_stop()) == wire.STOP
+
+
+@given(numbers, texts, texts)
+def test_a_step_to_stop_comes_out_as_it_went_in(number, cause, message):
+    step = wire.StepToStop(number, cause, message)
+
+    assert wire.decode_stop_step(wire.encode_stop_step(step)) == step
 
 
 def test_the_version_is_the_first_byte():

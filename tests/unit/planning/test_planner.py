@@ -28,6 +28,7 @@ from dynflow_mp.actions.registry import name_of
 from dynflow_mp.actions.subscriptions import subscribers_of
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.plans import PlannedAction, PlannedPlan, PlannedStep
+from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import Phase
 from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.planning.planner import Planned, plan
@@ -605,9 +606,7 @@ def test_policies_are_frozen_per_class() -> None:
 
     made = plan_of(Careful)
 
-    assert {name: tuple(policy) for name, policy in made.policies.items()} == {
-        name_of(Careful): ("care", True, "skip", True, None, False)
-    }
+    assert made.policies == {name_of(Careful): ActionPolicy("care", True, "skip", True)}
 
 
 # -- subscriptions -----------------------------------------------------------------------------------

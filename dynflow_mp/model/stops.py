@@ -1,0 +1,37 @@
+"""What a step that runs may be stopped for, and the error it ends with.
+
+The cause is recorded with the error, whether the step's own code was left by an exception or its worker
+had to be killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dynflow_mp.errors import (
+    DeadlineExceeded,
+    DynflowError,
+    MemoryLimitExceeded,
+    RunTimeout,
+    StepHalted,
+    StepStopped,
+)
+
+TIMEOUT, MEMORY_LIMIT, HALTED, DEADLINE = "timeout", "memory_limit", "halted", "deadline"
+
+ERRORS: Mapping[str, type[DynflowError]] = {
+    TIMEOUT: RunTimeout,
+    MEMORY_LIMIT: MemoryLimitExceeded,
+    HALTED: StepHalted,
+    DEADLINE: DeadlineExceeded,
+}
+
+
+def error_of(cause: str) -> type[DynflowError]:
+    """The class of error for a step that was stopped for ``cause``."""
+    return ERRORS.get(cause, StepStopped)
+
+
+def name_of(kind: type[DynflowError]) -> str:
+    """As errors of steps are recorded: readers find the class again by it."""
+    return f"{kind.__module__}.{kind.__qualname__}"
