@@ -124,3 +124,30 @@ def test_what_fails_is_tried_again_skipped_by_itself_or_skipped_by_hand() -> Non
     assert "and left a grey square" in told
     assert "Fetch failed 4 times: ConnectionError" in told
     assert "without Fetch (step 3), Publish (step 7)" in told
+
+
+def test_builds_elsewhere_are_followed_cancelled_and_given_up() -> None:
+    ended = run("examples.polling")
+
+    assert ended.returncode == 0, ended.stderr
+    assert "simple, shaky │ stopped, success: shaky.tar, simple.tar" in ended.stdout
+    assert "shaky: 4 looks, now built" in ended.stdout
+    assert "unwanted │ stopped, success: nothing of unwanted" in ended.stdout
+    assert "endless │ paused, error: Timeout exceeded." in ended.stdout
+
+
+def test_plans_are_halted_whatever_they_do() -> None:
+    ended = run("examples.halt")
+
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert [line for line in lines if ": stopped, " in line] == [
+        "Stubborn: stopped, error",
+        "WaitForWord: stopped, pending",
+        "Fail: stopped, error",
+    ]
+    assert "    WaitForWord is suspended" in lines
+    assert "    Afterwards is pending" in lines
+    assert "workers replaced: 1 of 2" in lines
+    assert "locks held: 0" in lines
+    assert sum("PlanStopped" in line for line in lines) == 2

@@ -48,9 +48,19 @@ def test_b110_b114_a_polling_plan_runs_to_success(world, tmp_path):
     assert output["poll_attempts"] == {"total": log.count("polled"), "failed": 0}
 
 
+def test_b111_an_action_cancels_itself(world, tmp_path):
+    """Worlds 71."""
+    file = tmp_path / "progress"
+    file.write_text("30")
+
+    plan = run(world, Upload, log=str(tmp_path / "log"), file=str(file), cancels_itself=True)
+
+    assert (plan.state, plan.result) == ("stopped", "success")
+    assert plan.entry_action.output["task"] == {"progress": 30, "cancelled": True}
+
+
 @pytest.mark.every_database
-def test_b111_a_cancelled_plan_stops_in_good_order(world, tmp_path):
-    """Also B117 and worlds 71."""
+def test_a_cancelled_plan_stops_in_good_order(world, tmp_path):
     triggered, _ = started(world, tmp_path)
 
     told = world.cancel(triggered.id).result(10)
@@ -62,6 +72,7 @@ def test_b111_a_cancelled_plan_stops_in_good_order(world, tmp_path):
 
 
 def test_b112_an_action_that_cannot_be_cancelled_says_so_as_its_error(world, tmp_path):
+    """Worlds 72."""
     triggered, _ = started(world, tmp_path, refuses=True)
 
     world.cancel(triggered.id).result(10)
@@ -80,6 +91,28 @@ def test_b118_cancelling_by_force_sends_abort(world, tmp_path):
     plan = triggered.finished.result(20)
     assert plan.result == "success"
     assert plan.entry_action.output["aborted"] is True
+
+
+def test_b115_a_look_that_fails_the_step_once_is_made_good_by_resuming(world, tmp_path):
+    """Worlds 79."""
+    triggered, file = started(world, tmp_path)
+    file.write_text("-1")
+    paused = triggered.finished.result(20)
+    assert (paused.state, paused.result) == ("paused", "error")
+    assert run_step(paused).error.message == "the task is lost"
+    file.write_text("100")
+
+    plan = world.execute(triggered.id).result(20)
+
+    assert (plan.state, plan.result) == ("stopped", "success")
+    assert lines_of(tmp_path / "log").count("invoked") == 1
+
+
+def test_worlds_73_a_task_that_cannot_be_started_fails_the_step(world, tmp_path):
+    plan = run(world, Upload, log=str(tmp_path / "log"), file="", unreachable=True)
+
+    assert (plan.state, plan.result) == ("paused", "error")
+    assert run_step(plan).error.message == "nobody there"
 
 
 def test_a_cancellable_action_that_does_not_say_how_fails_instead_of_pretending(world):

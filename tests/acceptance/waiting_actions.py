@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine_actions import note
 
-from dynflow_mp import Action, Cancellable, Polling, Timeouts
+from dynflow_mp import Action, Cancel, Cancellable, Polling, Timeouts
 
 
 class Upload(Cancellable, Polling):
@@ -20,11 +20,17 @@ class Upload(Cancellable, Polling):
 
     def invoke_external_task(self):
         note(self.input["log"], "invoked")
+        if self.input.get("unreachable"):
+            raise ConnectionError("nobody there")
         return {"progress": 0, "cancelled": False}
 
     def poll_external_task(self):
         note(self.input["log"], "polled")
         progress = int(Path(self.input["file"]).read_text())
+        if progress < 0:
+            self.error("the task is lost")
+        if progress == 30 and self.input.get("cancels_itself"):
+            self.plan_event(Cancel)
         return {**self.external_task, "progress": progress}
 
     def done(self):

@@ -105,3 +105,13 @@ class LeaveThread(Action):
 class Large(Action):
     def run(self):
         self.output["data"] = b"x" * self.input["bytes"]
+
+
+class Doze(Action):
+    """A little work, a little sleep, in short pieces."""
+
+    def run(self):
+        for _ in range(self.input["pieces"]):
+            sum(range(1000))
+            time.sleep(0.0001)
+        self.output["heard"] = self.input["say"]

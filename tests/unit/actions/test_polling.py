@@ -135,7 +135,7 @@ def test_a_look_that_succeeds_forgives_those_before_it() -> None:
     assert calls.output["poll_attempts"] == {"total": 2, "failed": 0}
 
 
-def test_b143_when_resumed_a_task_that_cannot_be_looked_at_is_started_again() -> None:
+def test_when_resumed_a_task_that_cannot_be_looked_at_is_started_again() -> None:
     calls = Calls(Deploy)
     calls.run()
     calls.given["fails"] = True

@@ -58,7 +58,7 @@ def test_b285_a_plan_whose_steps_are_suspended_is_halted_at_once(driver):
     assert only(DropPlan, said)
 
 
-def test_b286_code_that_runs_is_stopped_first_and_then_the_plan(driver):
+def test_code_that_runs_is_stopped_first_and_then_the_plan(driver):
     driver.start(a_skeleton(Sequence([Concurrence([2, 4]), 6])))
     driver.send(2, 4)
 

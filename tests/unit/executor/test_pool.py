@@ -1,7 +1,8 @@
 """Who gets which job, and how many."""
 
+from dynflow_mp.executor.limit_watch import Limits
 from dynflow_mp.executor.pool import HORIZON_S, OVERDUE_S, Pool, queued
-from dynflow_mp.model.work import StepJob
+from dynflow_mp.model.work import FinalizeJob, StepJob
 
 
 def a_job(number, plan="p", action="A", queue="default", size=10):
@@ -199,3 +200,40 @@ def test_a_withdrawn_plan_s_jobs_do_not_travel():
     pool.withdraw("gone")
 
     assert given(pool.assign(0.0)) == {"w0": [2]}
+
+
+def a_limited_job(number, plan="p"):
+    return a_job(number, plan, action="Limited")._replace(limits=Limits(1.0, None))
+
+
+def test_a_call_with_limits_travels_alone_however_quick_it_is():
+    pool = a_pool(workers=1)
+    measured(pool, 0.00001)
+    for number in range(1, 4):
+        pool.add(a_limited_job(number))
+        pool.add(a_job(10 + number))
+
+    sent = []
+    while assignments := pool.assign(0.0):
+        (assignment,) = assignments
+        sent.append([item.job.step_id for _, item in assignment.numbered])
+        for number, _ in assignment.numbered:
+            pool.finished("w0", number, 0.00001, 0.0)
+
+    assert sorted(step for batch in sent for step in batch) == [1, 2, 3, 11, 12, 13]
+    assert all(len(batch) == 1 for batch in sent if set(batch) & {1, 2, 3})
+
+
+def test_who_holds_a_step_is_found():
+    pool = a_pool(workers=2)
+    pool.add(a_job(1))
+    pool.add(a_job(2))
+    pool.add(queued(FinalizeJob("q", (), {}), "default"))
+    pool.assign(0.0)
+
+    assert pool.holder_of("p", 1) == ("w0", 1)
+    assert pool.holder_of("q", 0) == ("w1", 1)
+    assert pool.holder_of("p", 2) is None, "it waits: both workers have something to do"
+    pool.finished("w0", 1, 0.1, 0.0)
+    pool.assign(0.0)
+    assert pool.holder_of("p", 2) == ("w0", 2)

@@ -6,6 +6,7 @@ from dynflow_mp.executor.shelf import PAGE, WINDOW, PayloadPage, Shelf
 from dynflow_mp.model.codec import EMPTY
 from dynflow_mp.model.flows import Concurrence, Sequence
 from dynflow_mp.model.plans import Payload, PlanSkeleton, StepKind, StepTable
+from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import PlanState, StepState
 
 SUCCESS = StepState.SUCCESS
@@ -255,3 +256,16 @@ def test_a_step_that_is_being_skipped_is_told_so():
     jobs, _ = shelf.take()
 
     assert [item.job.skipping for item in jobs] == [False, True]
+
+
+def test_the_limits_of_a_class_go_with_its_jobs():
+    shelf = Shelf()
+    policies = {"A": ActionPolicy(run_timeout_s=2.0, memory_limit=1000), "B": ActionPolicy()}
+    shelf.open(a_skeleton([1])._replace(policies=policies), payloads([10]))
+    shelf.open(a_skeleton([1], plan_id="q"), payloads([10]))
+
+    shelf.ready("p", [1])
+    shelf.ready("q", [1])
+    jobs, _ = shelf.take()
+
+    assert [item.limits for item in jobs] == [(2.0, 1000), None]
