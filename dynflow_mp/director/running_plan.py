@@ -210,7 +210,7 @@ class RunningPlan:
             for planned in outcome.events:
                 instructions += self._plan_event(planned, now)
         if outcome.state is _ERROR:
-            again = self._failures.after_error(step_id, outcome.retryable, now)
+            again = self._failures.after_error(outcome, now)
             if again:
                 return instructions + again
         return self._go_on(step_id, outcome.state, instructions, now)

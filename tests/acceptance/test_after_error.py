@@ -16,11 +16,16 @@ from after_error_actions import (
     Needs,
     Opinionless,
     Picky,
+    RetriesForLong,
     RetriesPastDeadline,
     SilentSkippable,
     Skippable,
     SkippableFinalize,
     SleepySkippable,
+    StuckFinalizeWithDeadline,
+    StuckWhileSkipped,
+    StuckWithDeadline,
+    TimesOutOnce,
     Together,
     TwoWithOneUser,
     UnwillingSkippable,
@@ -413,3 +418,49 @@ def test_a_plan_may_be_given_a_deadline(world):
     for bad in (0, -1, "soon", float("inf"), True):
         with pytest.raises(BadArgument, match="deadline_s"):
             world.plan_with_options(Uses, deadline_s=bad)
+
+
+@pytest.mark.parametrize("kind", [StuckWithDeadline, StuckFinalizeWithDeadline])
+def test_what_runs_when_the_deadline_passes_is_stopped(world, tmp_path, kind):
+    """Neither tried again nor skipped, although it could be."""
+    log = tmp_path / "log"
+    begun = time.monotonic()
+    plan = run(world, kind, log=str(log))
+
+    (step,) = plan.failed_steps
+    assert (plan.state, plan.result, step.error.cause) == ("paused", "error", "deadline")
+    assert step.error.exception_class == "dynflow_mp.errors.DeadlineExceeded"
+    assert len(lines_of(log)) <= 1
+    assert time.monotonic() - begun < 15
+
+
+# -- together with limits and halting ----------------------------------------------------------------
+
+
+def test_a_step_that_took_too_long_is_tried_again_as_its_policy_says_and_is_no_crash(world, tmp_path):
+    plan = run(world, TimesOutOnce, log=str(tmp_path / "log"))
+
+    (step,) = plan.run_steps
+    assert (plan.result, step.attempts, step.retries, step.crashes) == ("success", 2, 1, 0)
+    assert [one.error.cause for one in step.failed_attempts] == ["timeout"]
+
+
+def test_a_plan_that_waits_for_a_retry_can_be_halted(world):
+    triggered = world.trigger(RetriesForLong)
+    wait_until(lambda: world.persistence.load_execution_plan(triggered.id).run_steps[0].due_at)
+
+    world.halt(triggered.id).result(20)
+    plan = triggered.finished.result(20)
+
+    assert (plan.state, plan.run_steps[0].state) == ("stopped", "pending")
+
+
+def test_a_plan_can_be_halted_while_a_step_is_told_that_it_is_skipped(world, tmp_path):
+    log = tmp_path / "log"
+    triggered = world.trigger(StuckWhileSkipped, log=str(log))
+    wait_until(lambda: lines_of(log), what="the event")
+
+    world.halt(triggered.id).result(20)
+    plan = triggered.finished.result(20)
+
+    assert (plan.state, plan.result, plan.failed_steps[0].error.cause) == ("stopped", "error", "halted")
