@@ -1,5 +1,6 @@
 """What is done about a failure, on real workers: rescue, skip, retry, crashes, deadlines, edited inputs."""
 
+import os
 import time
 from itertools import pairwise
 
@@ -315,6 +316,20 @@ def test_a_failed_step_is_tried_again_after_longer_and_longer_waits(world, tmp_p
     waits = [later - earlier for earlier, later in pairwise(times)]
     assert [wait >= least for wait, least in zip(waits, (0.05, 0.1, 0.2), strict=True)] == [True] * 3
     assert history(plan) == ["start execution", "finish execution"]
+
+
+def test_steps_that_wait_for_another_attempt_hold_no_worker(world):
+    waiting = [world.trigger(RetriesForLong) for _ in range(4)]
+    for one in waiting:
+        wait_until(lambda id_=one.id: world.persistence.load_execution_plan(id_).run_steps[0].due_at)
+
+    plan = run(world, Flaky, log=os.devnull, works_at=0)
+
+    assert plan.result == "success"
+    status = world.execution_status(world.id).result(10)["default"]
+    assert (status["free_workers"], status["queue_size"]) == (2, 0)
+    for one in waiting:
+        world.halt(one.id).result(20)
 
 
 def test_after_the_last_attempt_the_error_stands_and_resume_counts_anew(world, tmp_path):
