@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.spin import spin
-from dynflow_mp import Action
+from dynflow_mp import Action, WithBulkSubPlans
 
 WAIT_S = 300.0
 """How long a step that waits for a file does so at most."""
@@ -106,6 +106,23 @@ class Patient(Action):
     def plan(self, n: int) -> None:
         for _ in range(n):
             self.plan_action(Patience)
+
+
+class Offspring(WithBulkSubPlans):
+    """``n`` sub-plans of one step that does nothing."""
+
+    def plan(self, n: int) -> None:
+        self.plan_self(n=n)
+
+    def total_count(self) -> int:
+        return int(self.input["n"])
+
+    def batch(self, start: int, size: int) -> range:
+        return range(start, start + size)
+
+    def create_sub_plans(self) -> None:
+        for number in self.current_batch:
+            self.trigger(Nothing, n=number)
 
 
 class Gate(Action):

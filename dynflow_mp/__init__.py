@@ -11,23 +11,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action
+    from dynflow_mp.actions.bulk_sub_plans import WithBulkSubPlans, WithPollingSubPlans
     from dynflow_mp.actions.cancellable import Cancellable
     from dynflow_mp.actions.context import SuspendedAction
+    from dynflow_mp.actions.hooking import HookedPlan, hook
+    from dynflow_mp.actions.middleware import Middleware, Use, do_not_use
     from dynflow_mp.actions.polling import Polling
+    from dynflow_mp.actions.singleton import Singleton
+    from dynflow_mp.actions.sub_plan import SubPlan
+    from dynflow_mp.actions.sub_plans import WithSubPlans
     from dynflow_mp.actions.timeouts import Timeouts
+    from dynflow_mp.actions.transaction import TransactionMiddleware
     from dynflow_mp.config import Config
     from dynflow_mp.errors import (
         AbnormalTermination,
+        AlreadyActive,
         AlreadyRunning,
         BadArgument,
+        BadUniqueKey,
         ConfigError,
         ConnectorError,
+        CyclicMiddleware,
         DamagedData,
         DataError,
         DeadlineExceeded,
         DefinitionError,
         DynflowError,
         EventDropped,
+        FormatError,
         InvalidPlan,
         LockTaken,
         MemoryLimitExceeded,
@@ -36,30 +47,37 @@ if TYPE_CHECKING:
         NotCancellable,
         NotEditable,
         NotExecutable,
+        NotScheduled,
         NotSkippable,
         PayloadTooLarge,
         PersistenceError,
         PlanningError,
         PlanNotFound,
         PlanStopped,
+        PrerequisiteFailed,
         RequestError,
         RequestTimeout,
         RunTimeout,
         SchemaMismatch,
+        StartedTooLate,
         StepError,
         StepHalted,
         StepStopped,
+        SubPlanFailed,
         TimeoutExceeded,
+        TooMuchTriggered,
+        UniqueKeyTaken,
         UnknownAction,
         UnprocessableEvent,
         WorkerLost,
         WorldTerminated,
         WrongPhase,
     )
-    from dynflow_mp.model.policies import RescueStrategy
+    from dynflow_mp.model.held_by_plans import OnConflict
+    from dynflow_mp.model.policies import Fail, Pause, RescueStrategy, Skip
     from dynflow_mp.model.references import OutputReference
     from dynflow_mp.model.retries import Retry
-    from dynflow_mp.model.signals import Signal
+    from dynflow_mp.model.signals import Abort, Cancel, Poll, Signal, Timeout
     from dynflow_mp.model.states import (
         Phase,
         PlanState,
@@ -70,22 +88,22 @@ if TYPE_CHECKING:
     from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
     from dynflow_mp.world import World
 
-    Abort, Cancel, Poll, Timeout = Signal.ABORT, Signal.CANCEL, Signal.POLL, Signal.TIMEOUT
-    Fail, Pause, Skip = RescueStrategy.FAIL, RescueStrategy.PAUSE, RescueStrategy.SKIP
-
 __version__ = "0.1.0"
 
 __all__ = [
     "AbnormalTermination",
     "Abort",
     "Action",
+    "AlreadyActive",
     "AlreadyRunning",
     "BadArgument",
+    "BadUniqueKey",
     "Cancel",
     "Cancellable",
     "Config",
     "ConfigError",
     "ConnectorError",
+    "CyclicMiddleware",
     "DamagedData",
     "DataError",
     "DeadlineExceeded",
@@ -94,15 +112,20 @@ __all__ = [
     "EventDropped",
     "ExecutionPlan",
     "Fail",
+    "FormatError",
+    "HookedPlan",
     "InvalidPlan",
     "LockTaken",
     "MemoryLimitExceeded",
+    "Middleware",
     "MissingOutput",
     "NoExecutor",
     "NotCancellable",
     "NotEditable",
     "NotExecutable",
+    "NotScheduled",
     "NotSkippable",
+    "OnConflict",
     "OutputReference",
     "Pause",
     "PayloadTooLarge",
@@ -115,6 +138,7 @@ __all__ = [
     "PlanningFailed",
     "Poll",
     "Polling",
+    "PrerequisiteFailed",
     "RequestError",
     "RequestTimeout",
     "RescueStrategy",
@@ -123,23 +147,37 @@ __all__ = [
     "RunTimeout",
     "Scheduled",
     "SchemaMismatch",
+    "Signal",
+    "Singleton",
     "Skip",
+    "StartedTooLate",
     "StepError",
     "StepHalted",
     "StepState",
     "StepStopped",
+    "SubPlan",
+    "SubPlanFailed",
     "SuspendedAction",
     "Timeout",
     "TimeoutExceeded",
     "Timeouts",
+    "TooMuchTriggered",
+    "TransactionMiddleware",
     "Triggered",
+    "UniqueKeyTaken",
     "UnknownAction",
     "UnprocessableEvent",
+    "Use",
+    "WithBulkSubPlans",
+    "WithPollingSubPlans",
+    "WithSubPlans",
     "WorkerLost",
     "World",
     "WorldTerminated",
     "WrongPhase",
     "__version__",
+    "do_not_use",
+    "hook",
 ]
 
 _in_worker = False
@@ -150,10 +188,13 @@ _HOMES = {
     "Action": "dynflow_mp.actions.action",
     "Cancellable": "dynflow_mp.actions.cancellable",
     "SuspendedAction": "dynflow_mp.actions.context",
+    "SubPlan": "dynflow_mp.actions.sub_plan",
+    "WithSubPlans": "dynflow_mp.actions.sub_plans",
+    **dict.fromkeys(("WithBulkSubPlans", "WithPollingSubPlans"), "dynflow_mp.actions.bulk_sub_plans"),
     "Polling": "dynflow_mp.actions.polling",
     "Timeouts": "dynflow_mp.actions.timeouts",
     "Config": "dynflow_mp.config",
-    "RescueStrategy": "dynflow_mp.model.policies",
+    **dict.fromkeys(("Fail", "Pause", "RescueStrategy", "Skip"), "dynflow_mp.model.policies"),
     "Retry": "dynflow_mp.model.retries",
     "OutputReference": "dynflow_mp.model.references",
     "Phase": "dynflow_mp.model.states",
@@ -162,33 +203,26 @@ _HOMES = {
     "StepState": "dynflow_mp.model.states",
     "ExecutionPlan": "dynflow_mp.reading.execution_plan",
     **dict.fromkeys(("PlanningFailed", "Scheduled", "Triggered"), "dynflow_mp.reading.trigger_result"),
+    "Middleware": "dynflow_mp.actions.middleware",
+    "Use": "dynflow_mp.actions.middleware",
+    "do_not_use": "dynflow_mp.actions.middleware",
+    "TransactionMiddleware": "dynflow_mp.actions.transaction",
+    "Singleton": "dynflow_mp.actions.singleton",
+    "OnConflict": "dynflow_mp.model.held_by_plans",
+    **dict.fromkeys(("Abort", "Cancel", "Poll", "Signal", "Timeout"), "dynflow_mp.model.signals"),
+    "hook": "dynflow_mp.actions.hooking",
+    "HookedPlan": "dynflow_mp.actions.hooking",
     "World": _WORLD,
 }
-
-
-_MEMBERS = {
-    **dict.fromkeys(("Abort", "Cancel", "Poll", "Timeout"), "Signal"),
-    **dict.fromkeys(("Fail", "Pause", "Skip"), "RescueStrategy"),
-}
-"""Events and strategies are members of enums: ``event is Skip`` holds for ``RescueStrategy.SKIP``."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in _MEMBERS:
-        globals()[name] = value = _member(name)
-        return value
     home = _HOMES.get(name, "dynflow_mp.errors")
     value = _absent_in_workers(name) if _in_worker and home == _WORLD else getattr(import_module(home), name)
     globals()[name] = value
     return value
-
-
-def _member(name: str) -> Any:
-    enum = _MEMBERS[name]
-    home = "dynflow_mp.model.signals" if enum == "Signal" else "dynflow_mp.model.policies"
-    return getattr(import_module(home), enum)[name.upper()]
 
 
 def __dir__() -> list[str]:

@@ -46,6 +46,11 @@ class Config:
     """Further named pools and their numbers of worker processes."""
     apps: tuple[str, ...] = ()
     """Modules with actions that workers import; empty: the modules of all registered actions."""
+    middleware: tuple[str, ...] = ()
+    """Around all actions of this world: classes of middleware, or rules about them in a module's name, as ``module:name``.
+
+    In Python the classes themselves may be given. Every world that plans, runs or shows the same plans needs the same.
+    """
     connector: Any = "auto"
     """``direct``, ``zeromq``, ``auto`` (embedded worlds direct, all others zeromq), or a connector object."""
     listen: str | None = None
@@ -74,6 +79,14 @@ class Config:
     """How long an executor of another host must be silent until others take its plans over."""
     reconcile_interval_s: float = 5.0
     """How often an executor looks for dead worlds and for requested plans nobody takes."""
+    delayed_poll_s: float = 15.0
+    """How often the executor that has scheduled plans planned looks for them, and others whether there is one."""
+    errand_timeout_s: float = 300.0
+    """How long a worker may be kept by what is no step: planning a scheduled plan, a hook, a rescue method."""
+    cleaner_max_age_s: float | None = None
+    """Stopped plans that ended longer ago are deleted; None: none ever is."""
+    cleaner_interval_s: float = 3600.0
+    """How often an executor looks for plans to delete, where ``cleaner_max_age_s`` is given."""
     max_payload: int = _MAX_PAYLOAD
     """Largest input or output of one action (bytes, encoded)."""
     max_credit: int = 512
@@ -88,6 +101,7 @@ class Config:
         if self.workers and _DEFAULT_QUEUE in self.queues:
             raise ConfigError(f"queues={self.queues!r}: {_DEFAULT_QUEUE!r} has its number by workers already")
         object.__setattr__(self, "apps", tuple(self.apps))
+        object.__setattr__(self, "middleware", tuple(map(_place, self.middleware)))
         object.__setattr__(self, "queues", dict(self.queues))
 
     @property
@@ -146,6 +160,18 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value)
 
 
+def _is_place(value: Any) -> bool:
+    if isinstance(value, str):
+        module, colon, name = value.partition(":")
+        return bool(colon) and all(module.split(".")) and all(name.split("."))
+    return isinstance(value, type) and "<locals>" not in value.__qualname__
+
+
+def _place(value: Any) -> str:
+    """Where a worker finds it: settings are plain data, and a worker has only its modules."""
+    return value if isinstance(value, str) else f"{value.__module__}:{value.__qualname__}"
+
+
 def _is_connector(value: Any) -> bool:
     return value in ("auto", "direct", "zeromq") if isinstance(value, str) else value is not None
 
@@ -161,6 +187,11 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("workers", f"must be a whole number from 0 to {MAX_WORKERS}", _workers(0)),
     ("queues", f"must map queue names to numbers of workers from 1 to {MAX_WORKERS}", _is_queues),
     ("apps", "must be a list of module names", _is_names),
+    (
+        "middleware",
+        "must be a list of classes, or of places such as shop.audit:Audit",
+        lambda value: isinstance(value, (list, tuple)) and all(map(_is_place, value)),
+    ),
     ("connector", "must be auto, direct, zeromq or a connector", _is_connector),
     (
         "listen",
@@ -181,6 +212,14 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("lease_renewal_s", _A_SPAN, _seconds),
     ("lease_ttl_s", _A_SPAN, _seconds),
     ("reconcile_interval_s", _A_SPAN, _seconds),
+    ("delayed_poll_s", _A_SPAN, _seconds),
+    ("errand_timeout_s", _A_SPAN, _seconds),
+    (
+        "cleaner_max_age_s",
+        f"{_A_SPAN}, or not given",
+        lambda value: value is None or _seconds(value),
+    ),
+    ("cleaner_interval_s", _A_SPAN, _seconds),
     ("max_payload", "must be a whole number of bytes from 1024", _whole(1024)),
     ("max_credit", "must be a whole number from 1", _whole(1)),
 )
@@ -259,13 +298,13 @@ def _parsed(name: str, variable: str, text: str) -> Any:
     try:
         if default == "int":
             return int(text)
-        if default == "float":
+        if "float" in str(default):
             return float(text)
         if "bool" in str(default):
             return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
                 text.lower()
             ]
-        if name == "apps":
+        if name in ("apps", "middleware"):
             return tuple(part.strip() for part in text.split(",") if part.strip())
         if name == "queues":
             pairs = (part.split("=", 1) for part in text.split(",") if part.strip())

@@ -39,12 +39,28 @@ class PayloadTooLarge(DataError):
         self.size, self.limit = size, limit
 
 
+class FormatError(DynflowError):
+    """An input or output is not of the form its class says (``format``); ``path`` is where."""
+
+    def __init__(self, path: str, expected: str, found: str, format_name: str) -> None:
+        super().__init__(f"{path}: expected {expected}, found {found} ({format_name})")
+        self.path, self.expected, self.found, self.format = path, expected, found, format_name
+
+
 class DamagedData(DynflowError):
     """Bytes that should be stored data cannot be read as such."""
 
 
 class DefinitionError(DynflowError, TypeError):
     """An action class is written in a way that cannot work."""
+
+
+class CyclicMiddleware(DefinitionError):
+    """Rules about middleware that cannot be followed together; ``classes`` is the circle they make."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        super().__init__(f"middleware in a circle, each outside of the next: {' > '.join(classes)}")
+        self.classes = tuple(classes)
 
 
 class PlanningError(DynflowError):
@@ -150,6 +166,52 @@ class InvalidPlan(RequestError):
     """The stored plan cannot be read; the message says why."""
 
 
+class AlreadyActive(DynflowError):
+    """Another plan of a singleton class is active; ``action_class`` is the class's stored name."""
+
+    def __init__(self, action_class: str) -> None:
+        super().__init__(f"Action {action_class.rpartition('.')[2]} is already active")
+        self.action_class = action_class
+
+
+class UniqueKeyTaken(RequestError):
+    """The plan ``plan_id`` holds the unique key; nothing was stored."""
+
+    def __init__(self, key: str, plan_id: str, reason: str = "") -> None:
+        super().__init__(
+            f"the unique key {key!r} is held by plan {plan_id}" + (f"; {reason}" if reason else ""), plan_id
+        )
+        self.key = key
+
+
+class BadUniqueKey(BadArgument):
+    """A unique key is not one that can be kept and compared everywhere; nothing was stored."""
+
+
+class NotScheduled(RequestError):
+    """The plan does not wait for its time (any more)."""
+
+
+class StartedTooLate(DynflowError):
+    """A scheduled plan had to start before a time that has passed."""
+
+    def __init__(self, time: str) -> None:
+        super().__init__(f"Execution plan could not be started before set time ({time})")
+        self.time = time
+
+
+class PrerequisiteFailed(DynflowError):
+    """A plan that this one was to come after did not do what it was for; ``plan_ids`` are all such."""
+
+    def __init__(self, plan_ids: Sequence[str]) -> None:
+        super().__init__(
+            f"the plans that this one comes after failed: {', '.join(plan_ids)}"
+            if len(plan_ids) > 1
+            else f"the plan that this one comes after failed: {''.join(plan_ids)}"
+        )
+        self.plan_ids = tuple(plan_ids)
+
+
 class UnprocessableEvent(RequestError):
     """The step cannot take an event now: it neither runs nor is suspended."""
 
@@ -229,6 +291,33 @@ class StepError(DynflowError):
     """A step's own failure, as ``Action.error`` with a text raises it."""
 
 
+class TooMuchTriggered(StepError):
+    """One call of ``run`` triggered more than can be stored with its outcome."""
+
+    def __init__(self, number: int, size: int, limit: int) -> None:
+        super().__init__(
+            f"trigger: {number:,} sub-plans of one call come to {size:,} bytes, more than {limit:,}; "
+            "trigger them in batches (WithBulkSubPlans)"
+        )
+        self.number, self.size, self.limit = number, size, limit
+
+
+class SubPlanCancelled(DynflowError):
+    """This plan was never begun: whoever had triggered it was cancelled, or its time had passed."""
+
+
+class SubPlanFailed(StepError):
+    """Sub-plans of this step did not end well; ``failed`` of them, and ``cancelled`` were not run at all."""
+
+    def __init__(self, failed: int = 0, cancelled: int = 0) -> None:
+        super().__init__("A sub task failed")
+        self.failed, self.cancelled = failed, cancelled
+
+
+class TimeoutExceeded(StepError, TimeoutError):
+    """The time that an action had set itself (``schedule_timeout``) was over."""
+
+
 ENGINE_ERRORS: tuple[type[DynflowError], ...] = (
     WorkerLost,
     AbnormalTermination,
@@ -236,10 +325,6 @@ ENGINE_ERRORS: tuple[type[DynflowError], ...] = (
     MemoryLimitExceeded,
 )
 """What the engine charges a step with that its own code did not raise, and that may be tried again after."""
-
-
-class TimeoutExceeded(StepError, TimeoutError):
-    """The time that an action had set itself (``schedule_timeout``) was over."""
 
 
 class UnknownError(DynflowError):

@@ -13,6 +13,7 @@ from bench.workloads.memory import memory
 from bench.workloads.payload import payload
 from bench.workloads.plan_build import plan_build
 from bench.workloads.start import start
+from bench.workloads.sub_plans import sub_plans
 from bench.workloads.suspended import suspended
 from bench.workloads.workload import Workload
 
@@ -30,6 +31,7 @@ WORKLOADS: dict[str, Workload] = {
         memory,
         growth,
         events,
+        sub_plans,
         suspended,
     )
 }

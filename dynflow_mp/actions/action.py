@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, NoReturn, TypeVar
 
-from dynflow_mp.actions import definition
+from dynflow_mp.actions import definition, formats, hooking, middleware
 from dynflow_mp.actions.context import Context, SuspendedAction
-from dynflow_mp.actions.registry import registry
+from dynflow_mp.actions.registry import name_of, registry
+from dynflow_mp.actions.sub_plan import SubPlan
 from dynflow_mp.errors import UnknownAction
+from dynflow_mp.model.held_by_plans import SINGLETON_LOCK, OnConflict, singleton_lock_id
 from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.retries import Retry
 from dynflow_mp.model.states import Phase
@@ -35,23 +37,46 @@ class Action:
     retry: ClassVar[Retry | None] = None
     """When a failed ``run`` is tried again by itself; None: never."""
     idempotent: ClassVar[bool] = False
-    """Whether a ``run`` that a crash interrupted is run again by itself (up to its third crash)."""
-    deadline_s: ClassVar[float | None] = None
-    """Of the root action: how long after its planning began the plan may still begin anything."""
     run_timeout_s: ClassVar[float | None] = None
     """How many seconds one call of ``run`` may take; then it is stopped, whatever it does."""
     memory_limit: ClassVar[int | str | None] = None
     """How much memory its worker may have while ``run`` is called: bytes, or a text like ``"512MiB"``."""
+    middleware: ClassVar[Any] = ()
+    """Classes of :class:`Middleware` around this one's phases, or rules about them (:class:`Use`), inside of the bases'."""
+    input_format: ClassVar[type | None] = None
+    """What the input must be like: a TypedDict, a dataclass or a pydantic model. Checked when planned, and before ``run``."""
+    output_format: ClassVar[type | None] = None
+    """What the output must be like when ``run`` has ended well."""
+    unique_key: Any = None
+    """A method that gives a text, or a pattern for the input such as ``"order-{order_id}"``: no two plans hold the same key."""
+    unique_mode: ClassVar[OnConflict | str] = OnConflict.RAISE
+    """What becomes of a plan whose key is taken: ``raise``, ``return`` (the other plan), ``replace`` (it)."""
+    """Whether a ``run`` that a crash interrupted is run again by itself (up to its third crash)."""
+    deadline_s: ClassVar[float | None] = None
+    """Of the root action: how long after its planning began the plan may still begin anything."""
     run_progress_weight: float = 1
     finalize_progress_weight: float = 1
 
+    _with_sub_plans: ClassVar[bool] = False
+    """Whether each call of ``run`` is told how the action's sub-plans stand."""
     _context: Context
 
     def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
         definition.check(cls)
+        middleware.check(cls)
+        formats.check(cls)
+        hooking.note_hooks(cls)
         if not abstract:
             registry.register(cls)
+
+    @classmethod
+    def singleton_locked(cls, world: Any) -> bool:
+        """Whether a plan of this class is active now; never for one that is no singleton."""
+        if not issubclass(cls, _singleton()):
+            return False
+        lock_id = singleton_lock_id(name_of(cls))
+        return bool(world.coordinator.find_locks(class_name=SINGLETON_LOCK, id=lock_id))
 
     # -- what the action is ----------------------------------------------------------------------
 
@@ -143,6 +168,23 @@ class Action:
         """What is planned inside may run at the same time."""
         return self._context.concurrence()
 
+    # -- delay -----------------------------------------------------------------------------------
+
+    def delay(
+        self, options: Mapping[str, Any], /, *args: Any, **kwargs: Any
+    ) -> tuple[Sequence[Any], Mapping[str, Any]] | None:
+        """Called where the action is delayed, before anything is stored; the default keeps the arguments as they are.
+
+        ``options`` has ``start_at``, ``start_before`` and ``frozen``. What it puts into ``self.input`` is there when
+        the action is planned. It may return ``(args, kwargs)`` to be planned with in place of those given.
+        """
+        return None
+
+    @property
+    def is_root(self) -> bool:
+        """Whether the plan was made for this action: not so for what it planned in turn."""
+        return self._context.is_root
+
     # -- run and finalize ------------------------------------------------------------------------
 
     def suspend(self, before: Callable[[SuspendedAction], object] | None = None) -> NoReturn:
@@ -168,6 +210,22 @@ class Action:
         ``optional``: nobody minds if the step cannot take it then.
         """
         self._context.plan_event(event, delay_s, optional, execution_plan_id, step_id)
+
+    def trigger(self, kind: type[Action], /, *args: Any, **kwargs: Any) -> SubPlan:
+        """Plan ``kind`` with these arguments as a sub-plan of this action.
+
+        Its ``plan`` runs here and now. It is stored with what comes of this call of ``run`` and only then
+        started; if the call fails, nothing was triggered.
+        """
+        return self._context.trigger(kind, args, kwargs)
+
+    def output_chunk(self, value: Any, kind: str | None = None) -> None:
+        """Write a piece of output beside the output itself: it can be read while the step still runs."""
+        self._context.output_chunk(value, kind)
+
+    def drop_output_chunks(self) -> None:
+        """Drop what this action's calls have written by ``output_chunk`` so far."""
+        self._context.drop_output_chunks()
 
     def report_progress(self, done: float) -> None:
         """How much of the step is done, from 0 to 1; stands in for ``run_progress()``."""
@@ -200,6 +258,42 @@ class Action:
 
     # -- present ---------------------------------------------------------------------------------
 
+    @property
+    def root_action(self) -> bool:
+        """Whether the plan was made for this action: no other action of the same plan planned it."""
+        return self._context.root_action
+
+    def sub_plans(self) -> list[Any]:
+        """The plans that this action triggered, to look at."""
+        return self._context.sub_plans()
+
+    @property
+    def sub_plans_count(self) -> int:
+        """How many plans this action triggered."""
+        return self._context.sub_plans_count()
+
+    @property
+    def state(self) -> str:
+        """How far it is: the state of the first of its steps that is not done, of the last when all are; in run and finalize of that step."""
+        return self._context.state
+
+    @property
+    def caller_action(self) -> Action | None:
+        """The action on whose behalf this one was planned, in this plan or another; None for one that nobody planned."""
+        return self._context.caller_action
+
+    def humanized_state(self) -> str:
+        """The state in words for people; the state itself unless overridden."""
+        return self.state
+
+    def summary(self) -> str:
+        """What it does, or has done, in a line for people; nothing unless overridden."""
+        return ""
+
+    def output_chunks(self, kind: str | None = None) -> list[Any]:
+        """The pieces that were written by ``output_chunk``, as they are stored now: ``value``, ``kind``, ``time`` each."""
+        return self._context.output_chunks(kind)
+
     def planned_actions(self, kind: type[Action] | None = None) -> list[Action]:
         """The actions this one planned, in order; only those of ``kind`` if given."""
         return self._context.planned_actions(kind)
@@ -218,6 +312,13 @@ class Action:
         if context is None:
             return f"<{type(self).__name__}, not part of a plan>"
         return f"<{type(self).__name__} {context.action_id} of plan {context.plan_id}>"
+
+
+def _singleton() -> type[Action]:
+    # Not imported at the top: the ready-made actions are built on this module.
+    from dynflow_mp.actions.singleton import Singleton
+
+    return Singleton
 
 
 class Missing(Action, abstract=True):

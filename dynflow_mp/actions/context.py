@@ -18,6 +18,8 @@ from dynflow_mp.model.states import Phase
 
 if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action
+    from dynflow_mp.actions.sub_plan import SubPlan
+    from dynflow_mp.model.sub_plans import Briefing, Orders
 
 
 class SuspendedAction(NamedTuple):
@@ -78,6 +80,10 @@ class Context:
         self.refuse("triggering", Phase.PLAN)
 
     @property
+    def is_root(self) -> bool:
+        self.refuse("is_root", Phase.PLAN, Phase.PRESENT)
+
+    @property
     def from_subscription(self) -> bool:
         self.refuse("from_subscription", Phase.PLAN)
 
@@ -108,8 +114,27 @@ class Context:
     ) -> None:
         self.refuse("plan_event", Phase.RUN)
 
+    def trigger(
+        self, kind: type[Action], args: tuple[Any, ...], kwargs: dict[str, Any], held_back: bool = False
+    ) -> SubPlan:
+        self.refuse("trigger", Phase.RUN)
+
+    def briefing(self) -> Briefing:
+        """How the action's sub-plans stood when this call was made ready."""
+        self.refuse("briefing", Phase.RUN)
+
+    def order(self, orders: Orders) -> None:
+        """What is to be done with the action's sub-plans once this call's outcome is stored."""
+        self.refuse("order", Phase.RUN)
+
     def report_progress(self, done: float) -> None:
         self.refuse("report_progress", Phase.RUN, Phase.FINALIZE)
+
+    def output_chunk(self, value: Any, kind: str | None) -> None:
+        self.refuse("output_chunk", Phase.RUN, Phase.FINALIZE)
+
+    def drop_output_chunks(self) -> None:
+        self.refuse("drop_output_chunks", Phase.RUN, Phase.FINALIZE)
 
     # -- plan, run and finalize ------------------------------------------------------------------
 
@@ -117,6 +142,27 @@ class Context:
         raise Failed(what)
 
     # -- present ---------------------------------------------------------------------------------
+
+    @property
+    def root_action(self) -> bool:
+        self.refuse("root_action", Phase.PLAN, Phase.PRESENT)
+
+    def sub_plans(self) -> list[Any]:
+        self.refuse("sub_plans", Phase.PRESENT)
+
+    def sub_plans_count(self) -> int:
+        self.refuse("sub_plans_count", Phase.PRESENT)
+
+    @property
+    def state(self) -> str:
+        self.refuse("state", Phase.RUN, Phase.FINALIZE, Phase.PRESENT)
+
+    @property
+    def caller_action(self) -> Action | None:
+        self.refuse("caller_action", Phase.PRESENT)
+
+    def output_chunks(self, kind: str | None) -> list[Any]:
+        self.refuse("output_chunks", Phase.PRESENT)
 
     def rescue_strategy(self) -> RescueStrategy | None:
         self.refuse("rescue_strategy_for_planned_action", Phase.PRESENT)

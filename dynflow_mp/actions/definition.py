@@ -8,13 +8,13 @@ from typing import Any
 
 from dynflow_mp.errors import DefinitionError, StepError
 
-_PHASES = ("plan", "run", "finalize")
+_PHASES = ("plan", "run", "finalize", "delay")
 _VARARGS, _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x04, 0x20, 0x80, 0x200
 _NEVER_DONE: tuple[type, ...] = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
 def check(kind: type) -> None:
-    """Raises :class:`DefinitionError` if ``plan``, ``run`` or ``finalize`` could never be called as they are."""
+    """Raises :class:`DefinitionError` if ``plan``, ``run``, ``finalize`` or ``delay`` could never be called as they are."""
     for phase in _PHASES:
         found = _as_written(kind, phase)
         if found is not None:
@@ -55,7 +55,7 @@ def _check_phase(name: str, phase: str, found: Any) -> None:
         raise DefinitionError(f"{name} contains yield: it would be called, and nothing in it would run")
     if code.co_argcount < bound and not code.co_flags & _VARARGS:
         raise DefinitionError(f"{name} takes no arguments; a method takes self")
-    if phase != "plan":
+    if phase in ("run", "finalize"):
         _check_parameters(name, phase, bound, function, code)
 
 

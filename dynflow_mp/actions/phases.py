@@ -16,28 +16,49 @@ from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.definition import refuse_unfinished
 from dynflow_mp.actions.failure import record_of
+from dynflow_mp.actions.layers import Layered, finalized_within, layered
+from dynflow_mp.actions.middleware import CLASSES_ONLY, Layers, MiddlewareRules
+from dynflow_mp.actions.output_chunks import ChunkSink, KeptChunks, numbered
 from dynflow_mp.actions.planned_event import planned_event
 from dynflow_mp.actions.policy import accepts_event
 from dynflow_mp.actions.progress import finite, weight_of
 from dynflow_mp.actions.registry import registry
+from dynflow_mp.actions.sub_plan import SubPlan, SubPlanner, Triggering
 from dynflow_mp.actions.unwinding import Failed, Suspended
-from dynflow_mp.errors import MissingOutput, StepError
+from dynflow_mp.errors import MissingOutput, StepError, UnknownAction
 from dynflow_mp.model.codec import EMPTY, MAX_PAYLOAD, decode, encode, path_text
 from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.references import Key, reference_text
 from dynflow_mp.model.retries import Retry
 from dynflow_mp.model.states import Phase, StepState
+from dynflow_mp.model.sub_plans import Briefing, Orders
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, PlannedEvent, StepJob, StepOutcome
 
 DEFAULT_PROGRESS = 0.5
+NewChunks = Callable[[int], ChunkSink]
+"""Makes the place for the output chunks of a step."""
 
 _SUCCESS, _SUSPENDED, _ERROR = StepState.SUCCESS, StepState.SUSPENDED, StepState.ERROR
+_RUNNING = StepState.RUNNING
 
 
-def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD) -> StepOutcome:
-    """Call the action's ``run`` once and say what came of it."""
+Prepare = Callable[[Action], object]
+"""Is given the action before its code is called: how tests get hold of it."""
+
+
+def run_step(
+    job: StepJob,
+    max_payload: int = MAX_PAYLOAD,
+    plan_sub_plan: SubPlanner | None = None,
+    prepare: Prepare | None = None,
+    new_chunks: NewChunks = KeptChunks,
+) -> StepOutcome:
+    """Call the action's ``run`` once and say what came of it.
+
+    ``plan_sub_plan`` plans what it triggers, ``new_chunks`` says where its output chunks go, if there are any.
+    """
     begun = perf_counter()
-    call = _RunCall(job, max_payload)
+    call = _RunCall(job, max_payload, plan_sub_plan, new_chunks)
     facts: ClassFacts | None = None
     action: Any = None
     try:
@@ -45,10 +66,13 @@ def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD) -> StepOutcome:
         action = action_in(facts.kind, call)
         if job.references is not None:
             call.resolve_input(job.producers or {}, {})
+        if prepare is not None:
+            prepare(action)
         call_run = copy_context().run
+        run = action.run if facts.layered is None else facts.layered.running(action)
         if job.skipping:
-            return _skip(job, call, facts, action, begun)
-        returned = call_run(action.run) if job.event is None else call_run(_wake, action, facts, job.event)
+            return _skip(job, call, facts, action, begun, run)
+        returned = call_run(run) if job.event is None else call_run(_wake, run, facts, job.event)
         if returned is not None:
             refuse_unfinished("run", returned)
         state = _SUCCESS
@@ -59,7 +83,9 @@ def run_step(job: StepJob, max_payload: int = MAX_PAYLOAD) -> StepOutcome:
     return call.outcome(job.step_id, state, facts, action, begun)
 
 
-def _skip(job: StepJob, call: _RunCall, facts: ClassFacts, action: Any, begun: float) -> StepOutcome:
+def _skip(
+    job: StepJob, call: _RunCall, facts: ClassFacts, action: Any, begun: float, run: Callable[..., Any]
+) -> StepOutcome:
     """Tell a failed step that it is being skipped, so that it may clean up or leave what others need of it.
 
     The event of a step that is being skipped is the strategy itself: ``event is Skip`` holds. It cannot wait.
@@ -67,7 +93,7 @@ def _skip(job: StepJob, call: _RunCall, facts: ClassFacts, action: Any, begun: f
     state = StepState.SKIPPED
     try:
         if facts.takes_event:
-            returned = copy_context().run(action.run, RescueStrategy.SKIP)
+            returned = copy_context().run(run, RescueStrategy.SKIP)
             if returned is not None:
                 refuse_unfinished("run", returned)
     except Suspended:
@@ -81,6 +107,7 @@ def run_finalize(
     job: FinalizeJob,
     on_part: Callable[[FinalizePart], object] | None = None,
     max_payload: int = MAX_PAYLOAD,
+    prepare: Prepare | None = None,
 ) -> tuple[StepOutcome, ...]:
     """Call ``finalize`` of one part after the other, up to the first that fails.
 
@@ -88,17 +115,37 @@ def run_finalize(
     """
     outcomes: list[StepOutcome] = []
     decoded: dict[int, Any] = {}
-    for part in job.parts:
-        if on_part is not None:
-            on_part(part)
-        outcome = _finalize(job, part, decoded, max_payload)
-        outcomes.append(outcome)
-        if outcome.state is _ERROR:
-            break
-    return tuple(outcomes)
+
+    def all_parts() -> BaseException | None:
+        """The error of the first part that fails."""
+        for part in job.parts:
+            if on_part is not None:
+                on_part(part)
+            outcome, error = _finalize(job, part, decoded, max_payload, prepare)
+            outcomes.append(outcome)
+            if error is not None:
+                return error
+        return None
+
+    layers = _around_phase(job.root_class)
+    if not layers:
+        all_parts()
+        return tuple(outcomes)
+    return finalized_within(layers, job, all_parts, outcomes)
 
 
-def _finalize(job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], limit: int) -> StepOutcome:
+def _around_phase(root_class: str) -> Layers:
+    """What stands around a plan's finalize phase; a root whose class is gone does not keep others from theirs."""
+    try:
+        layered = facts_of(root_class).layered
+    except UnknownAction:
+        return _world_middleware.outermost.finalize_phase
+    return () if layered is None else layered.around.finalize_phase
+
+
+def _finalize(
+    job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], limit: int, prepare: Prepare | None
+) -> tuple[StepOutcome, BaseException | None]:
     begun = perf_counter()
     call = _FinalizeCall(job.plan_id, part, limit)
     facts: ClassFacts | None = None
@@ -108,22 +155,25 @@ def _finalize(job: FinalizeJob, part: FinalizePart, decoded: dict[int, Any], lim
         action = action_in(facts.kind, call)
         if part.references is not None:
             call.resolve_input(job.producers, decoded)
-        returned = copy_context().run(action.finalize)
+        if prepare is not None:
+            prepare(action)
+        finalize = action.finalize if facts.layered is None else facts.layered.finalizing(action)
+        returned = copy_context().run(finalize)
         if returned is not None:
             refuse_unfinished("finalize", returned)
         state = _SUCCESS
     except BaseException as error:  # as in run_step
         state = call.fail(error)
-    return call.outcome(part.step_id, state, facts, action, begun)
+    return call.outcome(part.step_id, state, facts, action, begun), call.failure
 
 
-def _wake(action: Any, facts: ClassFacts, event: bytes) -> Any:
+def _wake(run: Callable[..., Any], facts: ClassFacts, event: bytes) -> Any:
     value = decode(event)
     if value is None:  # "no event" has always been None: a timer that only wakes
-        return action.run()
+        return run()
     if facts.takes_event:
-        return action.run(value)
-    raise StepError(f"{type(action).__name__} got an event, but its run() takes none")
+        return run(value)
+    raise StepError(f"{facts.kind.__name__} got an event, but its run() takes none")
 
 
 # -- what is known of a class ------------------------------------------------------------------------
@@ -138,10 +188,25 @@ class ClassFacts(NamedTuple):
     run_pair: tuple[float, float] | None
     """Progress and weight where the class overrides neither method; None: they must be asked."""
     finalize_pair: tuple[float, float] | None
+    layered: Layered | None
+    """What stands around its calls; None, and free of charge, where nothing does."""
 
 
 _facts: dict[str, ClassFacts] = {}
 _facts_generation = -1
+_world_middleware = CLASSES_ONLY
+
+
+def world_middleware() -> MiddlewareRules:
+    """The rules that stand around the classes of this process."""
+    return _world_middleware
+
+
+def use_middleware(rules: MiddlewareRules) -> None:
+    """From now on these rules stand around the classes of this process: a worker is of one world."""
+    global _world_middleware
+    _world_middleware = rules
+    _facts.clear()
 
 
 def facts_of(name: str) -> ClassFacts:
@@ -163,6 +228,7 @@ def _gather(kind: type[Action]) -> ClassFacts:
         kind.retry if isinstance(kind.retry, Retry) else None,
         _constant_pair(kind.run_progress is Action.run_progress, kind.run_progress_weight),
         _constant_pair(kind.finalize_progress is Action.finalize_progress, kind.finalize_progress_weight),
+        layered(kind, _world_middleware),
     )
 
 
@@ -223,17 +289,23 @@ class _Call(Context):
     """One call of ``run`` or ``finalize``: decodes what is asked for, notes what is done."""
 
     __slots__ = (
+        "_chunk_count",
+        "_chunks",
         "_error",
         "_input",
         "_job",
         "_limit",
+        "_new_chunks",
         "_output",
         "_plan_id",
         "_reported",
         "_resolved",
+        "_state",
     )
 
-    def __init__(self, plan_id: str, job: StepJob | FinalizePart, limit: int) -> None:
+    def __init__(
+        self, plan_id: str, job: StepJob | FinalizePart, limit: int, new_chunks: NewChunks = KeptChunks
+    ) -> None:
         self._plan_id = plan_id
         self._job = job
         self._limit = limit
@@ -242,6 +314,9 @@ class _Call(Context):
         self._resolved: bytes | None = None
         self._reported: float | None = None
         self._error: BaseException | None = None
+        self._state = _RUNNING
+        self._chunks: ChunkSink | None = None
+        self._new_chunks = new_chunks
 
     @property
     def plan_id(self) -> str:
@@ -250,6 +325,10 @@ class _Call(Context):
     @property
     def action_id(self) -> int:
         return self._job.action_id
+
+    @property
+    def state(self) -> str:
+        return self._state
 
     def get_input(self) -> dict[str, Any]:
         if self._input is None:
@@ -265,6 +344,19 @@ class _Call(Context):
     def report_progress(self, done: float) -> None:
         self._reported = min(1.0, max(0.0, finite(done)))
 
+    def output_chunk(self, value: Any, kind: str | None) -> None:
+        self._add_chunk(encode(value, "output chunk", self._limit), kind)
+
+    def drop_output_chunks(self) -> None:
+        self._add_chunk(b"", None)
+
+    def _add_chunk(self, data: bytes, kind: str | None) -> None:
+        if self._chunks is None:
+            self._chunks, self._chunk_count = self._new_chunks(self._job.step_id), 0
+        chunk = numbered(self._chunk_count + 1, data, kind)
+        self._chunks.add(chunk)
+        self._chunk_count = chunk.number
+
     def resolve_input(self, producers: Mapping[int, bytes], decoded: dict[int, Any]) -> None:
         """Put what the references refer to in their places. ``decoded`` keeps outputs between calls."""
         assert self._job.references is not None
@@ -276,6 +368,11 @@ class _Call(Context):
             _place(values, path, _part(decoded[action_id], step_id, subkeys, path))
         self._resolved = encode(values, "input", self._limit)
         self._input = None  # decoded again if asked for: two references must not share what they refer to
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the call failed, the exception itself; None if it did not, or not yet."""
+        return self._error
 
     def fail(self, error: BaseException) -> StepState:
         """Note why the call failed."""
@@ -294,10 +391,13 @@ class _Call(Context):
                 if state is not _ERROR:
                     state = self.fail(error)
         done, weight = (0.0, 0.0) if facts is None or action is None else self.progress(facts, action)
+        self._state = state
         failure = self._error
         events: tuple[PlannedEvent, ...] = ()
+        plans: tuple[bytes, ...] = ()
+        orders: bytes | None = None
         if failure is None:
-            events = self.events()
+            events, plans, orders = self.events(), self.plans(), self.orders()
         return StepOutcome(
             step_id,
             state,
@@ -309,7 +409,10 @@ class _Call(Context):
             self._resolved,
             None if failure is None else record_of(failure).to_bytes(),
             events,
-            failure is not None and facts is not None and self.is_retryable(failure, facts),
+            retryable=failure is not None and facts is not None and self.is_retryable(failure, facts),
+            plans=plans,
+            orders=orders,
+            chunks=() if self._chunks is None else self._chunks.rest(),
         )
 
     def is_retryable(self, failure: BaseException, facts: ClassFacts) -> bool:
@@ -326,17 +429,26 @@ class _Call(Context):
     def events(self) -> tuple[PlannedEvent, ...]:
         return ()
 
+    def plans(self) -> tuple[bytes, ...]:
+        return ()
+
+    def orders(self) -> bytes | None:
+        return None
+
 
 class _RunCall(_Call):
     """One call of ``run``."""
 
-    __slots__ = ("_events",)
+    __slots__ = ("_events", "_sub_plans")
 
     phase = Phase.RUN
 
-    def __init__(self, job: StepJob, limit: int) -> None:
-        super().__init__(job.plan_id, job, limit)
+    def __init__(
+        self, job: StepJob, limit: int, plan_sub_plan: SubPlanner | None, new_chunks: NewChunks
+    ) -> None:
+        super().__init__(job.plan_id, job, limit, new_chunks)
         self._events: list[PlannedEvent] | None = None
+        self._sub_plans: Triggering | SubPlanner | None = plan_sub_plan
 
     @property
     def run_step_id(self) -> int:
@@ -369,6 +481,35 @@ class _RunCall(_Call):
 
     def is_retryable(self, failure: BaseException, facts: ClassFacts) -> bool:
         return facts.retry is not None and facts.retry.covers(failure)
+
+    # -- sub-plans ---------------------------------------------------------------------------------
+
+    def trigger(
+        self, kind: type[Action], args: tuple[Any, ...], kwargs: dict[str, Any], held_back: bool = False
+    ) -> SubPlan:
+        return self._triggering().trigger(kind, args, kwargs, held_back)
+
+    def briefing(self) -> Briefing:
+        assert isinstance(self._job, StepJob)
+        told = self._job.briefing
+        return Briefing() if told is None else Briefing.from_bytes(told)
+
+    def order(self, orders: Orders) -> None:
+        self._triggering().orders = orders
+
+    def _triggering(self) -> Triggering:
+        """Made on first use: most steps trigger nothing."""
+        if not isinstance(self._sub_plans, Triggering):
+            caller = (self._plan_id, self._job.action_id)
+            self._sub_plans = Triggering(self._sub_plans, caller, self._limit)
+        return self._sub_plans
+
+    def plans(self) -> tuple[bytes, ...]:
+        return tuple(self._sub_plans.plans) if isinstance(self._sub_plans, Triggering) else ()
+
+    def orders(self) -> bytes | None:
+        orders = self._sub_plans.orders if isinstance(self._sub_plans, Triggering) else None
+        return None if orders is None else orders.to_bytes()
 
     def progress(self, facts: ClassFacts, action: Action) -> tuple[float, float]:
         if facts.run_pair is not None and self._reported is None:

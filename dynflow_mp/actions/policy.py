@@ -6,8 +6,10 @@ from types import CodeType
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.hooking import hooks_of
 from dynflow_mp.actions.limits import memory_limit_of, run_timeout_of
 from dynflow_mp.actions.registry import name_of
+from dynflow_mp.actions.singleton import Singleton
 from dynflow_mp.errors import PlanningError
 from dynflow_mp.model.policies import ActionPolicy, RescueStrategy
 from dynflow_mp.model.retries import Retry
@@ -32,11 +34,14 @@ def policy_of(kind: type[Action]) -> ActionPolicy:
         accepts_event(kind),
         _strategy_of(kind),
         kind.idempotent,
-        None if retry is None else retry.frozen(),
-        _asks_for_rescue(kind),
         cancellable=is_cancellable(kind),
         run_timeout_s=run_timeout_of(kind),
         memory_limit=memory_limit_of(kind),
+        with_sub_plans=kind._with_sub_plans,
+        singleton=issubclass(kind, Singleton),
+        retry=None if retry is None else retry.frozen(),
+        asks_for_rescue=_asks_for_rescue(kind),
+        hooks=" ".join(hooks_of(kind)),
     )
 
 

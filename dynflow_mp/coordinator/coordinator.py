@@ -251,6 +251,12 @@ class Coordinator:
         except DuplicateRecord as taken:
             raise LockTaken(lock) from taken
 
+    def acquire_within(self, connection: Connection, lock: Lock) -> bool:
+        """Take a lock in the caller's transaction; whether it could be had. Raises :class:`InactiveWorld`."""
+        if not self._active():
+            raise InactiveWorld(self.world_id)
+        return bool(_INSERT.run(connection, to_row(lock)).rowcount == 1)
+
     @contextmanager
     def holding(self, lock: Lock) -> Iterator[Lock]:
         """Hold ``lock`` for the block, whatever happens in it."""

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from dynflow_mp.errors import DataError
+from dynflow_mp.model.held_by_plans import SINGLETON_LOCK, owner_of_plan, singleton_lock_id
 
 MAX_TEXT = 100
 """Most characters of a class name, an id or an owner: what every database can index."""
@@ -154,8 +155,52 @@ class PlanningLock(_LockByWorld):
         return str(self.data["plan_id"])
 
 
+class SingletonActionLock(Lock):
+    """One plan of a singleton class at a time is active; the plan holds it, whichever world runs it."""
+
+    def __init__(self, action_class: str, plan_id: str) -> None:
+        data = {"action_class": action_class, "plan_id": plan_id}
+        super().__init__(SINGLETON_LOCK, singleton_lock_id(action_class), owner_of_plan(plan_id), data)
+
+    @property
+    def plan_id(self) -> str:
+        return str(self.data["plan_id"])
+
+    @property
+    def action_class(self) -> str:
+        """The class's stored name."""
+        return str(self.data["action_class"])
+
+
+class DelayedExecutorLock(_LockByWorld):
+    """One world has scheduled plans planned when their time comes."""
+
+    ID = "delayed-executor"
+
+    def __init__(self, world_id: str) -> None:
+        super().__init__(self.ID, world_id)
+
+
+class ExecutionPlanCleanerLock(_LockByWorld):
+    """One world deletes plans that ended long ago."""
+
+    ID = "execution-plan-cleaner"
+
+    def __init__(self, world_id: str) -> None:
+        super().__init__(self.ID, world_id)
+
+
 LOCK_CLASSES: Mapping[str, type[Lock]] = {
-    kind.__name__: kind for kind in (ExecutionLock, AutoExecuteLock, WorldInvalidationLock, PlanningLock)
+    kind.__name__: kind
+    for kind in (
+        ExecutionLock,
+        AutoExecuteLock,
+        WorldInvalidationLock,
+        PlanningLock,
+        DelayedExecutorLock,
+        ExecutionPlanCleanerLock,
+        SingletonActionLock,
+    )
 }
 
 AnyRecord = Record | Lock | WorldRecord

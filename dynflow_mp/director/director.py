@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dynflow_mp.director.callers import HINT, Callers
+from dynflow_mp.director.events import SUB_PLANS
 from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct
 from dynflow_mp.director.protocol import (
+    NOBODY,
+    UNATTENDED,
     Answer,
     Asker,
     CancelRequested,
+    ChunksWritten,
     DeadlineDue,
     DrainBegun,
     DrainEnded,
@@ -28,14 +33,17 @@ from dynflow_mp.director.protocol import (
     LoadPlan,
     PlanArrived,
     PlanLost,
+    PlanOffered,
     PlanRequested,
     PlanUnavailable,
+    SendEvent,
     StepDue,
     StepFinished,
     StepLost,
     StepsReturned,
     StepsSent,
     Stimulus,
+    WakeAt,
     attended,
 )
 from dynflow_mp.director.running_plan import RunningPlan
@@ -50,10 +58,10 @@ from dynflow_mp.errors import (
 )
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.messages import Accepted, Done, Failed
-from dynflow_mp.model.plans import PlanSkeleton
+from dynflow_mp.model.plans import Caller, PlanSkeleton
 from dynflow_mp.model.policies import RESCUE, RescueStrategy
 from dynflow_mp.model.states import PlanState
-from dynflow_mp.model.work import ErrorRecord
+from dynflow_mp.model.work import ErrorRecord, PlannedEvent
 
 ErrandAsker = Callable[[ErrandFinished | ErrandLost, int], list[Instruction]]
 
@@ -70,24 +78,27 @@ class Director:
         self._arriving: dict[str, Asker] = {}
         # Whose end was said but may not be stored yet: if it cannot be, their askers are still waiting.
         self._ended: dict[str, Asker] = {}
+        self._callers = Callers()
         self._draining = False
         # Who hears what came of errands, by their kind; who has RunErrand given enters itself.
         self._errand_askers: dict[str, ErrandAsker] = {RESCUE: self._rescue_told}
         self._handlers: dict[type, Callable[[Any, int], list[Instruction]]] = {
             StepFinished: self._step_finished,
             StepsSent: self._steps_sent,
+            ChunksWritten: self._chunks_written,
             PlanRequested: self._plan_requested,
             PlanArrived: self._plan_arrived,
+            PlanOffered: self._plan_offered,
             PlanUnavailable: self._plan_unavailable,
             FinalizeFinished: self._finalize_finished,
             StepsReturned: self._steps_returned,
             StepLost: self._step_lost,
             EventArrived: self._event_arrived,
             EventDue: self._event_due,
-            StepDue: self._step_due,
-            DeadlineDue: self._deadline_due,
             CancelRequested: self._cancel_requested,
             HaltRequested: self._halt_requested,
+            StepDue: self._step_due,
+            DeadlineDue: self._deadline_due,
             PlanLost: self._plan_lost,
             ErrandFinished: self._errand_ended,
             ErrandLost: self._errand_ended,
@@ -164,10 +175,23 @@ class Director:
         error = self._objection(skeleton)
         if error is not None:
             return [_refusal(asker, error)]
+        instructions = self._claim(skeleton, asker, now)
+        return [instructions[0], _acceptance(asker, skeleton.id), *instructions[1:]]
+
+    def _plan_offered(self, offer: PlanOffered, now: int) -> list[Instruction]:
+        """Take a plan that nobody waits for, unless it is on its way for somebody who does."""
+        skeleton = offer.skeleton
+        known = skeleton.id in self._plans or skeleton.id in self._arriving
+        if known or skeleton.requested_at is None or self._objection(skeleton) is not None:
+            return []
+        request_id = f"{UNATTENDED}{skeleton.id}-{skeleton.lock_epoch}"
+        return self._claim(skeleton, Asker(NOBODY, request_id), now)
+
+    def _claim(self, skeleton: PlanSkeleton, asker: Asker, now: int) -> list[Instruction]:
         plan = self._plans[skeleton.id] = RunningPlan(skeleton, asker, self._world_id, self._conduct)
-        instructions = plan.claim(now)
-        self._forget_if_ended(plan)
-        return [instructions[0], _acceptance(asker, plan.id), *instructions[1:]]
+        if skeleton.caller is not None:
+            self._callers.begun(skeleton.caller)
+        return self._and_forget(plan, plan.claim(now), now)
 
     def _objection(self, skeleton: PlanSkeleton) -> RequestError | None:
         plan_id, state = skeleton.id, skeleton.state
@@ -190,6 +214,8 @@ class Director:
     def _plan_lost(self, news: PlanLost, now: int) -> list[Instruction]:
         """Drop the plan and look again: whoever has it now may run it for the same request."""
         plan = self._plans.pop(news.plan_id, None)
+        if plan is not None and plan.caller is not None:
+            self._callers.ended(plan.caller, now)
         asker = self._ended.pop(news.plan_id, None) if plan is None else plan.asker
         if asker is None or news.plan_id in self._arriving:
             # Asked for again since it ended: it is being looked at for that request. Who asked before
@@ -209,29 +235,31 @@ class Director:
         if plan is None:
             return []
         instructions = plan.finished(news.attempt, news.outcome, now)
-        if plan.ended:
-            self._forget_if_ended(plan)
-        return instructions
+        return self._and_forget(plan, instructions, now) if plan.ended else instructions
+
+    def _chunks_written(self, news: ChunksWritten, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        return [] if plan is None else plan.written(news)
 
     def _finalize_finished(self, news: FinalizeFinished, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else self._and_forget(plan, plan.finalized(news, now))
+        return [] if plan is None else self._and_forget(plan, plan.finalized(news, now), now)
 
     def _steps_returned(self, news: StepsReturned, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else self._and_forget(plan, plan.returned(news.step_ids, now))
+        return [] if plan is None else self._and_forget(plan, plan.returned(news.step_ids, now), now)
 
     def _step_lost(self, news: StepLost, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else self._and_forget(plan, plan.lost(news, now))
+        return [] if plan is None else self._and_forget(plan, plan.lost(news, now), now)
 
     def _step_due(self, news: StepDue, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else plan.step_due(news)
+        return [] if plan is None else self._and_forget(plan, plan.step_due(news, now), now)
 
     def _deadline_due(self, news: DeadlineDue, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else self._and_forget(plan, plan.expire(now))
+        return [] if plan is None else self._and_forget(plan, plan.expire(now), now)
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -243,11 +271,13 @@ class Director:
                 event.plan_id,
             )
             return [Answer(event.client_id or "", event.request_id, Failed.of(error), event.plan_id)]
-        return plan.take_event(event, now)
+        return plan.deliveries.take(event, now)
 
     def _event_due(self, news: EventDue, now: int) -> list[Instruction]:
+        if news.event_id.startswith(HINT):
+            return self._pause_over(news, now)
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else plan.event_due(news.event_id)
+        return [] if plan is None else plan.deliveries.due(news.event_id)
 
     # -- errands -----------------------------------------------------------------------------------
 
@@ -262,9 +292,34 @@ class Director:
         if isinstance(news, ErrandFinished) and news.result is not None:
             said = decode(news.result)
             strategy = None if said is None else RescueStrategy(said)
-            return self._and_forget(plan, plan.rescue_told(news.errand_id, strategy, now))
+            return self._and_forget(plan, plan.rescue_told(news.errand_id, strategy, now), now)
         reason = news.message if isinstance(news, ErrandLost) else _message_of(news.error)
-        return self._and_forget(plan, plan.rescue_untold(news.errand_id, reason, now))
+        return self._and_forget(plan, plan.rescue_untold(news.errand_id, reason, now), now)
+
+    # -- whoever waits for sub-plans ---------------------------------------------------------------
+
+    def _sub_plan_ended(self, caller: Caller, now: int) -> list[Instruction]:
+        tell, look_at = self._callers.ended(caller, now)
+        if tell:
+            return self._tell(caller.plan_id, caller.step_id)
+        if look_at is None:
+            return []
+        return [WakeAt(look_at, caller.plan_id, f"{HINT}{caller.step_id}")]
+
+    def _pause_over(self, news: EventDue, now: int) -> list[Instruction]:
+        step_id = int(news.event_id.removeprefix(HINT))
+        if not self._callers.pause_over(news.plan_id, step_id, now):
+            return []
+        return self._tell(news.plan_id, step_id)
+
+    def _tell(self, plan_id: str, step_id: int | None) -> list[Instruction]:
+        """Hint at what has become of sub-plans; a caller that runs elsewhere may as well miss it."""
+        if step_id is None:
+            return []
+        plan = self._plans.get(plan_id)
+        if plan is not None:
+            return plan.deliveries.hint(step_id)
+        return [SendEvent(PlannedEvent(plan_id, step_id, SUB_PLANS, None, True))]
 
     # -- cancel and halt ---------------------------------------------------------------------------
 
@@ -277,7 +332,7 @@ class Director:
         if plan is None:
             return [self._not_here(request)]
         asker = Asker(request.client_id, request.request_id)
-        return self._and_forget(plan, plan.halt(asker, now))
+        return self._and_forget(plan, plan.halt(asker, now), now)
 
     def _not_here(self, request: CancelRequested | HaltRequested) -> Answer:
         """It has ended, or gone elsewhere, since the client looked: it looks again."""
@@ -301,14 +356,13 @@ class Director:
         self._plans.clear()
         return instructions
 
-    def _and_forget(self, plan: RunningPlan, instructions: list[Instruction]) -> list[Instruction]:
-        self._forget_if_ended(plan)
-        return instructions
-
-    def _forget_if_ended(self, plan: RunningPlan) -> None:
-        if plan.ended:
-            del self._plans[plan.id]
-            self._ended[plan.id] = plan.asker
+    def _and_forget(self, plan: RunningPlan, instructions: list[Instruction], now: int) -> list[Instruction]:
+        """What follows besides when the plan has ended."""
+        if not plan.ended:
+            return instructions
+        del self._plans[plan.id]
+        self._ended[plan.id] = plan.asker
+        return instructions if plan.caller is None else instructions + self._sub_plan_ended(plan.caller, now)
 
 
 def _message_of(error: bytes | None) -> str:

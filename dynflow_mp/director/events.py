@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from dynflow_mp.director.protocol import Answer, EventArrived, EventUndelivered, Instruction, WakeAt
 from dynflow_mp.errors import EventDropped, UnprocessableEvent
+from dynflow_mp.model.codec import encode
 from dynflow_mp.model.messages import Done, Failed
 from dynflow_mp.model.plans import StoredEvent
+from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import ForgetEvents, RecordEvent
 
@@ -28,10 +30,17 @@ class WaitingEvent(NamedTuple):
     due_at: int | None
 
 
+_HINT = ""
+"""The id of what is not stored."""
+NEXT_BATCH, SUB_PLANS = encode(Signal.NEXT_BATCH, "event"), encode(Signal.SUB_PLANS, "event")
+HINTS = (NEXT_BATCH, SUB_PLANS)
+"""Events that only say that there is something to look at; in this order they are told."""
+
+
 class EventBox:
     """The accepted events of one plan at one epoch. Owned by its running plan."""
 
-    __slots__ = ("_epoch", "_ids", "_later", "_own", "_plan_id", "_queues", "_steps", "_taken")
+    __slots__ = ("_epoch", "_hinted", "_ids", "_later", "_own", "_plan_id", "_queues", "_steps", "_taken")
 
     def __init__(self, plan_id: str, epoch: int, stored: Iterable[StoredEvent] = ()) -> None:
         self._plan_id, self._epoch = plan_id, epoch
@@ -42,13 +51,14 @@ class EventBox:
         # By step, so that the end of one costs the same however many others wait.
         self._ids: dict[int, dict[str, None]] = {}
         self._own = 0
+        self._hinted: dict[int, set[bytes]] = {}
         for event in stored:
             self._add(event.step_id, WaitingEvent(event.id, event.data, event.client_id, event.due_at))
             if event.due_at is None:
                 self.due(event.id)
 
     def __bool__(self) -> bool:
-        return bool(self._steps)
+        return bool(self._steps or self._hinted or self._taken)
 
     def knows(self, event_id: str) -> bool:
         """Whether this event is here already (its sender asked again)."""
@@ -95,16 +105,30 @@ class EventBox:
 
     def take(self, step_id: int) -> WaitingEvent | None:
         """The step's next event, unless it has one in hand."""
-        queue = self._queues.get(step_id)
-        if not queue or step_id in self._taken:
+        if step_id in self._taken:
             return None
-        event = self._taken[step_id] = queue.popleft()
+        queue = self._queues.get(step_id)
+        if queue:
+            event = self._taken[step_id] = queue.popleft()
+            return event
+        hints = self._hinted.get(step_id)
+        if not hints:
+            return None
+        data = next(data for data in HINTS if data in hints)
+        hints.remove(data)
+        if not hints:
+            del self._hinted[step_id]
+        event = self._taken[step_id] = WaitingEvent(_HINT, data, None, None)
         return event
+
+    def hint(self, step_id: int, data: bytes) -> None:
+        """There is something to look at for the step. It is told once, however often this is said; not stored."""
+        self._hinted.setdefault(step_id, set()).add(data)
 
     def done(self, step_id: int) -> list[Instruction]:
         """The event the step was called with is done with, whatever came of the call: tell its sender."""
         event = self._taken.pop(step_id, None)
-        if event is None:
+        if event is None or event.id == _HINT:
             return []
         self._remove(event.id)
         forget = ForgetEvents(self._plan_id, self._epoch, (event.id,))
@@ -115,7 +139,9 @@ class EventBox:
     def put_back(self, step_id: int) -> None:
         """The call that took the event came to nothing: the step takes it again."""
         event = self._taken.pop(step_id, None)
-        if event is not None:
+        if event is not None and event.id == _HINT:
+            self.hint(step_id, event.data)
+        elif event is not None:
             self._queues.setdefault(step_id, deque()).appendleft(event)
 
     def drop(self, step_id: int) -> list[Instruction]:
@@ -127,6 +153,7 @@ class EventBox:
         return [order for step_id in list(self._ids) for order in self._drop(step_id, reason)]
 
     def _drop(self, step_id: int, reason: str) -> list[Instruction]:
+        self._hinted.pop(step_id, None)
         dropped = self._dropped(step_id)
         if not dropped:
             return []
@@ -138,7 +165,7 @@ class EventBox:
         queue = self._queues.pop(step_id, deque())
         taken = self._taken.pop(step_id, None)
         later = [self._later.pop(id_) for id_ in self._ids.get(step_id, ()) if id_ in self._later]
-        dropped = [*([] if taken is None else [taken]), *queue, *later]
+        dropped = [*([] if taken is None or taken.id == _HINT else [taken]), *queue, *later]
         for event in dropped:
             self._remove(event.id)
         return dropped

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dynflow_mp.director.causes import SUPERVISOR_LOST, recorded
+from dynflow_mp.director.causes import abnormal_termination
 from dynflow_mp.director.protocol import Instruction, ReadySteps, RemindAt, RunErrand, StepDue
 from dynflow_mp.director.rescue import Rescue
-from dynflow_mp.director.setbacks import Chance, Verdict, after_error, after_loss, is_named
+from dynflow_mp.director.setbacks import Chance, Verdict, after_error, after_loss
 from dynflow_mp.director.skipping import skipped_with
 from dynflow_mp.director.step_book import StepBook
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.plans import PlanSkeleton, Setback
 from dynflow_mp.model.policies import RESCUE, RescueStrategy, combined_strategy
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.work import ErrorRecord, StepOutcome
+from dynflow_mp.model.work import ErrorRecord
 
 
 class Conduct(NamedTuple):
@@ -47,13 +47,11 @@ class Failures:
 
     # -- trying again ------------------------------------------------------------------------------
 
-    def after_error(self, outcome: StepOutcome, now: int) -> list[Instruction]:
-        """A step failed and could say so: how it is tried again; nothing if its error stands."""
-        step_id = outcome.step_id
-        policy, setback = self._book.policy_of(step_id), self._book.setback_of(step_id)
-        if policy.retry is None or self.final:
+    def after_error(self, step_id: int, retryable: bool, now: int) -> list[Instruction]:
+        """A step's code failed: how it is tried again; nothing if its error stands."""
+        if not retryable or self.final:
             return []
-        retryable = outcome.retryable or is_named(policy, outcome.error)
+        policy, setback = self._book.policy_of(step_id), self._book.setback_of(step_id)
         retried = after_error(policy, setback, retryable, now, self._conduct.chance)
         return [] if retried is None else self._again(step_id, retried)
 
@@ -83,12 +81,10 @@ class Failures:
         plan_id = self._book.plan_id
         return RemindAt(due_at, plan_id, StepDue(plan_id, step_id, due_at))
 
-    def due(self, news: StepDue) -> list[Instruction]:
-        """The time has come to try a step again, unless something else has become of it."""
+    def is_due(self, news: StepDue) -> bool:
+        """Whether a step whose time has come is to be tried again: something else may have become of it."""
         waits = self._book.state_of(news.step_id) is StepState.PENDING
-        if waits and self._book.setback_of(news.step_id).due_at == news.due_at:
-            return [ReadySteps(news.plan_id, [news.step_id])]
-        return []
+        return waits and self._book.setback_of(news.step_id).due_at == news.due_at
 
     def reminders(self, ready: Iterable[int], now: int) -> dict[int, RemindAt]:
         """Those of these steps that have to wait until they are tried again."""
@@ -101,7 +97,7 @@ class Failures:
 
     def interrupted(self, now: int) -> tuple[list[Instruction], list[int]]:
         """Steps whose executor died: what is written about them, and which of them are errors now."""
-        error = recorded(SUPERVISOR_LOST, "abnormal termination (previous state: running)")
+        error = abnormal_termination()
         written: list[Instruction] = []
         failed: list[int] = []
         for step_id in self._book.cut_off():

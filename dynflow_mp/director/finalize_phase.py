@@ -65,6 +65,8 @@ class FinalizePhase:
             begun_at = outcome.ended_at - int(outcome.execution_time * _MICRO)
             instructions += self._part_begun(outcome.step_id, begun_at)
             instructions.append(self._book.save(outcome, Phase.FINALIZE))
+            if outcome.chunks:
+                instructions.append(self._book.chunks(outcome.step_id, outcome.chunks, Phase.FINALIZE))
         return instructions
 
     def lost(self, part: int, error: ErrorRecord, now: int) -> list[Instruction]:

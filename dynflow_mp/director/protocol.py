@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution, Response
 from dynflow_mp.model.plans import PlanSkeleton
-from dynflow_mp.model.work import PlannedEvent, StepOutcome
+from dynflow_mp.model.sub_plans import Ending
+from dynflow_mp.model.work import OutputChunk, PlannedEvent, StepOutcome
 from dynflow_mp.model.writes import Write
 
 FINALIZE = 0
@@ -43,6 +44,10 @@ class Asker(NamedTuple):
 # -- stimuli -------------------------------------------------------------------------------------
 
 
+NOBODY = ""
+"""The client id of those for whom an answer is for nobody."""
+
+
 class PlanRequested(NamedTuple):
     """A world asks for a plan to be executed."""
 
@@ -56,6 +61,12 @@ class PlanArrived(NamedTuple):
 
     skeleton: PlanSkeleton
     holder_request_id: str | None = None
+
+
+class PlanOffered(NamedTuple):
+    """A plan that is to be run and that nobody has taken was loaded, since there is room for it here."""
+
+    skeleton: PlanSkeleton
 
 
 class PlanUnavailable(NamedTuple):
@@ -78,6 +89,15 @@ class StepFinished(NamedTuple):
     plan_id: str
     attempt: int
     outcome: StepOutcome
+
+
+class ChunksWritten(NamedTuple):
+    """A step that still runs has written output chunks."""
+
+    plan_id: str
+    step_id: int
+    attempt: int
+    chunks: tuple[OutputChunk, ...]
 
 
 class FinalizeFinished(NamedTuple):
@@ -124,21 +144,6 @@ class EventDue(NamedTuple):
     event_id: str
 
 
-class StepDue(NamedTuple):
-    """The time has come to try a step again; ``due_at`` is the time that was set."""
-
-    plan_id: str
-    step_id: int
-    due_at: int
-
-
-class DeadlineDue(NamedTuple):
-    """The plan's deadline has come; ``epoch`` is the one it is run at."""
-
-    plan_id: str
-    epoch: int
-
-
 class CancelRequested(NamedTuple):
     """A world asks for the plan's steps to be sent Cancel, or with ``force`` Abort."""
 
@@ -154,6 +159,20 @@ class HaltRequested(NamedTuple):
     plan_id: str
     client_id: str
     request_id: str
+
+
+class StepDue(NamedTuple):
+    """The time has come to try a step again; ``due_at`` is the time that was set."""
+
+    plan_id: str
+    step_id: int
+    due_at: int
+
+
+class DeadlineDue(NamedTuple):
+    """The plan's deadline has come."""
+
+    plan_id: str
 
 
 class PlanLost(NamedTuple):
@@ -193,18 +212,20 @@ class DrainEnded(NamedTuple):
 Stimulus = (
     PlanRequested
     | PlanArrived
+    | PlanOffered
     | PlanUnavailable
     | StepsSent
     | StepFinished
+    | ChunksWritten
     | FinalizeFinished
     | StepsReturned
     | StepLost
     | EventArrived
     | EventDue
-    | StepDue
-    | DeadlineDue
     | CancelRequested
     | HaltRequested
+    | StepDue
+    | DeadlineDue
     | PlanLost
     | ErrandFinished
     | ErrandLost
@@ -282,6 +303,22 @@ class RunErrand(NamedTuple):
     tries: int = 3
 
 
+class StartSubPlans(NamedTuple):
+    """These sub-plans of this plan are stored now and may be run here as there is room, or by anybody."""
+
+    plan_id: str
+    sub_plan_ids: tuple[str, ...]
+
+
+class EndSubPlans(NamedTuple):
+    """All sub-plans of this action that have not ended are to end."""
+
+    plan_id: str
+    action_id: int
+    step_id: int
+    how: Ending
+
+
 class DropPlan(NamedTuple):
     """This executor is done with the plan: forget what waits for it."""
 
@@ -342,6 +379,8 @@ Instruction = (
     | Withdraw
     | RemindAt
     | RunErrand
+    | StartSubPlans
+    | EndSubPlans
     | DropPlan
     | Answer
     | HandOver

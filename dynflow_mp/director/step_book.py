@@ -14,10 +14,19 @@ from dynflow_mp.model.flows import step_ids
 from dynflow_mp.model.plans import PlanSkeleton, Setback
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import Phase, StepState, check_step_move
-from dynflow_mp.model.work import ErrorRecord, StepOutcome
-from dynflow_mp.model.writes import MarkRunning, MoveStep, ResetStep, SaveOutcome, UnmarkRunning
+from dynflow_mp.model.work import ErrorRecord, OutputChunk, StepOutcome
+from dynflow_mp.model.writes import (
+    AddChunks,
+    MarkRunning,
+    MoveStep,
+    ResetStep,
+    SaveOutcome,
+    UnmarkRunning,
+)
 
 _MICRO = 1_000_000
+_CHUNKS_A_CALL, _CHUNKS_OF_RUN = 24, 60
+"""As powers of two: more than anybody writes."""
 PASSED = (StepState.SUCCESS, StepState.SKIPPED)
 """States behind which a flow goes on."""
 _RUNNING, _PENDING, _ERROR = StepState.RUNNING, StepState.PENDING, StepState.ERROR
@@ -276,6 +285,13 @@ class StepBook:
             outcome.error,
         )
 
+    def chunks(self, step_id: int, chunks: tuple[OutputChunk, ...], phase: Phase = Phase.RUN) -> AddChunks:
+        """What a call has written beside its output. Ids grow with the calls, those of finalize are above those of run."""
+        base = self.steps.attempts(step_id) << _CHUNKS_A_CALL
+        if phase is Phase.FINALIZE:
+            base += 1 << _CHUNKS_OF_RUN
+        return AddChunks(self.plan_id, self._epoch, self.steps.action_id(step_id), base, chunks)
+
     def save_skip(self, outcome: StepOutcome) -> SaveOutcome:
         """What came of telling a step that it is being skipped."""
         self._skips.discard(outcome.step_id)
@@ -291,7 +307,3 @@ class StepBook:
     def cut_off(self) -> list[int]:
         """Steps that are stored as running although nobody runs them: their executor died."""
         return self.in_state(_RUNNING)
-
-    def with_workers(self) -> list[int]:
-        """Steps whose code has been sent and not answered for."""
-        return [*self.in_state(_RUNNING), *self._skips]

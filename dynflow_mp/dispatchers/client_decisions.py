@@ -67,6 +67,7 @@ class Timings(NamedTuple):
     reask_interval_s: float = 10.0
     accept_timeout_s: float = 1.0
     retry_s: float = 0.2
+    watch_s: float = 0.5
 
 
 # -- what to do ----------------------------------------------------------------------------------
@@ -139,6 +140,8 @@ class _Tracked:
     """Whether what was sent last came back."""
     nobody_since: float | None = None
     """Since when there has been nobody to ask."""
+    watching: bool = False
+    """Another client asked for it: look into the store, and ask nobody."""
 
 
 class ClientDecisions:
@@ -161,6 +164,15 @@ class ClientDecisions:
         """Have a plan run by whoever has room."""
         tracked = self._track(_Tracked(request_id, message, ANY_EXECUTOR))
         return [self._ask(tracked, now)]
+
+    def watch(self, request_id: str, message: Execution, now: float) -> list[Decision]:
+        """Wait for a plan that somebody else has asked for."""
+        tracked = self._track(_Tracked(request_id, message, ANY_EXECUTOR, watching=True))
+        return self._look(tracked, message.plan_id, now)
+
+    def _look(self, tracked: _Tracked, plan_id: str, now: float) -> list[Decision]:
+        self._wake(tracked, now + self._timings.watch_s)
+        return [LookUp((plan_id,))]
 
     def event(self, request_id: str, message: Event, now: float) -> list[Decision]:
         """Bring an event to the world that runs its plan."""
@@ -336,9 +348,13 @@ class ClientDecisions:
             # Who runs it is asked again and again – unless it is known to be dead.
             return [] if status.owner_id is not None else [StopUnowned(tracked.request_id, plan_id)]
         if status.owner_id is not None:
+            if tracked.watching:
+                tracked.nobody_since = None
             return []
         if status.state == PlanState.PAUSED and status.requested_at is None:
             return self._done(tracked)
+        if tracked.watching:
+            return self._unowned(tracked, status, now)
         if status.state in _UNOWNED and tracked.accepted:
             tracked.accepted = False
             return [self._ask(tracked, now)]
@@ -364,6 +380,16 @@ class ClientDecisions:
                 f"could not find an executor: no executor runs plan {plan_id}, which is {state}", plan_id
             )
         return self._end(tracked, Fail(tracked.request_id, error))
+
+    def _unowned(self, tracked: _Tracked, status: PlanStatus, now: float) -> list[Decision]:
+        """A plan that is watched has nobody who runs it: not for long, unless there is no executor."""
+        if status.state not in _UNOWNED:  # it waits for its time
+            tracked.nobody_since = None
+        elif tracked.nobody_since is None:
+            tracked.nobody_since = now
+        elif now - tracked.nobody_since >= self._timings.no_executor_timeout_s:
+            return self._end(tracked, Fail(tracked.request_id, self._nobody_there(tracked.message)))
+        return []
 
     # -- time ----------------------------------------------------------------------------------
 
@@ -396,6 +422,8 @@ class ClientDecisions:
         return decisions
 
     def _overdue(self, tracked: _Tracked, now: float) -> list[Decision]:
+        if tracked.watching and isinstance(tracked.message, Execution):
+            return self._look(tracked, tracked.message.plan_id, now)
         if isinstance(tracked.message, _ABOUT_PLANS):
             if not tracked.bounced:
                 tracked.silences, tracked.nobody_since = tracked.silences + 1, None

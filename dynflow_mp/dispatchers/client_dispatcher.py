@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from functools import partial
 from itertools import count
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from dynflow_mp.connectors.connector import Connector
 from dynflow_mp.dispatchers.client_decisions import (
@@ -58,6 +58,8 @@ class ClientDispatcher:
     The table of open requests belongs to its own thread; all methods may be called from any. Futures
     are resolved on a notifier thread, plans loaded there.
     """
+
+    future_kind: ClassVar[type[Future[Any]]] = Future
 
     def __init__(
         self,
@@ -125,6 +127,11 @@ class ClientDispatcher:
         message = Execution(plan_id, queue)
         return self._publish(lambda request_id, now: self._decisions.execute(request_id, message, now))
 
+    def watch(self, plan_id: str) -> Future[Any]:
+        """Wait for a plan that was asked for already. The future gets what ``load_plan`` gives once the attempt ended."""
+        message = Execution(plan_id)
+        return self._publish(lambda request_id, now: self._decisions.watch(request_id, message, now))
+
     def event(
         self, plan_id: str, step_id: int, data: bytes, optional: bool = False, delay_s: float | None = None
     ) -> Future[bool]:
@@ -158,7 +165,7 @@ class ClientDispatcher:
         )
 
     def _publish(self, decide: Callable[[str, float], Sequence[Decision]]) -> Future[Any]:
-        future: Future[Any] = Future()
+        future = self.future_kind()
         # A request cannot be taken back, and a cancelled future could not be resolved.
         future.set_running_or_notify_cancel()
         request_id = f"{self._world_id}-{next(self._numbers)}"

@@ -74,6 +74,7 @@ class Boot:
             lanes = self._open_lanes()
             self._import_apps()
             self._import_script()
+            self._take_up_middleware()
             work = self._prepare(lanes)
         except SystemExit:
             raise
@@ -123,6 +124,20 @@ class Boot:
         except BaseException as error:
             self.fail(APP_FAILED, f"cannot load {path}: {_text_of(error)}")
 
+    def _take_up_middleware(self) -> None:
+        """What stands around all actions of the world stands around those of this worker."""
+        places = self._settings["middleware"]
+        if not places:
+            return
+        from dynflow_mp.actions.named_rules import rules_at
+        from dynflow_mp.actions.phases import use_middleware
+
+        self._words.at(f"looking up {', '.join(places)}")
+        try:
+            use_middleware(rules_at(places))
+        except BaseException as error:  # it imports the modules that are named
+            self.fail(APP_FAILED, f"cannot use the middleware: {_text_of(error)}")
+
     def _open_lanes(self) -> Lanes:
         """Connect both lanes, and put them out of the reach of what the user's code does to descriptors."""
         import zmq
@@ -169,6 +184,7 @@ class Boot:
             lanes.control.watch_batch,
             surroundings,
             lanes.descriptors,
+            lanes.control.chunks.open,
         )
         gc.collect()
         gc.freeze()  # what is there now stays: not to be looked at again in every collection

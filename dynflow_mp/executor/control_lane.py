@@ -12,18 +12,22 @@ import select
 import signal
 from queue import SimpleQueue
 from threading import Thread
+from time import monotonic
 from typing import NoReturn
 
 import zmq
 
 from dynflow_mp.actions.unwinding import Stopped
 from dynflow_mp.executor import wire
+from dynflow_mp.executor.chunk_stream import ChunkStream
 from dynflow_mp.executor.interruption import interrupt
 from dynflow_mp.executor.own_descriptors import OwnDescriptors
 from dynflow_mp.executor.tally import Tally
 from dynflow_mp.executor.workbench import send_unsent
 
 _TICK_MS = 20
+_CHUNKS_MS = 500
+"""How often the chunks of a running step are sent on."""
 _HIGH_WATER = 4096
 """An alarm, never reached: what is on its way is bounded by the pool's credit."""
 
@@ -44,6 +48,9 @@ class ControlLane:
         self._descriptors = descriptors
         self._watching = False
         self._last_begun = 0
+        self.chunks = ChunkStream(lambda: tally.begun, self._ring)
+        """What the step that runs writes beside its output."""
+        self._chunks_due = 0.0
         self._hellos: SimpleQueue[bytes] = SimpleQueue()
         self._bell_out, self._bell_in = os.pipe()
         os.set_blocking(self._bell_in, False)
@@ -62,10 +69,13 @@ class ControlLane:
         """The main thread begins a batch: look after it until it is through."""
         if not self._watching:
             self._watching = True
-            try:
-                os.write(self._bell_in, b"!")
-            except BlockingIOError:
-                return  # the bell is full of rings: it will be heard
+            self._ring()
+
+    def _ring(self) -> None:
+        try:
+            os.write(self._bell_in, b"!")
+        except BlockingIOError:
+            return  # the bell is full of rings: it will be heard
 
     def _run(self) -> None:
         socket = self._socket
@@ -77,12 +87,17 @@ class ControlLane:
         try:
             socket.send(self._hellos.get())
             while self._hear(socket, ready):
-                ready = {fd for fd, _ in poll.poll(_TICK_MS if self._watching else None)}
+                ready = {fd for fd, _ in poll.poll(self._patience_ms())}
         except zmq.ContextTerminated:
             socket.close(linger=2000)
         except BaseException:
             # Without this lane nobody can recall or see the supervisor's end: better no worker at all.
             os.abort()
+
+    def _patience_ms(self) -> int | None:
+        if self._watching:
+            return _TICK_MS
+        return _CHUNKS_MS if self.chunks.is_open else None
 
     def _hear(self, socket: zmq.Socket[bytes], ready: set[int]) -> bool:
         """False: a step took our descriptors. The main thread leaves as soon as that step is over."""
@@ -96,6 +111,8 @@ class ControlLane:
             return False
         if self._watching:
             self._look_after_batch(socket)
+        if self.chunks.is_open and monotonic() >= self._chunks_due:
+            self._send_chunks(socket)
         # Until there is nothing more: its descriptor tells only of what comes after this was asked.
         while int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._obey(socket, socket.recv())
@@ -108,6 +125,8 @@ class ControlLane:
             socket.send(wire.encode_recalled(given_back))
         elif kind == wire.STOP_STEP:
             self._stop(socket, wire.decode_stop_step(frame))
+        elif kind == wire.CHUNKS_HEARD:
+            self.chunks.heard(*wire.decode_chunks_heard(frame))
         elif kind == wire.PING:
             socket.send(wire.encode_pong(wire.decode_ping(frame)))
 
@@ -118,6 +137,12 @@ class ControlLane:
             socket.send(wire.encode_recalled(given_back))
         elif self._tally.stop(step.number, Stopped(step.cause, step.message)):
             interrupt()
+
+    def _send_chunks(self, socket: zmq.Socket[bytes]) -> None:
+        self._chunks_due = monotonic() + _CHUNKS_MS / 1000
+        sendable = self.chunks.take()
+        if sendable is not None:
+            socket.send(wire.encode_chunks(*sendable))
 
     def _look_after_batch(self, socket: zmq.Socket[bytes]) -> None:
         """Send what the main thread cannot send itself because a step keeps it."""

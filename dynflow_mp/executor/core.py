@@ -6,7 +6,7 @@ connector ── ask ──▶ inbox ──▶ Loop, on the thread ``dynflow cor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event, Thread, get_ident
 from time import monotonic
@@ -17,13 +17,14 @@ import zmq
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.failures import Conduct
-from dynflow_mp.director.protocol import RunErrand, SendEvent
+from dynflow_mp.director.protocol import RunErrand
 from dynflow_mp.errors import WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import KILL_PATIENCE_S, Loop
-from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
+from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
+from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import Reader
 from dynflow_mp.executor.requests import Dispatcher
@@ -44,14 +45,14 @@ class CoreSettings(NamedTuple):
     conduct: Conduct
     directory: Path
     workers: WorkerSettings
+    errand_timeout_s: float | None = None
 
 
 class Core:
     """An executor world's core.
 
     What is public may be called from any thread; the loop belongs to the core's own, which lives as
-    long as the workers do (their parent-death signal follows the thread that started them). ``fenced`` is called on it when another world has
-    declared this one dead.
+    long as the workers do (their parent-death signal follows the thread that started them).
     """
 
     def __init__(
@@ -60,22 +61,22 @@ class Core:
         store: Store,
         coordinator: Coordinator,
         dispatcher: Dispatcher,
-        send: Callable[[Envelope], None],
-        send_event: Callable[[SendEvent], None],
-        fenced: Callable[[WorldFenced], None] = lambda error: None,
+        outside: Outside,
     ) -> None:
         self.ended = Event()
         """Set once the core's thread is over."""
         self.failure: BaseException | None = None
         """What ended the core, when it was not asked to end."""
-        self._fenced = fenced
+        self._fenced = outside.fenced
         self._begun = Event()
         self._inbox = Inbox()
-        self._reader = Reader(store, _holder_of(coordinator), self._inbox.post)
+        self._reader = Reader(store, holder_of(coordinator), self._inbox.post)
         poller = zmq.Poller()
         poller.register(self._inbox.bell.fd, zmq.POLLIN)
         processes = Processes(settings.directory, settings.workers, poller)
-        self._floor = Floor(processes, settings.pools, settings.max_credit, self._begun)
+        self._floor = Floor(
+            processes, settings.pools, settings.max_credit, self._begun, settings.errand_timeout_s
+        )
         self._loop = Loop(
             Director(settings.world_id, settings.conduct),
             self._floor,
@@ -84,8 +85,7 @@ class Core:
             dispatcher,
             self._inbox,
             poller,
-            send,
-            send_event,
+            outside,
         )
         self._thread = Thread(target=self._run, name="dynflow core", daemon=True)
 
@@ -114,6 +114,10 @@ class Core:
     def run_errand(self, order: RunErrand, tell: Tell) -> None:
         """Have a worker do an errand; ``tell`` is called with what came of it, on the core's thread: it must not block."""
         self._inbox.post(ErrandAsked(order, tell))
+
+    def offer(self, plan_ids: Sequence[str]) -> None:
+        """Plans that were never begun and that nobody has taken: take some, as there is room."""
+        self._inbox.post(Offered(tuple(plan_ids)))
 
     def hurry(self, grace_s: float) -> None:
         """While stopping: give running steps only ``grace_s`` seconds more."""
@@ -177,7 +181,7 @@ class Core:
             self._begun.set()
 
 
-def _holder_of(coordinator: Coordinator) -> Callable[[str], str | None]:
+def holder_of(coordinator: Coordinator) -> Callable[[str], str | None]:
     """Under which request a plan that has an owner is being run."""
 
     def holder_request_id(plan_id: str) -> str | None:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from dynflow_mp.executor import wire
 from dynflow_mp.executor.limit_watch import Limits, LimitWatch
-from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.stops import Measure, Order, Stops
+from dynflow_mp.executor.workforce import Workforce
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.enforcement")
@@ -31,7 +31,7 @@ class EndedBy(NamedTuple):
 class Enforcement:
     """Owned by the core's thread. True while there is anything to look after."""
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: Workforce) -> None:
         self._processes = processes
         self._stops = Stops(processes.begun)
         self._watch = LimitWatch(processes.begun, processes.resident)

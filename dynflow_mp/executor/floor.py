@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import Event
-from time import monotonic
 from typing import Any
 
+from dynflow_mp.clock import monotonic
 from dynflow_mp.director.protocol import (
     FINALIZE,
+    ChunksWritten,
     FinalizeFinished,
     ReadyEvent,
     ReadyFinalize,
@@ -30,12 +31,19 @@ from dynflow_mp.errors import WorkerStartFailed
 from dynflow_mp.executor.crew import Crew, Post
 from dynflow_mp.executor.enforcement import EndedBy, Enforcement
 from dynflow_mp.executor.errands import Errands
-from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady, WorkFinished, WorkReturned
+from dynflow_mp.executor.news import (
+    ChunksCame,
+    StartFailed,
+    WorkerDied,
+    WorkerReady,
+    WorkFinished,
+    WorkReturned,
+)
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
-from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
 from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
 from dynflow_mp.executor.timers import Timers
+from dynflow_mp.executor.workforce import Workforce
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import Errand, ErrandOutcome, FinalizeJob, StepJob, StepOutcome
 from dynflow_mp.telemetry import logger
@@ -47,14 +55,19 @@ class Floor:
     """Owned by the core's thread. ``complete`` is set once the first crew has said hello."""
 
     def __init__(
-        self, processes: Processes, pools: Mapping[str, int], max_credit: int, complete: Event
+        self,
+        processes: Workforce,
+        pools: Mapping[str, int],
+        max_credit: int,
+        complete: Event,
+        errand_timeout_s: float | None = None,
     ) -> None:
         self._processes = processes
         self._pool = Pool(pools, max_credit)
         # Enough that one plan can fill every worker's credit while the next page is on its way.
         self._shelf = Shelf(max(WINDOW, 2 * max_credit * sum(pools.values())))
         self._crew = Crew(pools)
-        self.errands = Errands()
+        self.errands = Errands(errand_timeout_s)
         """What workers do that is no step."""
         self._refills: Timers[str] = Timers()
         self._enforcement = Enforcement(processes)
@@ -63,6 +76,7 @@ class Floor:
         self._complete = complete
         self._hearers: dict[type, Callable[[Any], list[Stimulus]]] = {
             WorkFinished: self._work_finished,
+            ChunksCame: self._chunks_came,
             WorkReturned: self._work_returned,
             WorkerReady: self._worker_ready,
             WorkerDied: self._worker_died,
@@ -186,14 +200,23 @@ class Floor:
         self._shelf.finished(job.plan_id, job.action_id, outcome.state, output)
         return StepFinished(job.plan_id, job.attempt, outcome)
 
+    def _chunks_came(self, news: ChunksCame) -> list[Stimulus]:
+        """Heard of before the outcome, so that the worker may forget them; those of a job it does not have are nobody's."""
+        self._processes.chunks_heard(news.worker_id, news.job_number, news.chunks[-1].number)
+        item = self._pool.job_of(news.worker_id, news.job_number)
+        if item is None or type(item.job) is not StepJob or item.job.step_id != news.step_id:
+            return []
+        return [ChunksWritten(item.plan_id, news.step_id, item.job.attempt, news.chunks)]
+
     def _work_returned(self, news: WorkReturned) -> list[Stimulus]:
         self._enforcement.over(news.worker_id, news.job_numbers)
         return self._take_back(self._pool.returned(news.worker_id, news.job_numbers))
 
     def _take_back(self, items: list[QueuedJob]) -> list[Stimulus]:
         """Jobs that were sent and never begun: as if they had not been sent."""
+        kept = [item for item in items if isinstance(item.job, Errand) or self._shelf.knows(item.plan_id)]
         self._pool.put_back(
-            item for item in items if isinstance(item.job, Errand) or self._shelf.sends(item.plan_id)
+            item for item in kept if isinstance(item.job, Errand) or self._shelf.sends(item.plan_id)
         )
         return [StepsReturned(plan_id, step_ids) for plan_id, step_ids in _by_plan(items).items()]
 
@@ -213,8 +236,10 @@ class Floor:
     def _worker_died(self, news: WorkerDied) -> list[Stimulus]:
         leftover = self._pool.remove_worker(news.worker_id, news.begun)
         ended_by = self._enforcement.died(news.worker_id, news.begun)
-        lost: list[Stimulus] = [told for item in leftover.begun for told in self._lost(item, news)]
-        if ended_by is not None and lost and isinstance(lost[-1], StepLost):
+        lost: list[Stimulus] = []
+        for item in leftover.begun:
+            lost += self._lost(item, news, ended_by)
+        if ended_by is not None and lost and not isinstance(leftover.begun[-1].job, Errand):
             lost[-1] = _stopped(lost[-1], ended_by, news)
         if not self._draining:
             log.warning(
@@ -225,11 +250,13 @@ class Floor:
             self._refill(self._crew.ended(news.worker_id, news.queue, monotonic(), by_us))
         return [*lost, *self._take_back(leftover.not_begun)]
 
-    def _lost(self, item: QueuedJob, news: WorkerDied) -> Sequence[Stimulus]:
+    def _lost(self, item: QueuedJob, news: WorkerDied, ended_by: EndedBy | None) -> Sequence[Stimulus]:
         """A job that its worker had begun, or finished without saying so."""
         job = item.job
         if isinstance(job, Errand):
-            return self.errands.died(item, job, news.cause, news.message)
+            if ended_by is None:
+                return self.errands.died(item, job, news.cause, news.message)
+            return self.errands.died(item, job, ended_by.cause, ended_by.message, ended=True)
         if isinstance(job, FinalizeJob):
             return [StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message)]
         self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
@@ -267,6 +294,11 @@ class Floor:
                 self._spawn(queue)
         self._processes.renew_deadline()
 
+    @property
+    def next_due(self) -> float | None:
+        """When a place is to be filled (steady clock); None while none waits."""
+        return self._refills.next_due
+
     def patience(self, now: float, longest: float, watch: float) -> float:
         """How long nothing needs looking after (seconds), ``watch`` at most while a worker holds a batch."""
         longest = self._refills.wait(now, watch if self._pool.batching else longest)
@@ -287,6 +319,16 @@ class Floor:
         self._draining = True
         for worker_id in self._pool.batching:
             self._processes.recall(worker_id)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a worker."""
+        return self._pool.waiting
+
+    @property
+    def enough(self) -> int:
+        """How many jobs should wait at least, so that no worker runs dry."""
+        return self._pool.enough
 
     @property
     def busy(self) -> bool:
@@ -321,8 +363,10 @@ class Floor:
         return self._pool.status(plan_id)
 
 
-def _stopped(lost: StepLost, ended_by: EndedBy, news: WorkerDied) -> StepLost:
+def _stopped(lost: Stimulus, ended_by: EndedBy, news: WorkerDied) -> Stimulus:
     """The step that its worker was ended for is told why."""
+    if not isinstance(lost, StepLost):
+        return lost
     message = f"{ended_by.message}; {news.message}"
     return lost._replace(cause=ended_by.cause, message=message, backtrace=ended_by.stack)
 

@@ -11,20 +11,22 @@ Nothing leaves before its cause is stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import zmq
 
-from dynflow_mp.clock import now_us
+from dynflow_mp.clock import monotonic, now_us
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.protocol import (
+    NOBODY,
     Answer,
     CancelRequested,
     DeadlineDue,
     DrainBegun,
     DrainEnded,
     DropPlan,
+    EndSubPlans,
     EventArrived,
     EventDue,
     EventUndelivered,
@@ -33,6 +35,7 @@ from dynflow_mp.director.protocol import (
     LoadPlan,
     PlanArrived,
     PlanLost,
+    PlanOffered,
     PlanRequested,
     PlanUnavailable,
     ReadyEvent,
@@ -41,32 +44,41 @@ from dynflow_mp.director.protocol import (
     RemindAt,
     RunErrand,
     SendEvent,
+    StartSubPlans,
     StepDue,
     Stimulus,
     StopStep,
     WakeAt,
     Withdraw,
+    attended,
 )
-from dynflow_mp.errors import PlanNotFound
+from dynflow_mp.errors import PeerBusy, PlanNotFound
 from dynflow_mp.executor.briefs import BRIEFS
 from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed, Tell
+from dynflow_mp.executor.feeder import Feeder
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
-from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
-from dynflow_mp.executor.reader import PageFailed, PlanLoaded, Reader
+from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
+from dynflow_mp.executor.outside import Outside
+from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.requests import Dispatcher, StatusAsked
 from dynflow_mp.executor.shelf import PageWanted, PayloadPage
 from dynflow_mp.executor.timers import Timers
 from dynflow_mp.model.messages import Envelope, ExecutionStatus, Failed, Response
+from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import (
+    AddChunks,
     ClaimPlan,
     ForgetEvents,
     MarkRunning,
     MoveStep,
+    NoteHooks,
     RecordEvent,
+    RequestPlan,
     ResetStep,
     SaveOutcome,
     SavePlan,
+    StorePlan,
     UnmarkRunning,
     Write,
 )
@@ -83,7 +95,17 @@ _OUTAGE_PATIENCE_S = 60.0
 KILL_PATIENCE_S = 5.0
 
 _Emission = (
-    Answer | HandOver | SendEvent | StopStep | LoadPlan | RunErrand | PageWanted | Envelope | StatusAsked
+    Answer
+    | HandOver
+    | SendEvent
+    | StopStep
+    | LoadPlan
+    | RunErrand
+    | PageWanted
+    | Envelope
+    | StatusAsked
+    | StartSubPlans
+    | EndSubPlans
 )
 
 
@@ -99,8 +121,7 @@ class Loop:
         dispatcher: Dispatcher,
         inbox: Inbox,
         poller: zmq.Poller,
-        send: Callable[[Envelope], None],
-        send_event: Callable[[SendEvent], None],
+        outside: Outside,
     ) -> None:
         self.last_turn = monotonic()
         """When the core last turned (steady clock); the lease is renewed only while it does."""
@@ -109,9 +130,10 @@ class Loop:
         self._director, self._floor = director, floor
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
-        self._send, self._send_event = send, send_event
-        self._timers: Timers[EventDue | StepDue | DeadlineDue] = Timers()
-        self._deadlines: dict[str, DeadlineDue] = {}
+        self._outside, self._any_stopped, self._any_hooks = outside, False, False
+        self.timers: Timers[EventDue | StepDue | DeadlineDue] = Timers()
+        """What is to be heard later, on the steady clock."""
+        self._feeder = Feeder()
         self._writes: list[Write] = []
         self._emissions: list[_Emission] = []
         self._stopping: Stop | None = None
@@ -148,16 +170,27 @@ class Loop:
             self._decide(stimulus, now)
         for note in self._inbox.take(_MOST_NOTES):
             self._hearers[type(note)](note, now)
-        for due in list(self._timers.due(monotonic())):
+        for due in list(self.timers.due(monotonic())):
             self._decide(due, now)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to do at once."""
+        return bool(self._inbox or self._writes or self._emissions or self._floor.pending)
+
+    @property
+    def next_due(self) -> float | None:
+        """When something is to be done by itself (steady clock); None: only when something happens."""
+        due = [at for at in (self.timers.next_due, self._floor.next_due) if at is not None]
+        return min(due, default=None)
 
     def _patience(self) -> float:
         """How long to wait for something to happen (seconds)."""
-        if self._inbox or self._writes or self._emissions or self._floor.pending:
+        if self.pending:
             return 0.0
         now = monotonic()
         longest = _IDLE_S if self._stopping is None else _WATCH_S
-        return self._timers.wait(now, self._floor.patience(now, longest, _WATCH_S))
+        return self.timers.wait(now, self._floor.patience(now, longest, _WATCH_S))
 
     def _decide(self, stimulus: Stimulus, now: int) -> None:
         for instruction in self._director.handle(stimulus, now):
@@ -169,6 +202,8 @@ class Loop:
             Envelope: self._envelope,
             ReadAhead: self._read_ahead,
             PlanLoaded: self._plan_loaded,
+            FreshLoaded: self._fresh_loaded,
+            Offered: lambda note, now: self._feeder.offered(note.plan_ids),
             PlanUnavailable: self._plan_unavailable,
             PayloadPage: lambda page, now: self._decide_all(self._floor.page(page), now),
             PageFailed: lambda news, now: self._decide_all(self._floor.page_failed(news), now),
@@ -184,19 +219,26 @@ class Loop:
             ReadySteps: lambda order, now: self._floor.ready(order),
             ReadyEvent: lambda order, now: self._floor.ready(order),
             ReadyFinalize: lambda order, now: self._floor.ready(order),
-            DropPlan: self._drop_plan,
+            DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
             Withdraw: lambda order, now: self._floor.withdraw(order.plan_id),
             WakeAt: self._wake_later,
-            RemindAt: self._remind_later,
             EventUndelivered: self._say_undelivered,
             ForgetEvents: self._forget_events,
+            RemindAt: self._remind_later,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep, MoveStep)
-        writes += (SaveOutcome, RecordEvent)
+        writes += (SaveOutcome, AddChunks, RecordEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
+        deciders[SavePlan] = self._save_plan
+        deciders[NoteHooks] = self._note_hooks
         emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StopStep, RunErrand)
+        emissions += (StartSubPlans, EndSubPlans)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
         return deciders
+
+    def _save_plan(self, write: SavePlan, now: int) -> None:
+        self._writes.append(write)
+        self._any_stopped = self._any_stopped or write.state is PlanState.STOPPED
 
     def _decide_all(self, stimuli: Sequence[Stimulus], now: int) -> None:
         for stimulus in stimuli:
@@ -205,9 +247,21 @@ class Loop:
     def _envelope(self, envelope: Envelope, now: int) -> None:
         asked = self._dispatcher.hear(envelope, now)
         if isinstance(asked, (PlanRequested, EventArrived, CancelRequested, HaltRequested)):
+            if not self._has_time_for(asked):
+                return
             self._decide(asked, now)
         elif asked is not None:
             self._emissions.append(asked)
+
+    def _has_time_for(self, asked: Stimulus) -> bool:
+        """Plans that nobody waits for are left to others, or to a later round, while there is enough to do."""
+        if not isinstance(asked, PlanRequested) or attended(asked.request_id):
+            return True
+        if self._floor.waiting < self._floor.enough:
+            return True
+        busy = PeerBusy(f"there is enough to do here; plan {asked.plan_id} stays requested", asked.plan_id)
+        self._emissions.append(Answer(asked.client_id, asked.request_id, Failed.of(busy)))
+        return False
 
     def _read_ahead(self, note: ReadAhead, now: int) -> None:
         """What the request makes the director want to read is on its way."""
@@ -225,6 +279,18 @@ class Loop:
         if not self._director.runs(plan_id):
             self._floor.close_plan(plan_id)
 
+    def _fresh_loaded(self, news: FreshLoaded, now: int) -> None:
+        """Sub-plans for which there is room."""
+        self._feeder.arrived()
+        for loaded in news.loaded:
+            plan_id = loaded.skeleton.id
+            if self._director.runs(plan_id):
+                continue
+            self._floor.open_plan(loaded)
+            self._decide(PlanOffered(loaded.skeleton), now)
+            if not self._director.runs(plan_id):
+                self._floor.close_plan(plan_id)
+
     def _plan_unavailable(self, news: PlanUnavailable, now: int) -> None:
         if isinstance(news.response, Failed) and news.response.error_class == PlanNotFound.__name__:
             # Deleted while it ran here: what is left of it is our lock.
@@ -234,11 +300,15 @@ class Loop:
     def _errand_unbriefed(self, news: ErrandUnbriefed, now: int) -> None:
         self._decide_all(self._floor.errands.unreadable(news.order, news.reason), now)
 
+    def _note_hooks(self, write: NoteHooks, now: int) -> None:
+        self._writes.append(write)
+        self._any_hooks = True
+
     def _forget_events(self, write: ForgetEvents, now: int) -> None:
         """Taken or dropped: what still waits for its time need not wait any longer."""
         self._writes.append(write)
         for event_id in write.ids:
-            self._timers.forget(EventDue(write.plan_id, event_id))
+            self.timers.forget(EventDue(write.plan_id, event_id))
 
     def _say_undelivered(self, order: EventUndelivered, now: int) -> None:
         log.warning(
@@ -249,18 +319,10 @@ class Loop:
 
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
-        self._timers.add(due, EventDue(order.plan_id, order.event_id))
+        self.timers.add(due, EventDue(order.plan_id, order.event_id))
 
     def _remind_later(self, order: RemindAt, now: int) -> None:
-        if isinstance(order.stimulus, DeadlineDue):
-            self._deadlines[order.plan_id] = order.stimulus
-        self._timers.add(monotonic() + max(0, order.due_at - now) / 1e6, order.stimulus)
-
-    def _drop_plan(self, order: DropPlan, now: int) -> None:
-        self._floor.close_plan(order.plan_id)
-        deadline = self._deadlines.pop(order.plan_id, None)
-        if deadline is not None:
-            self._timers.forget(deadline)
+        self.timers.add(monotonic() + max(0, order.due_at - now) / 1e6, order.stimulus)
 
     # -- what is ready goes to workers -------------------------------------------------------------
 
@@ -289,6 +351,20 @@ class Loop:
         for plan_id in lost:
             self._lose(plan_id)
         self._director.settle()
+        if self._any_stopped:
+            self._any_stopped = False
+            self._outside.plan_stopped()
+        if self._any_hooks:
+            self._any_hooks = False
+            self._outside.hooks_noted()
+        self._feed()
+
+    def _feed(self) -> None:
+        if self._stopping is not None or not self._feeder:
+            return
+        wanted = self._feeder.take(self._floor.waiting, self._floor.enough)
+        if wanted is not None:
+            self._reader.ask(wanted)
 
     def _lose(self, plan_id: str) -> None:
         log.warning(
@@ -307,13 +383,15 @@ class Loop:
             StatusAsked: lambda asked: self._answer(
                 asked, ExecutionStatus(self._floor.status(asked.plan_id))
             ),
-            Envelope: self._send,
-            HandOver: lambda order: self._send(order.request),
-            SendEvent: self._send_event,
+            Envelope: self._outside.send,
+            HandOver: lambda order: self._outside.send(order.request),
+            SendEvent: self._outside.send_event,
             StopStep: self._floor.stop_step,
             LoadPlan: lambda order: self._reader.ask(order.plan_id),
             PageWanted: self._reader.ask,
             RunErrand: self._run_errand,
+            StartSubPlans: lambda order: self._feeder.add(order.sub_plan_ids),
+            EndSubPlans: self._outside.end_sub_plans,
         }
 
     def _run_errand(self, order: RunErrand, tell: Tell | None = None) -> None:
@@ -326,7 +404,9 @@ class Loop:
             self._floor.errands.ready(order, order.data)
 
     def _answer(self, asked: Answer | StatusAsked, response: Response) -> None:
-        self._send(self._dispatcher.answer(asked.client_id, asked.request_id, response))
+        if asked.client_id == NOBODY:
+            return
+        self._outside.send(self._dispatcher.answer(asked.client_id, asked.request_id, response))
 
     # -- ending ------------------------------------------------------------------------------------
 

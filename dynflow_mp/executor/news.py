@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dynflow_mp.executor import wire
+from dynflow_mp.model.work import OutputChunk
 
 
 class WorkerReady(NamedTuple):
@@ -20,6 +21,15 @@ class WorkFinished(NamedTuple):
 
     worker_id: str
     outcomes: list[tuple[int, wire.Outcome]]
+
+
+class ChunksCame(NamedTuple):
+    """What a step that still runs has written beside its output."""
+
+    worker_id: str
+    job_number: int
+    step_id: int
+    chunks: tuple[OutputChunk, ...]
 
 
 class WorkReturned(NamedTuple):
@@ -53,4 +63,4 @@ class StartFailed(NamedTuple):
     reason: str
 
 
-News = WorkerReady | WorkFinished | WorkReturned | WorkerDied | StartFailed
+News = WorkerReady | WorkFinished | ChunksCame | WorkReturned | WorkerDied | StartFailed

@@ -174,6 +174,13 @@ class Processes:
         pid = self._roster.pids.get(worker_id)
         return None if pid is None else resident_bytes(pid)
 
+    def chunks_heard(self, worker_id: str, job_number: int, number: int) -> None:
+        """Tell a worker that it need not keep these chunks any longer. One that is not told sends them once more."""
+        worker = self._roster.by_id.get(worker_id)
+        if worker is not None and worker.over_since is None:
+            with suppress(PeerBusy):
+                self._socket.send(worker.routes["control"], wire.encode_chunks_heard(job_number, number))
+
     def retire(self, worker_id: str) -> None:
         """Let a worker go once its current job is done; send it nothing more. WorkerDied ``exit(0)`` follows."""
         worker = self._roster.by_id.get(worker_id)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from dynflow_mp.director.protocol import PlanUnavailable, RunErrand
 from dynflow_mp.errors import DynflowError, InvalidPlan, PersistenceError, PlanNotFound, RequestError
 from dynflow_mp.executor.briefs import BRIEFS
 from dynflow_mp.executor.errands import ErrandBriefed, ErrandUnbriefed
+from dynflow_mp.executor.feeder import FreshWanted
 from dynflow_mp.executor.shelf import PageWanted, PayloadPage
 from dynflow_mp.model.messages import Failed
 from dynflow_mp.model.plans import Payload, PlanSkeleton
+from dynflow_mp.model.sub_plans import Briefing
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.reader")
@@ -29,6 +31,10 @@ class PlanStore(Protocol):
     """What the reader needs of the store."""
 
     def take_up(self, plan_id: str, payloads_up_to: int) -> tuple[PlanSkeleton, list[Payload]]: ...
+    def take_up_fresh(
+        self, plan_ids: Sequence[str], up_to_steps: int
+    ) -> tuple[list[tuple[PlanSkeleton, list[Payload]]], list[str]]: ...
+    def briefing(self, plan_id: str, action_id: int) -> Briefing: ...
     def load_payloads(self, plan_id: str, action_ids: Sequence[int]) -> list[Payload]: ...
     def load_outputs(self, plan_id: str, action_ids: Sequence[int]) -> dict[int, bytes]: ...
 
@@ -41,6 +47,12 @@ class PlanLoaded(NamedTuple):
     holder_request_id: str | None
 
 
+class FreshLoaded(NamedTuple):
+    """Plans that are to be run came in, whole; those that somebody else has taken are not among them."""
+
+    loaded: tuple[PlanLoaded, ...]
+
+
 class PageFailed(NamedTuple):
     """A page could not be read; ``reason`` says why."""
 
@@ -48,8 +60,11 @@ class PageFailed(NamedTuple):
     reason: str
 
 
-ReaderNews = PlanLoaded | PlanUnavailable | PayloadPage | PageFailed | ErrandBriefed | ErrandUnbriefed
-Question = str | PageWanted | RunErrand
+ReaderNews = (
+    PlanLoaded | FreshLoaded | PlanUnavailable | PayloadPage | PageFailed | ErrandBriefed | ErrandUnbriefed
+)
+Question: TypeAlias = str | PageWanted | FreshWanted | RunErrand
+"""A plan's id, a page of payloads, plans that are to be run, or what an errand needs."""
 
 
 class Reader:
@@ -82,7 +97,7 @@ class Reader:
             self._thread.join(timeout_s)
 
     def ask(self, question: Question) -> None:
-        """Ask for a plan (by id), for a page, or for what an errand needs."""
+        """Ask for a plan (by id), for a page, for plans that are to be run, or for what an errand needs."""
         self._questions.put(question)
 
     def _run(self) -> None:
@@ -115,6 +130,8 @@ class Reader:
     def _read(self, question: Question) -> ReaderNews:
         if isinstance(question, PageWanted):
             return self._page(question)
+        if isinstance(question, FreshWanted):
+            return self._fresh(question)
         if isinstance(question, RunErrand):
             return ErrandBriefed(question, BRIEFS[question.kind](self._store, question))
         return self._plan(question)
@@ -145,11 +162,23 @@ class Reader:
         outputs = {}
         if wanted.producer_ids:
             outputs = self._store.load_outputs(wanted.plan_id, wanted.producer_ids)
-        return PayloadPage(wanted, payloads, outputs)
+        briefings = {
+            action_id: self._store.briefing(wanted.plan_id, action_id).to_bytes()
+            for action_id in wanted.briefed
+        }
+        return PayloadPage(wanted, payloads, outputs, briefings)
+
+    def _fresh(self, wanted: FreshWanted) -> FreshLoaded:
+        found, large = self._store.take_up_fresh(wanted.plan_ids, SMALL_PLAN)
+        news = [PlanLoaded(skeleton, payloads, None) for skeleton, payloads in found]
+        news += [loaded for plan_id in large if isinstance(loaded := self._plan(plan_id), PlanLoaded)]
+        return FreshLoaded(tuple(news))
 
 
 def _failure(question: Question, error: Exception) -> ReaderNews:
     reason = f"{type(error).__name__}: {error}"
+    if isinstance(question, FreshWanted):
+        return FreshLoaded(())  # they stay requested: the reconciler asks for them
     if isinstance(question, PageWanted):
         return PageFailed(question, reason)
     if isinstance(question, RunErrand):

@@ -13,7 +13,7 @@ from time import monotonic
 
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
-from dynflow_mp.executor.news import News, WorkerReady, WorkFinished, WorkReturned
+from dynflow_mp.executor.news import ChunksCame, News, WorkerReady, WorkFinished, WorkReturned
 from dynflow_mp.executor.roster import Roster
 from dynflow_mp.executor.worker_process import WorkerProcess
 from dynflow_mp.telemetry import logger
@@ -57,6 +57,8 @@ class Reception:
             numbers = wire.decode_recalled(frame)
             worker.returns_heard += len(numbers)
             self.give_back(worker, numbers)
+        elif kind == wire.CHUNKS:
+            self.news.append(ChunksCame(worker.id, *wire.decode_chunks(frame)))
         elif kind == wire.PONG:
             worker.last_pong = monotonic()
         else:

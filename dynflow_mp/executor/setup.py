@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from random import Random
 
+from dynflow_mp.actions.named_rules import known_places
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.config import Config
 from dynflow_mp.director.failures import Conduct
@@ -33,7 +34,10 @@ def core_settings(world_id: str, config: Config) -> CoreSettings:
         config.max_credit,
         Conduct(config.auto_rescue, Random().random),
         _private_directory(),
-        WorkerSettings(apps, script, config.max_payload, config.start_timeout_s),
+        WorkerSettings(
+            apps, script, config.max_payload, config.start_timeout_s, known_places(config.middleware)
+        ),
+        config.errand_timeout_s,
     )
 
 

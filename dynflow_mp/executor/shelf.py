@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from dynflow_mp.executor.limit_watch import limits_of
 from dynflow_mp.executor.pool import QueuedJob, queued
-from dynflow_mp.model.codec import EMPTY
+from dynflow_mp.model.codec import EMPTY, encode
 from dynflow_mp.model.plans import Payload, PlanSkeleton, StepTable
+from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, StepJob
 
@@ -26,12 +27,15 @@ PAGE = 512
 AHEAD = 256
 """How many steps behind a short page are read with it, so that a long sequence is not read step by step."""
 KEPT_BYTES = 64 * 1024 * 1024
+_NEXT_BATCH = encode(Signal.NEXT_BATCH, "event")
+"""Who goes on making sub-plans need not know how the others stand: to count them costs by their number."""
 
 
 class PageWanted(NamedTuple):
     """Ask the reader for these actions' payloads and these producers' outputs.
 
-    ``action_ids`` may hold more than the steps need: those of ``ahead``, steps not ready yet.
+    ``action_ids`` may hold more than the steps need: those of ``ahead``, steps not ready yet. Of the actions that
+    are ``briefed``, how their sub-plans stand is to be counted.
     """
 
     plan_id: str
@@ -40,6 +44,7 @@ class PageWanted(NamedTuple):
     producer_ids: tuple[int, ...]
     finalize: bool = False
     ahead: tuple[int, ...] = ()
+    briefed: tuple[int, ...] = ()
 
 
 class PayloadPage(NamedTuple):
@@ -48,12 +53,14 @@ class PayloadPage(NamedTuple):
     wanted: PageWanted
     payloads: list[Payload]
     outputs: dict[int, bytes]
+    briefings: dict[int, bytes] = {}  # noqa: RUF012 - never changed
 
 
 class _Plan:
     """The shelf's memory of one plan."""
 
     __slots__ = (
+        "briefed",
         "consumers",
         "dependencies",
         "events",
@@ -63,6 +70,7 @@ class _Plan:
         "limits",
         "payloads",
         "reading",
+        "root_class",
         "steps",
         "waiting",
         "withdrawn",
@@ -70,8 +78,12 @@ class _Plan:
 
     def __init__(self, skeleton: PlanSkeleton, payloads: Iterable[Payload]) -> None:
         self.id = skeleton.id
+        self.root_class = next(iter(skeleton.policies), "")
+        """The first class that was planned is the root's."""
         self.steps: StepTable = skeleton.steps
         self.dependencies = skeleton.dependencies
+        # Action classes whose steps are told how their sub-plans stand: as they are sent, never earlier.
+        self.briefed = {name for name, policy in skeleton.policies.items() if policy.with_sub_plans}
         self.payloads = {payload.action_id: payload for payload in payloads}
         self.limits = {
             name: limits
@@ -182,7 +194,7 @@ class Shelf:
             if payload is None:
                 missing.append(step_id)
             else:
-                self._job(plan, step_id, payload, page.outputs)
+                self._job(plan, step_id, payload, page.outputs, page.briefings.get(payload.action_id))
         plan.given -= len(missing)
         return missing
 
@@ -264,6 +276,8 @@ class Shelf:
 
     def _at_hand(self, plan: _Plan, step_id: int) -> Payload | None:
         """The step's payload, if nothing about it has to be read."""
+        if plan.briefed and plan.steps.kind(step_id).action_class in plan.briefed:
+            return None
         action_id = plan.steps.action_id(step_id)
         payload = plan.payloads.get(action_id)
         if payload is None or (payload.references is not None and self._lacking(plan, action_id)):
@@ -288,7 +302,10 @@ class Shelf:
         action_ids += tuple(plan.steps.action_id(step_id) for step_id in ahead)
         plan.given += count
         plan.reading = True
-        self._wanted.append(PageWanted(plan.id, step_ids, action_ids, tuple(sorted(lacking)), ahead=ahead))
+        briefed = _briefed(plan, step_ids) if plan.briefed else ()
+        self._wanted.append(
+            PageWanted(plan.id, step_ids, action_ids, tuple(sorted(lacking)), ahead=ahead, briefed=briefed)
+        )
 
     def _ahead(self, plan: _Plan, step_id: int) -> tuple[int, ...]:
         """The untouched steps planned next after this one: in a sequence they come next as well."""
@@ -298,7 +315,14 @@ class Shelf:
         nearby = range(step_id + 1, min(step_id + 2 * AHEAD, len(steps) + 1))
         return tuple(number for number in nearby if number in steps and _untouched(steps, number))
 
-    def _job(self, plan: _Plan, step_id: int, payload: Payload, outputs: dict[int, bytes]) -> None:
+    def _job(
+        self,
+        plan: _Plan,
+        step_id: int,
+        payload: Payload,
+        outputs: dict[int, bytes],
+        briefing: bytes | None = None,
+    ) -> None:
         steps = plan.steps
         kind = steps.kind(step_id)
         producers = None
@@ -318,7 +342,8 @@ class Shelf:
             producers,
             payload.output,
             plan.events.pop(step_id, None) if plan.events else None,
-            steps.state(step_id) is StepState.SKIPPING,
+            skipping=steps.state(step_id) is StepState.SKIPPING,
+            briefing=briefing,
         )
         limits = plan.limits.get(kind.action_class) if plan.limits else None
         self._jobs.append(queued(job, kind.queue, limits))
@@ -342,10 +367,20 @@ class Shelf:
                     payload.output,
                 )
             )
-        job = FinalizeJob(plan.id, tuple(parts), page.outputs)
+        job = FinalizeJob(plan.id, tuple(parts), page.outputs, plan.root_class)
         queue = steps.kind(page.wanted.step_ids[0]).queue
         self._jobs.append(queued(job, queue))
         return []
+
+
+def _briefed(plan: _Plan, step_ids: Iterable[int]) -> tuple[int, ...]:
+    """The actions of those of these steps that want to know how their sub-plans stand."""
+    steps, briefed, events = plan.steps, plan.briefed, plan.events
+    return tuple(
+        steps.action_id(step_id)
+        for step_id in step_ids
+        if steps.kind(step_id).action_class in briefed and events.get(step_id) != _NEXT_BATCH
+    )
 
 
 def _untouched(steps: StepTable, step_id: int) -> bool:

@@ -43,6 +43,15 @@ class Timers(Generic[T]):
             else:
                 yield what
 
+    @property
+    def next_due(self) -> float | None:
+        """When the next one is due; None if there is none."""
+        return self._heap[0][0] if self._heap else None
+
+    def __iter__(self) -> Iterator[tuple[float, T]]:
+        """All of them with their due times, the next one first."""
+        return ((due, what) for due, _, what in sorted(self._heap, key=lambda entry: entry[:2]))
+
     def wait(self, now: float, longest: float) -> float:
         """Seconds until the next one, at most ``longest``."""
         if not self._heap:

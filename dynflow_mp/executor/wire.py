@@ -4,9 +4,9 @@
     byte 1   kind
     rest     msgpack, positional: jobs and outcomes are the very tuples of ``model.work``
 
-    supervisor ──▶ worker   work lane: JOBS, STOP      control lane: RECALL, PING, STOP_STEP
+    supervisor âââ¶ worker   work lane: JOBS, STOP      control lane: RECALL, PING, STOP_STEP, CHUNKS_HEARD
     supervisor ◀── worker   work lane: HELLO, OUTCOMES, RECALLED
-                            control lane: HELLO, OUTCOMES, RECALLED, PONG
+                            control lane: HELLO, OUTCOMES, RECALLED, PONG, CHUNKS
 
 A frame carries a batch. Payloads inside are bytes and stay unread. Whatever cannot be read is a
 :class:`ProtocolError` and nothing else; so is what cannot be sent.
@@ -38,7 +38,7 @@ VERSION = 1
 MAX_FRAME = 512 * 1024 * 1024
 """The pool cuts batches far below it; only one job with very many producers may come near."""
 
-HELLO, JOBS, OUTCOMES, RECALL, RECALLED, STOP, PING, PONG, STOP_STEP = range(1, 10)
+HELLO, JOBS, OUTCOMES, RECALL, RECALLED, STOP, PING, PONG, STOP_STEP, CHUNKS, CHUNKS_HEARD = range(1, 12)
 KIND_NAMES = {
     HELLO: "hello",
     JOBS: "jobs",
@@ -49,6 +49,8 @@ KIND_NAMES = {
     PING: "ping",
     PONG: "pong",
     STOP_STEP: "stop step",
+    CHUNKS: "chunks",
+    CHUNKS_HEARD: "chunks heard",
 }
 
 WORK_LANE, CONTROL_LANE = 1, 2
@@ -168,6 +170,36 @@ def decode_recalled(frame: bytes) -> tuple[int, ...]:
     return _numbers(frame, RECALLED)
 
 
+def encode_chunks(job_number: int, step_id: int, chunks: Sequence[OutputChunk]) -> bytes:
+    """What a step that still runs has written beside its output."""
+    return _frame(CHUNKS, (job_number, step_id, chunks))
+
+
+def decode_chunks(frame: bytes) -> tuple[int, int, tuple[OutputChunk, ...]]:
+    """Job number, step id and chunks, at least one, of :func:`encode_chunks`."""
+    body = _body(frame, CHUNKS)
+    try:
+        job_number, step_id, chunks = body
+        if (type(job_number), type(step_id), type(chunks)) != (int, int, tuple) or not chunks:
+            raise TypeError("they have the wrong fields")
+        return job_number, step_id, tuple(map(_chunk, chunks))
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"damaged chunks: {error}") from error
+
+
+def encode_chunks_heard(job_number: int, number: int) -> bytes:
+    """A job's chunks have arrived, up to this one."""
+    return _frame(CHUNKS_HEARD, (job_number, number))
+
+
+def decode_chunks_heard(frame: bytes) -> tuple[int, int]:
+    """Job number and chunk number of :func:`encode_chunks_heard`."""
+    numbers = _numbers(frame, CHUNKS_HEARD)
+    if len(numbers) != 2:
+        raise ProtocolError("a damaged chunks heard")
+    return numbers[0], numbers[1]
+
+
 def encode_pong(nonce: int) -> bytes:
     """The answer to a ping."""
     return _frame(PONG, nonce)
@@ -242,18 +274,18 @@ _STEP_JOB = frozenset(
         *(_MAYBE_BYTES, (dict, _NONE), _MAYBE_BYTES, _MAYBE_BYTES, (bool,), _MAYBE_BYTES),
     )
 )
-_FINALIZE_JOB = (str, tuple, dict)
+_FINALIZE_JOB = (str, tuple, dict, str)
 _ERRAND = (str, int, str, str, bytes)
 _ERRAND_OUTCOME = frozenset(product((str,), _REAL, _MAYBE_BYTES, _MAYBE_BYTES))
 _PART = frozenset(product((int,), (int,), (int,), (str,), (bytes,), _MAYBE_BYTES, _MAYBE_BYTES))
 _OUTCOME = frozenset(
     product(
         *((int,), (str,), (int,), _REAL, _REAL, _REAL),
-        *(_MAYBE_BYTES, _MAYBE_BYTES, _MAYBE_BYTES, (tuple,), (bool,), (tuple,), (tuple,)),
+        *(_MAYBE_BYTES, _MAYBE_BYTES, _MAYBE_BYTES, (tuple,), (bool,), (tuple,), (tuple,), _MAYBE_BYTES),
     )
 )
 _EVENT = frozenset(product((str,), (int,), (bytes,), (float, int, _NONE), (bool,)))
-_CHUNK = frozenset(product((bytes,), (str, _NONE), (int,)))
+_CHUNK = frozenset(product((bytes,), (str, _NONE), (int,), (int,)))
 _STATES = {
     state.value: state
     for state in (StepState.SUCCESS, StepState.ERROR, StepState.SUSPENDED, StepState.SKIPPED)
@@ -271,7 +303,7 @@ def _job(number: Any, fields: Any) -> tuple[int, Job]:
         return number, StepJob._make(fields)
     if types == _FINALIZE_JOB:
         _check_producers(fields[2])
-        return number, FinalizeJob(fields[0], tuple(map(_part, fields[1])), fields[2])
+        return number, FinalizeJob(fields[0], tuple(map(_part, fields[1])), *fields[2:])
     if types == _ERRAND:
         return number, Errand._make(fields)
     raise TypeError("it has the wrong fields")
@@ -313,7 +345,7 @@ def _errand_outcome(fields: Any) -> ErrandOutcome:
 def _outcome(fields: Any) -> StepOutcome:
     if tuple(map(type, fields)) not in _OUTCOME:
         raise TypeError("it has the wrong fields")
-    _, state, *_, events, retryable, plans, chunks = fields
+    _, state, *_, events, retryable, plans, chunks, orders = fields
     if plans and set(map(type, plans)) != {bytes}:
         raise TypeError("its sub-plans are not bytes")
     return StepOutcome._make(
@@ -325,6 +357,7 @@ def _outcome(fields: Any) -> StepOutcome:
             retryable,
             plans,
             tuple(map(_chunk, chunks)) if chunks else (),
+            orders,
         )
     )
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from time import monotonic
+from time import monotonic, time_ns
 from typing import NoReturn
 
 import zmq
 
 from dynflow_mp.actions.errands import run_errand
 from dynflow_mp.actions.failure import exception_name, message_of
-from dynflow_mp.actions.phases import run_finalize, run_step
+from dynflow_mp.actions.output_chunks import KeptChunks
+from dynflow_mp.actions.phases import NewChunks, run_finalize, run_step
 from dynflow_mp.actions.unwinding import Stopped
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
@@ -29,6 +30,7 @@ from dynflow_mp.executor.surroundings import Surroundings
 from dynflow_mp.executor.tally import Numbered, Tally
 from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.model.work import Errand, ErrandOutcome, FinalizeJob, FinalizePart, Job, StepJob, StepOutcome
+from dynflow_mp.planning.sub_plans import sub_planner
 
 LONG_S = 0.001
 """Outcomes are sent before a step whose class takes longer on average, or was never measured."""
@@ -55,8 +57,10 @@ class Workbench:
         on_batch: Callable[[], None],
         surroundings: Surroundings,
         descriptors: OwnDescriptors,
+        new_chunks: NewChunks = KeptChunks,
     ) -> None:
         self._lane = lane
+        self._new_chunks = new_chunks
         self._tally = tally
         self._page = page
         self._max_payload = max_payload
@@ -64,6 +68,7 @@ class Workbench:
         self._surroundings = surroundings
         self._descriptors = descriptors
         self._pid = os.getpid()
+        self._plan_sub_plan = sub_planner(lambda: time_ns() // 1000, os.urandom)
         self._unfit: str | None = None
         self._looked_at = 0.0
         self._patience_ms = _FOR_EVER_MS
@@ -146,7 +151,7 @@ class Workbench:
         """Run a job; what ``phases`` lets through all the same is the job's error, not the worker's end."""
         try:
             if type(job) is StepJob:
-                return run_step(job, self._max_payload)
+                return run_step(job, self._max_payload, self._plan_sub_plan, new_chunks=self._new_chunks)
             if type(job) is Errand:
                 return run_errand(job, KINDS, self._max_payload)
             return self._finalize(job)  # type: ignore[arg-type]  # the only other kind of job
@@ -247,7 +252,9 @@ _BARE = 64
 
 def _size(outcome: Outcome) -> int:
     if type(outcome) is StepOutcome:
-        return _BARE + len(outcome.output or b"") + len(outcome.input or b"")
+        size = _BARE + len(outcome.output or b"") + len(outcome.input or b"")
+        size += sum(len(chunk.chunk) for chunk in outcome.chunks) if outcome.chunks else 0
+        return size + sum(map(len, outcome.plans)) if outcome.plans else size
     if type(outcome) is ErrandOutcome:
         return _BARE + len(outcome.result or b"")
     return sum(map(_size, outcome)) if outcome else _BARE  # type: ignore[arg-type]  # a tuple of step outcomes

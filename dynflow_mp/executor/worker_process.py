@@ -38,6 +38,8 @@ class WorkerSettings(NamedTuple):
     max_payload: int
     start_timeout_s: float = 30.0
     """How long one may take to import its modules."""
+    middleware: tuple[str, ...] = ()
+    """Where the rules of the world are, as ``module:name``."""
 
 
 class WorkerProcess:

@@ -44,7 +44,8 @@ _ORDERS = (Answer, HandOver, DropPlan)
 class Recovery:
     """Takes over what dead worlds held. Any thread may call it; two worlds never recover the same one at once.
 
-    ``answer`` sends an envelope to whom it names, ``ask`` has an executor run what it asks for.
+    ``answer`` sends an envelope to whom it names, ``ask`` has an executor run what it asks for,
+    ``locks_released`` is told when a dead world's locks can be had.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class Recovery:
         coordinator: Coordinator,
         answer: Callable[[Envelope], None],
         ask: Callable[[Envelope], None],
+        locks_released: Callable[[], None] = lambda: None,
         conduct: Conduct = DEFAULT_CONDUCT,
     ) -> None:
         self._store, self._coordinator = store, coordinator
         self._answer, self._ask = answer, ask
+        self._locks_released = locks_released
         self._conduct = conduct
 
     def validity_check(self) -> dict[str, str]:
@@ -90,6 +93,7 @@ class Recovery:
             plans = self._plans_of(world_id)
             left = [plan_id for plan_id, lock in plans.items() if not self._try(plan_id, lock, world_id)]
             self._release_other_locks(world_id)
+            self._locks_released()
             if not left:
                 self._forget_if_gone(world_id)
         if plans:

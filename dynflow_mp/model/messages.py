@@ -85,6 +85,12 @@ class Status(NamedTuple):
     plan_id: str | None = None
 
 
+class LookAtDelayed(_Bare):
+    """Plans were scheduled or let go: if it is you who has them planned, look at once. Not answered."""
+
+    __slots__ = ()
+
+
 # -- responses -----------------------------------------------------------------------------------
 
 
@@ -137,18 +143,18 @@ class ExecutionStatus(NamedTuple):
     queues: dict[str, dict[str, int]]
 
 
-Request = Execution | Event | CancelPlan | HaltPlan | Ping | Status
+Request = Execution | Event | CancelPlan | HaltPlan | Ping | Status | LookAtDelayed
 Response = Accepted | Done | Told | Failed | Pong | ExecutionStatus
 Message = Request | Response
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        *(Execution, Event, CancelPlan, HaltPlan, Ping, Status),
+        *(Execution, Event, CancelPlan, HaltPlan, Ping, Status, LookAtDelayed),
         *(Accepted, Done, Told, Failed, Pong, ExecutionStatus),
     )
 }
-REQUESTS = (Execution, Event, CancelPlan, HaltPlan, Ping, Status)
+REQUESTS = (Execution, Event, CancelPlan, HaltPlan, Ping, Status, LookAtDelayed)
 
 
 class Envelope(NamedTuple):

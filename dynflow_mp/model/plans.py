@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dynflow_mp.model.flows import Flow, step_ids
-from dynflow_mp.model.policies import ActionPolicy
+from dynflow_mp.model.policies import DEFAULT_QUEUE, ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 
 
@@ -80,6 +80,30 @@ class PlannedPlan(NamedTuple):
     caller_plan_id: str | None = None
     caller_action_id: int | None = None
     deadline_at: int | None = None
+    unique_key: str | None = None
+
+    @property
+    def singletons(self) -> list[str]:
+        """The classes of which only one plan may be active."""
+        return [name for name, policy in self.policies.items() if policy.singleton]
+
+    @property
+    def first_queue(self) -> str:
+        """The queue of the first run step: what weighing executors by free slots goes by."""
+        queues = (step.queue for step in self.steps if step.phase is Phase.RUN)
+        return next(queues, None) or DEFAULT_QUEUE
+
+
+class DelayRecord(NamedTuple):
+    """When a scheduled plan may start, and with what; times are microseconds UTC, None: at once, for ever.
+
+    ``arguments`` are the codec's bytes of ``[args, kwargs]``, each in turn bytes.
+    """
+
+    start_at: int | None
+    start_before: int | None
+    frozen: bool
+    arguments: bytes
 
 
 class StepKind(NamedTuple):
@@ -188,6 +212,17 @@ class StoredEvent(NamedTuple):
     due_at: int | None = None
 
 
+class Caller(NamedTuple):
+    """The action of which a plan is a sub-plan; ``step_id`` is its run step, None if it has none."""
+
+    plan_id: str
+    action_id: int
+    step_id: int | None
+
+
+NO_SETBACKS: Mapping[int, Setback] = MappingProxyType({})
+
+
 class PlanSkeleton(NamedTuple):
     """All an executor needs to decide about a plan; no payloads.
 
@@ -211,7 +246,11 @@ class PlanSkeleton(NamedTuple):
     dependencies: dict[int, tuple[int, ...]]
     history: tuple[HistoryEntry, ...]
     events: tuple[StoredEvent, ...] = ()
-    setbacks: Mapping[int, Setback] = MappingProxyType({})
+    caller: Caller | None = None
+    unique_key: str | None = None
+    taken: frozenset[str] = frozenset()
+    """Singleton classes of which another plan is active."""
+    setbacks: Mapping[int, Setback] = NO_SETBACKS
     """Only of steps that have any."""
     deadline_at: int | None = None
 

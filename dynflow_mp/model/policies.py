@@ -23,6 +23,10 @@ class RescueStrategy(str, Enum):
     __str__ = str.__str__
 
 
+Skip, Pause, Fail = RescueStrategy.SKIP, RescueStrategy.PAUSE, RescueStrategy.FAIL
+"""By the names that users know; ``Skip`` is also the event of a step that is being skipped."""
+
+
 RESCUE = "rescue"
 """The kind of errand by which actions are asked for their strategies, where their classes want to be asked."""
 
@@ -62,15 +66,21 @@ class ActionPolicy(NamedTuple):
     """None: no opinion."""
     idempotent: bool = False
     """Whether a run step that a crash interrupted may be run again by itself."""
-    retry: RetryPolicy | None = None
-    asks_for_rescue: bool = False
-    """Whether the class overrides a method that tells rescue strategies: then its actions are asked."""
     cancellable: bool = False
     """Whether its steps can be sent Cancel and Abort."""
     run_timeout_s: float | None = None
     """How long one call of ``run`` may take."""
     memory_limit: int | None = None
     """How many bytes its worker may have resident while ``run`` is called."""
+    with_sub_plans: bool = False
+    """Whether ``run`` is told how the sub-plans of its action stand."""
+    singleton: bool = False
+    """Whether no two plans with an action of the class may be active."""
+    retry: RetryPolicy | None = None
+    asks_for_rescue: bool = False
+    """Whether the class overrides a method that tells rescue strategies: then its actions are asked."""
+    hooks: str = ""
+    """What its hooks are called for, parted by spaces."""
 
     def to_data(self) -> list[Any]:
         return [list(field) if isinstance(field, tuple) else field for field in self]

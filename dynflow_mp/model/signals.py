@@ -24,4 +24,10 @@ class Signal(str, Enum):
     SUB_PLANS = "sub_plans"
     """Something has become of sub-plans: look at their counts."""
 
+    NEXT_BATCH = "next_batch"
+    """More sub-plans are to be made: go on with it."""
+
     __str__ = str.__str__
+
+
+Abort, Cancel, Poll, Timeout = Signal.ABORT, Signal.CANCEL, Signal.POLL, Signal.TIMEOUT

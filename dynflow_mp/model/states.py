@@ -40,6 +40,8 @@ class Phase(_Text):
     RUN = "run"
     FINALIZE = "finalize"
     PRESENT = "present"
+    DELAY = "delay"
+    """What an action is asked when its plan is scheduled; no step stands for it."""
 
 
 class PlanState(_Text):

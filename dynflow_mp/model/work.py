@@ -18,7 +18,7 @@ class StepJob(NamedTuple):
     complete), ``producers`` the outputs they need by action id, ``output`` what earlier calls left
     (None: nothing yet), ``event`` the codec's bytes of the event that woke the step (None: no event).
     ``skipping``: the step is being skipped, and ``run`` is called with the Skip event. ``briefing`` are the
-    codec's bytes of what the executor tells a class about the world outside (how its sub-plans are getting on).
+    bytes of a :class:`~dynflow_mp.model.sub_plans.Briefing`, for classes that ask how their sub-plans stand.
     """
 
     plan_id: str
@@ -48,11 +48,15 @@ class FinalizePart(NamedTuple):
 
 
 class FinalizeJob(NamedTuple):
-    """The whole finalize phase of a plan: the parts run one after the other, the first failure ends it."""
+    """The whole finalize phase of a plan: the parts run one after the other, the first failure ends it.
+
+    What stands around the phase is what ``root_class`` asks for, the class of the plan's root action.
+    """
 
     plan_id: str
     parts: tuple[FinalizePart, ...]
     producers: dict[int, bytes]
+    root_class: str = ""
 
 
 class Errand(NamedTuple):
@@ -83,11 +87,15 @@ class PlannedEvent(NamedTuple):
 
 
 class OutputChunk(NamedTuple):
-    """A piece of output that is only ever added to; ``chunk`` are the codec's bytes, ``written_at`` microseconds UTC."""
+    """A piece of output that is only ever added to; ``chunk`` are the codec's bytes, ``written_at`` microseconds UTC.
+
+    ``number`` counts those of one call from 1. Without any bytes it says: drop what was written before.
+    """
 
     chunk: bytes
     kind: str | None
     written_at: int
+    number: int
 
 
 class StepOutcome(NamedTuple):
@@ -97,7 +105,8 @@ class StepOutcome(NamedTuple):
     is None when it did not change, ``input`` None unless references were resolved into it; ``error``
     the bytes of :class:`ErrorRecord`. ``progress_weight`` None: as it was planned. ``ended_at`` microseconds UTC, ``execution_time`` seconds.
     ``retryable``: the error is one that the class's retry policy names. ``plans`` are sub-plans to be stored with
-    the outcome, in the codec's bytes; ``chunks`` what the call wrote beside its output.
+    the outcome (the bytes of :class:`~dynflow_mp.model.sub_plans.NewSubPlan`), ``orders`` what is to be done with
+    those that are stored already; ``chunks`` what the call wrote beside its output.
     """
 
     step_id: int
@@ -113,6 +122,7 @@ class StepOutcome(NamedTuple):
     retryable: bool = False
     plans: tuple[bytes, ...] = ()
     chunks: tuple[OutputChunk, ...] = ()
+    orders: bytes | None = None
 
 
 class ErrandOutcome(NamedTuple):

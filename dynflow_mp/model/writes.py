@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from dynflow_mp.model.plans import HistoryEntry
 from dynflow_mp.model.states import PlanState, Result, StepState
+from dynflow_mp.model.work import OutputChunk
 
 
 class ClaimPlan(NamedTuple):
@@ -25,6 +26,8 @@ class ClaimPlan(NamedTuple):
     started_at: int | None
     client_id: str | None
     request_id: str | None
+    singletons: tuple[str, ...] = ()
+    """Classes whose lock the plan must hold; refused as well when another plan has one of them."""
 
 
 class SavePlan(NamedTuple):
@@ -40,6 +43,10 @@ class SavePlan(NamedTuple):
     real_time: float
     release: bool = True
     keep_requested: bool = False
+    frees_locks: bool = False
+    """Whether it gives up the locks of its singleton classes."""
+    frees_key: bool = False
+    """Whether it gives up its unique key."""
 
 
 class MarkRunning(NamedTuple):
@@ -118,6 +125,31 @@ class SaveOutcome(NamedTuple):
     error: bytes | None
 
 
+class AddChunks(NamedTuple):
+    """Pieces of output, in their order; ``base`` is below the ids they get, and above those of earlier calls.
+
+    One that is there already is left as it is. One without bytes drops all that have a lower id.
+    """
+
+    plan_id: str
+    epoch: int
+    action_id: int
+    base: int
+    chunks: tuple[OutputChunk, ...]
+
+
+class NoteHooks(NamedTuple):
+    """Hooks are to be called, for these kinds, since the plan's state changed so. ``id``: which change of this plan."""
+
+    plan_id: str
+    epoch: int
+    id: int
+    kinds: tuple[str, ...]
+    state: PlanState
+    result: Result
+    noted_at: int
+
+
 class RecordEvent(NamedTuple):
     """An event was accepted for a step; ``id`` is its request's id (recording twice changes nothing)."""
 
@@ -138,6 +170,28 @@ class ForgetEvents(NamedTuple):
     ids: tuple[str, ...]
 
 
+class StorePlan(NamedTuple):
+    """A sub-plan that a step of this plan triggered is stored whole, with the step's outcome.
+
+    ``plan`` are the bytes of :func:`~dynflow_mp.model.sub_plans.plan_to_bytes`. ``requested_at`` None: it is not to
+    be run (now).
+    """
+
+    plan_id: str
+    epoch: int
+    plan: bytes
+    requested_at: int | None
+
+
+class RequestPlan(NamedTuple):
+    """A sub-plan of this plan that was held back is to be run. One that was asked for already stays as it is."""
+
+    plan_id: str
+    epoch: int
+    sub_plan_id: str
+    requested_at: int
+
+
 Write = (
     ClaimPlan
     | SavePlan
@@ -146,6 +200,10 @@ Write = (
     | ResetStep
     | MoveStep
     | SaveOutcome
+    | AddChunks
+    | NoteHooks
     | RecordEvent
     | ForgetEvents
+    | StorePlan
+    | RequestPlan
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.flows import Flow, flow_tokens
@@ -23,6 +23,12 @@ _STORED_AT = Statement(
     ("plan",),
 )
 
+_KEPT = ("id", "owner_id", "lock_epoch", "created_at", "caller_execution_plan_id", "caller_action_id")
+"""What planning says nothing about."""
+# A driver is quick only with the very type str: a str enum costs it a search for an adapter.
+_PHASES: dict[Any, str] = {phase: phase.value for phase in Phase}
+_STATES: dict[Any, str] = {state: state.value for state in StepState}
+
 _BATCH = 5_000
 _NO_LIMIT = 2**40
 """Flows and children grow with the plan; ``max_payload`` is about what users hand over."""
@@ -30,12 +36,38 @@ _NO_LIMIT = 2**40
 
 def insert_plan(connection: Connection, plan: PlannedPlan, requested_at: int | None, now: int) -> None:
     """Insert all rows of ``plan``."""
-    rows = (
-        (_INSERT_PLAN, iter([_plan_row(plan, requested_at, now)])),
-        (_INSERT_STEP, _step_rows(plan.id, plan.steps)),
-        (_INSERT_ACTION, _action_rows(plan.id, plan.actions)),
+    insert_plans(connection, [(plan, requested_at)], now)
+
+
+def insert_plans(connection: Connection, plans: Sequence[tuple[PlannedPlan, int | None]], now: int) -> None:
+    """Insert all rows of each plan; with it goes when it was requested, None if it was not."""
+    rows = (_plan_row(plan, requested_at, now) for plan, requested_at in plans)
+    _insert(connection, (_INSERT_PLAN, rows), *_contents([plan for plan, _ in plans]))
+
+
+def fill_plan(connection: Connection, plan: PlannedPlan, requested_at: int | None) -> None:
+    """Give a plan that was stored before it was planned all that ``plan`` has, in the place of what it had."""
+    row = dict(zip(_INSERT_PLAN.names, _plan_row(plan, requested_at, 0), strict=True))
+    for name in _KEPT:
+        del row[name]
+    for table in (tables.steps, tables.actions):
+        connection.execute(delete(table).where(table.c.execution_plan_id == plan.id))
+    connection.execute(
+        update(tables.execution_plans).where(tables.execution_plans.c.id == plan.id).values(row)
     )
-    # All at once unless the plan is large: a server is waited for once.
+    _insert(connection, *_contents([plan]))
+
+
+def _contents(plans: Sequence[PlannedPlan]) -> tuple[tuple[Statement, Iterator[Row]], ...]:
+    """All rows of these plans but their own."""
+    return (
+        (_INSERT_STEP, (row for plan in plans for row in _step_rows(plan.id, plan.steps))),
+        (_INSERT_ACTION, (row for plan in plans for row in _action_rows(plan.id, plan.actions))),
+    )
+
+
+def _insert(connection: Connection, *rows: tuple[Statement, Iterator[Row]]) -> None:
+    # All at once unless there is much of it: a server is waited for once.
     while batches := [(table, batch) for table, left in rows if (batch := list(islice(left, _BATCH)))]:
         run_all(connection, batches)
 
@@ -70,6 +102,7 @@ def _plan_row(plan: PlannedPlan, requested_at: int | None, now: int) -> Row:
         len(plan.steps),
         now,
         plan.deadline_at,
+        plan.unique_key,
     )
 
 
@@ -78,9 +111,7 @@ def _flow(flow: Flow) -> bytes:
 
 
 def _step_rows(plan_id: str, steps: list[PlannedStep]) -> Iterator[Row]:
-    # A driver is quick only with the very type str: a str enum costs it a search for an adapter.
-    phases: dict[Any, str] = {phase: phase.value for phase in Phase}
-    states: dict[Any, str] = {state: state.value for state in StepState}
+    phases, states = _PHASES, _STATES
     for (
         step_id,
         phase,

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     Table,
     bindparam,
+    exists,
     false,
     func,
     or_,
@@ -28,18 +29,22 @@ from dynflow_mp.persistence.rows import (
     STEP_STATES,
     ActionRow,
     AttemptRow,
+    ChunkRow,
     PlanRow,
     PlanStatus,
     StepCount,
     StepRow,
 )
-from dynflow_mp.persistence.skeleton import CHUNK, invalid
+from dynflow_mp.persistence.skeleton import CHUNK, invalid, is_another_now
 from dynflow_mp.persistence.statements import Statement
 from dynflow_mp.persistence.tables import (
     actions,
     actions_with_outputs,
+    delayed_plans,
     execution_plans,
+    output_chunks,
     outputs,
+    plan_dependencies,
     step_attempts,
     steps,
 )
@@ -67,6 +72,8 @@ _PSEUDO = {
     "caller_execution_plan_id": execution_plans.c.caller_execution_plan_id,
     "caller_action_id": execution_plans.c.caller_action_id,
 }
+_DELAYED = "delayed"
+"""Whether a plan waits for its time: no column, but to be asked for like one."""
 _TIMES = frozenset({"started_at", "ended_at", "requested_at", "created_at"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -124,6 +131,26 @@ def find_plan_ids(connection: Connection, filters: Filters | None, limit: int) -
     return list(connection.execute(query).scalars())
 
 
+def find_old_plan_ids(connection: Connection, ended_before: int, limit: int) -> list[str]:
+    """Ids of stopped plans that ended before this time and that no plan which goes on depends on, oldest first."""
+    caller = execution_plans.alias("caller")
+    called = exists().where(
+        caller.c.id == execution_plans.c.caller_execution_plan_id, caller.c.state != PlanState.STOPPED.value
+    )
+    awaited = exists().where(
+        plan_dependencies.c.blocked_by_id == execution_plans.c.id,
+        plan_dependencies.c.execution_plan_id == delayed_plans.c.execution_plan_id,
+    )
+    query = (
+        select(execution_plans.c.id)
+        .where(execution_plans.c.state == PlanState.STOPPED.value, execution_plans.c.ended_at < ended_before)
+        .where(~called, ~awaited)
+        .order_by(execution_plans.c.ended_at, execution_plans.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
+
+
 def find_plan_statuses(connection: Connection, filters: Filters | None) -> dict[str, PlanStatus]:
     """Where the plans stand that ``filters`` let through, by id."""
     rows = connection.execute(_filtered(_STATUS, filters))
@@ -164,6 +191,8 @@ def read_plan(connection: Connection, plan_id: str) -> PlanRow:
         raise invalid(plan_id, f"its state is {plan.state!r}, its result {plan.result!r}")
     (stored,) = _STEP_COUNT.run(connection, (plan_id,)).fetchone()
     if stored != plan.step_count:
+        if is_another_now(connection, plan):
+            return read_plan(connection, plan_id)
         raise invalid(plan_id, f"{plan.step_count} steps were planned, {stored} are stored")
     return plan
 
@@ -184,6 +213,19 @@ def read_actions(connection: Connection, plan_id: str, action_ids: Sequence[int]
         return [ActionRow(*row) for row in _ALL_ACTIONS.run(connection, (plan_id,)).fetchall()]
     query = select(actions, outputs.c.output).select_from(actions_with_outputs)
     return [ActionRow(*row) for row in _of_plan(connection, query, actions, plan_id, action_ids)]
+
+
+def read_chunks(connection: Connection, plan_id: str, action_id: int, kind: str | None) -> list[ChunkRow]:
+    """What an action wrote beside its output, in order; only what is of ``kind`` if given."""
+    columns = output_chunks.c
+    query = (
+        select(columns.kind, columns.chunk, columns.written_at)
+        .where(columns.execution_plan_id == plan_id, columns.action_id == action_id)
+        .order_by(columns.id)
+    )
+    if kind is not None:
+        query = query.where(columns.kind == kind)
+    return [ChunkRow(*row) for row in connection.execute(query)]
 
 
 def read_attempts(connection: Connection, plan_id: str, step_id: int | None) -> list[AttemptRow]:
@@ -268,14 +310,24 @@ def _filtered(query: Select[Any], filters: Filters | None) -> Select[Any]:
         raise QueryError(f"filters must be a mapping of columns to values, not {filters!r}")
     allowed = {**{name: execution_plans.c[name] for name in METADATA}, **_PSEUDO}
     given = {str(name): value for name, value in filters.items()}
+    if _DELAYED in given:
+        query = query.where(_waits(given.pop(_DELAYED)))
     unknown = sorted(set(given) - set(allowed))
     if unknown:
         raise QueryError(
-            f"plans cannot be filtered by {', '.join(unknown)}; by {', '.join(allowed)} they can"
+            f"plans cannot be filtered by {', '.join(unknown)}; by {', '.join((*allowed, _DELAYED))} they can"
         )
     if "caller_action_id" in given and "caller_execution_plan_id" not in given:
         raise QueryError("caller_action_id names an action only together with caller_execution_plan_id")
     return query.where(*(_matching(name, allowed[name], value) for name, value in given.items()))
+
+
+def _waits(wanted: Any) -> ColumnElement[bool]:
+    """Whether a plan has a delay record."""
+    if not isinstance(wanted, bool):
+        raise QueryError(f"{_DELAYED}={wanted!r}: must be true or false")
+    there = exists().where(delayed_plans.c.execution_plan_id == execution_plans.c.id)
+    return there if wanted else ~there
 
 
 def _matching(name: str, column: Any, value: Any) -> ColumnElement[bool]:

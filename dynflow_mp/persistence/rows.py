@@ -49,6 +49,7 @@ class PlanRow(NamedTuple):
     step_count: int
     created_at: int
     deadline_at: int | None = None
+    unique_key: str | None = None
 
 
 class StepRow(NamedTuple):
@@ -100,6 +101,14 @@ class ActionRow(NamedTuple):
     input: bytes
     references: bytes | None
     output: bytes | None
+
+
+class ChunkRow(NamedTuple):
+    """One output chunk; ``chunk`` are the codec's bytes."""
+
+    kind: str | None
+    chunk: bytes
+    written_at: int
 
 
 class StepCount(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, case, func, literal_column, select
@@ -11,6 +11,8 @@ from dynflow_mp.errors import DamagedData, InvalidPlan, PlanNotFound
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, flow_from_tokens, step_ids
 from dynflow_mp.model.plans import (
+    NO_SETBACKS,
+    Caller,
     Payload,
     PlanSkeleton,
     Setback,
@@ -22,6 +24,7 @@ from dynflow_mp.model.plans import (
 )
 from dynflow_mp.model.policies import DEFAULT_QUEUE, ActionPolicy
 from dynflow_mp.model.states import Phase
+from dynflow_mp.persistence.held_by_plans import others_locks
 from dynflow_mp.persistence.rows import PLAN_STATES, STEP_STATES, PlanRow
 from dynflow_mp.persistence.statements import Statement
 from dynflow_mp.persistence.tables import (
@@ -41,7 +44,17 @@ _DENSE = 3
 
 _OF_PLAN: BindParameter[str] = bindparam("plan_id")
 
-_PLAN = Statement(select(execution_plans).where(execution_plans.c.id == _OF_PLAN), ("plan_id",))
+_CALLING = actions.alias("calling")
+_CALLER_STEP = (
+    select(_CALLING.c.run_step_id)
+    .where(
+        _CALLING.c.execution_plan_id == execution_plans.c.caller_execution_plan_id,
+        _CALLING.c.id == execution_plans.c.caller_action_id,
+    )
+    .scalar_subquery()
+)
+PLAN_AND_CALLER = select(execution_plans, _CALLER_STEP)
+_PLAN = Statement(PLAN_AND_CALLER.where(execution_plans.c.id == _OF_PLAN), ("plan_id",))
 _SUMMARY = Statement(
     select(
         func.count(),
@@ -102,10 +115,21 @@ def read_skeleton(connection: Connection, plan_id: str) -> PlanSkeleton:
     row = _PLAN.run(connection, (plan_id,)).fetchone()
     if row is None:
         raise PlanNotFound(f"no plan {plan_id} is stored", plan_id)
+    plan = PlanRow(*row[:-1])
     try:
-        return _skeleton(connection, PlanRow(*row))
+        return _skeleton(connection, plan, row[-1])
+    except InvalidPlan:
+        if is_another_now(connection, plan):
+            return read_skeleton(connection, plan_id)
+        raise
     except (DamagedData, LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise invalid(plan_id, f"{type(error).__name__}: {error}") from error
+
+
+def is_another_now(connection: Connection, plan: PlanRow) -> bool:
+    """Whether, since its row was read, what a worker planned has taken the place of a scheduled plan: once at most."""
+    row = _PLAN.run(connection, (plan.id,)).fetchone()
+    return row is not None and PlanRow(*row[:-1]).step_count != plan.step_count
 
 
 def invalid(plan_id: str, reason: str) -> InvalidPlan:
@@ -148,16 +172,43 @@ def _by_chunk(
         yield from connection.execute(query, given)
 
 
-def _skeleton(connection: Connection, row: PlanRow) -> PlanSkeleton:
+def _skeleton(connection: Connection, row: PlanRow, caller_step_id: int | None) -> PlanSkeleton:
     plan_id = row.id
-    run_flow, finalize_flow = _flow(row.run_flow), _flow(row.finalize_flow)
     stored, highest, planning_time = _SUMMARY.run(connection, (plan_id,)).fetchone()
     if stored != row.step_count:
         raise invalid(plan_id, f"{row.step_count} steps were planned, {stored} are stored")
     table, times, setbacks = _read_steps(connection, plan_id, highest or 0)
+    events = tuple(StoredEvent(*event) for event in _EVENTS.run(connection, (plan_id,)).fetchall())
+    skeleton = assembled(row, caller_step_id, table, times, float(planning_time or 0.0), events, setbacks)
+    return with_locks_of_others(connection, skeleton)
+
+
+def with_locks_of_others(connection: Connection, skeleton: PlanSkeleton) -> PlanSkeleton:
+    """The skeleton, knowing of which of its singleton classes another plan is active."""
+    singletons = [name for name, policy in skeleton.policies.items() if policy.singleton]
+    if not singletons:
+        return skeleton
+    return skeleton._replace(taken=others_locks(connection, skeleton.id, singletons))
+
+
+def assembled(
+    row: PlanRow,
+    caller_step_id: int | None,
+    table: StepTable,
+    times: dict[int, StepTimes],
+    planning_time: float,
+    events: tuple[StoredEvent, ...] = (),
+    setbacks: Mapping[int, Setback] = NO_SETBACKS,
+) -> PlanSkeleton:
+    """A skeleton of what was read. Raises :class:`InvalidPlan` for what does not fit together."""
+    plan_id = row.id
+    run_flow, finalize_flow = _flow(row.run_flow), _flow(row.finalize_flow)
     _check_flows(plan_id, table, (run_flow, finalize_flow))
     if row.state not in PLAN_STATES:
         raise invalid(plan_id, f"its state is {row.state!r}")
+    caller = None
+    if row.caller_execution_plan_id is not None:
+        caller = Caller(row.caller_execution_plan_id, row.caller_action_id or 0, caller_step_id)
     return PlanSkeleton(
         id=plan_id,
         label=row.label,
@@ -170,11 +221,13 @@ def _skeleton(connection: Connection, row: PlanRow) -> PlanSkeleton:
         finalize_flow=finalize_flow,
         steps=table,
         step_times=times,
-        planning_time=float(planning_time or 0.0),
+        planning_time=planning_time,
         policies={name: ActionPolicy.from_data(data) for name, data in decode(row.policies).items()},
         dependencies={consumer: tuple(made) for consumer, made in decode(row.dependencies)},
         history=history_from_data(decode(row.history)),
-        events=tuple(StoredEvent(*event) for event in _EVENTS.run(connection, (plan_id,)).fetchall()),
+        events=events,
+        unique_key=row.unique_key,
+        caller=caller,
         setbacks=setbacks,
         deadline_at=row.deadline_at,
     )

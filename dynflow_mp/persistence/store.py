@@ -13,15 +13,33 @@ from sqlalchemy import Connection, case, delete, null, select, update
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import AlreadyRunning, PlanNotFound
+from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.plans import Payload, PlannedPlan, PlanSkeleton
 from dynflow_mp.model.states import PlanState, Result
+from dynflow_mp.model.sub_plans import Briefing
 from dynflow_mp.model.writes import Write
-from dynflow_mp.persistence import deletion, planned, queries, skeleton, turn
+from dynflow_mp.persistence import (
+    deletion,
+    held_by_plans,
+    new_plans,
+    planned,
+    queries,
+    skeleton,
+    sub_plans,
+    turn,
+)
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
-from dynflow_mp.persistence.inputs import put_input
-from dynflow_mp.persistence.rows import ActionRow, AttemptRow, PlanRow, PlanStatus, StepCount, StepRow
-from dynflow_mp.persistence.tables import delayed_plans, events, execution_plans, steps
+from dynflow_mp.persistence.rows import (
+    ActionRow,
+    AttemptRow,
+    ChunkRow,
+    PlanRow,
+    PlanStatus,
+    StepCount,
+    StepRow,
+)
+from dynflow_mp.persistence.tables import actions, delayed_plans, events, execution_plans, steps
 from dynflow_mp.persistence.turn import GuardFailed
 
 __all__ = ["ActionRow", "GuardFailed", "PlanRow", "PlanStatus", "StepCount", "StepRow", "Store"]
@@ -38,16 +56,41 @@ class Store:
     # -- planning and asking ---------------------------------------------------------------------------
 
     def save_plan(
-        self, plan: PlannedPlan, *, requested_at: int | None = None, fence: Fence | None = None
-    ) -> None:
-        """Store a new plan whole, in one transaction."""
+        self,
+        plan: PlannedPlan,
+        *,
+        requested_at: int | None = None,
+        fence: Fence | None = None,
+        on_conflict: OnConflict = OnConflict.RAISE,
+    ) -> PlannedPlan:
+        """Store a new plan whole, in one transaction; as it was stored: one whose singleton class has an active plan
+        already is stored as a plan that could not be planned.
+
+        Raises :class:`UniqueKeyTaken`, or ``KeyHeld`` where the plan that has the key is wanted instead.
+        """
         now = now_us()
 
         def store_it(connection: Connection, in_doubt: bool) -> None:
             if not (in_doubt and planned.is_stored(connection, plan.id, now)):
-                planned.insert_plan(connection, plan, requested_at, now)
+                new_plans.store_new(connection, plan, requested_at, now, on_conflict)
 
-        self.database.change(store_it, fence)
+        while True:
+            try:
+                self.database.change(store_it, fence)
+            except new_plans.KeyRaced:
+                continue  # who was quicker is found now
+            except new_plans.LockRefused as refusal:
+                return self.save_plan(new_plans.refused(plan, refusal.error, now), fence=fence)
+            return plan
+
+    def give_up_orphans(self, fence: Fence | None = None) -> int:
+        """Give up locks of singletons whose plan is gone, stopped, or paused and not asked for; how many."""
+        found = self.database.ask(held_by_plans.orphaned)
+        if not found:
+            return 0
+        return self.database.change(
+            lambda connection, _in_doubt: held_by_plans.give_up_orphans(connection, found), fence
+        )
 
     def request(self, plan_id: str, now: int, fence: Fence | None = None) -> PlanStatus:
         """Ask that a planned or paused plan be executed; where it stands now. Raises PlanNotFound.
@@ -88,6 +131,34 @@ class Store:
             found = skeleton.read_skeleton(connection, plan_id)
             small = found.owner_id is None and len(found.steps) <= payloads_up_to
             return found, skeleton.read_all_payloads(connection, plan_id) if small else []
+
+    def take_up_fresh(
+        self, plan_ids: Sequence[str], up_to_steps: int
+    ) -> tuple[list[tuple[PlanSkeleton, list[Payload]]], list[str]]:
+        """Those of these plans that are to be run and were never begun, whole; and those larger than that."""
+        with self.database.read() as connection:
+            return sub_plans.read_fresh(connection, plan_ids, up_to_steps)
+
+    def briefing(self, plan_id: str, action_id: int) -> Briefing:
+        """How the sub-plans of an action stand."""
+        with self.database.read() as connection:
+            return sub_plans.read_briefing(connection, plan_id, action_id)
+
+    def end_never_begun(
+        self, plan_id: str, action_id: int, held_back_only: bool, error: bytes, fence: Fence | None = None
+    ) -> int:
+        """Stop sub-plans of an action that nobody has begun, for ``error``; how many."""
+        now = now_us()
+        return self.database.change(
+            lambda connection, _in_doubt: sub_plans.end_never_begun(
+                connection, plan_id, action_id, held_back_only, error, now
+            ),
+            fence,
+        )
+
+    def running_sub_plans(self, plan_id: str, action_id: int) -> list[str]:
+        """The sub-plans of an action that somebody runs."""
+        return self.database.ask(lambda connection: sub_plans.running_of(connection, plan_id, action_id))
 
     def load_payloads(self, plan_id: str, action_ids: Sequence[int]) -> list[Payload]:
         """Inputs, references and outputs of these actions, any number, by action id."""
@@ -179,6 +250,8 @@ class Store:
             if plan.step_count > up_to_steps:
                 return plan, [], []
             own_steps = queries.read_steps(connection, plan_id, None)
+            if len(own_steps) != plan.step_count:
+                return read(connection)  # it was planned in between; a step that is missing is found there
             return plan, own_steps, queries.read_actions(connection, plan_id, None)
 
         return self.database.ask(read)
@@ -190,6 +263,10 @@ class Store:
     def load_actions(self, plan_id: str, action_ids: Sequence[int] | None = None) -> list[ActionRow]:
         """A plan's actions, all or these, by id."""
         return self.database.ask(lambda connection: queries.read_actions(connection, plan_id, action_ids))
+
+    def load_output_chunks(self, plan_id: str, action_id: int, kind: str | None = None) -> list[ChunkRow]:
+        """What an action wrote beside its output so far, in order."""
+        return self.database.ask(lambda connection: queries.read_chunks(connection, plan_id, action_id, kind))
 
     def step_counts(self, plan_id: str) -> list[StepCount]:
         """How many of a plan's steps are in which phase and state: its progress, cheaply."""
@@ -246,9 +323,23 @@ class Store:
             deleted += gone
         return deleted
 
+    def find_old_plans(self, ended_before: int, limit: int) -> list[str]:
+        """Ids of stopped plans that ended before this time, oldest first.
+
+        Without those that others may still ask about: sub-plans of one that goes on, what a scheduled one comes after.
+        """
+        return self.database.ask(
+            lambda connection: queries.find_old_plan_ids(connection, ended_before, limit)
+        )
+
     def replace_input(self, plan_id: str, action_id: int, data: bytes, fence: Fence | None = None) -> None:
         """Give an action another stored input, complete in itself; only while nobody runs the plan."""
         owner = select(execution_plans.c.owner_id).where(execution_plans.c.id == plan_id).with_for_update()
+        change = (
+            update(actions)
+            .where(actions.c.execution_plan_id == plan_id, actions.c.id == action_id)
+            .values(input=data, references=None)
+        )
 
         def replace_it(connection: Connection, _in_doubt: bool) -> None:
             row = connection.execute(owner).one_or_none()
@@ -256,9 +347,29 @@ class Store:
                 raise _not_found(plan_id)
             if row[0] is not None:
                 raise AlreadyRunning(f"plan {plan_id} is being executed: its data cannot be changed", plan_id)
-            put_input(connection, plan_id, action_id, data)
+            if connection.execute(change).rowcount != 1:
+                raise PlanNotFound(f"plan {plan_id} has no action {action_id}", plan_id)
 
         self.database.change(replace_it, fence)
+
+    def put_input(
+        self,
+        connection: Connection,
+        plan_id: str,
+        action_id: int,
+        data: bytes,
+        references: bytes | None,
+        dependencies: bytes,
+    ) -> None:
+        """Give an action another stored input, and its plan what it then depends on, in the caller's transaction."""
+        connection.execute(
+            update(actions)
+            .where(actions.c.execution_plan_id == plan_id, actions.c.id == action_id)
+            .values(input=data, references=references)
+        )
+        connection.execute(
+            update(execution_plans).where(execution_plans.c.id == plan_id).values(dependencies=dependencies)
+        )
 
     def load_attempts(self, plan_id: str, step_id: int | None = None) -> list[AttemptRow]:
         """The attempts of a plan's steps, or of one step, that did not succeed, in order."""

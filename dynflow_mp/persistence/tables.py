@@ -74,6 +74,7 @@ execution_plans = Table(
     Column("step_count", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("deadline_at", BigInteger),
+    Column("unique_key", Name(255)),
     Index("dynflow_plans_by_state", "state"),
     Index("dynflow_plans_by_label", "label"),
     Index("dynflow_plans_by_start", "started_at"),
@@ -211,6 +212,7 @@ hook_calls = Table(
     Column("id", BigInteger, nullable=False, autoincrement=False),
     Column("kinds", Blob(), nullable=False),
     Column("noted_at", BigInteger, nullable=False),
+    Column("owner_id", Name(100)),
     PrimaryKeyConstraint("execution_plan_id", "id"),
     sqlite_with_rowid=False,
 )

@@ -1,6 +1,6 @@
 """One turn's writes inside the caller's transaction.
 
-    claims ─▶ hold the other plans' rows, compare epochs ─▶ steps, wave by wave ─▶ payloads ─▶ plans ─▶ events
+    claims ─▶ hold the other plans' rows, compare epochs ─▶ steps, wave by wave ─▶ payloads ─▶ plans ─▶ events ─▶ sub-plans
               └─ lost plans: nothing of theirs is written
 
 Every step is guarded by its state and attempt; a guard that touches no row ends the turn as
@@ -14,17 +14,23 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from dynflow_mp.clock import now_us
 from dynflow_mp.errors import DynflowError
+from dynflow_mp.model.sub_plans import plan_from_bytes
 from dynflow_mp.model.writes import (
     ClaimPlan,
     MarkRunning,
     MoveStep,
     ResetStep,
     SaveOutcome,
+    SavePlan,
+    StorePlan,
     UnmarkRunning,
     Write,
 )
 from dynflow_mp.persistence.culprits import StepsBefore, culprits
+from dynflow_mp.persistence.held_by_plans import give_up_keys, give_up_locks, take_locks
+from dynflow_mp.persistence.planned import insert_plans
 from dynflow_mp.persistence.statements import Row, run_all
 from dynflow_mp.persistence.turn_rows import Batch, TurnRows, packed_history
 from dynflow_mp.persistence.turn_statements import CLAIM, HOLD_MANY, HOLD_ONE
@@ -53,11 +59,41 @@ def write_turn(connection: Connection, writes: Sequence[Write], steps_before: St
     lost |= _hold(connection, {plan: epoch for plan, epoch in epochs.items() if plan not in claimed})
     if lost:
         writes = [write for write in writes if write.plan_id not in lost]
+        claims = [claim for claim in claims if claim.plan_id not in lost]
+    _take_locks(connection, claims)
     missed = _write(connection, TurnRows(writes).batches())
     if missed:
         step_writes = [write for write in writes if isinstance(write, _STEP_WRITES)]
         raise GuardFailed(culprits(step_writes, steps_before) or missed)
+    triggered = [write for write in writes if isinstance(write, StorePlan)]
+    if triggered:
+        _store(connection, triggered)
+    _give_up(connection, [write for write in writes if isinstance(write, SavePlan)])
     return frozenset(lost)
+
+
+def _store(connection: Connection, triggered: list[StorePlan]) -> None:
+    """Sub-plans of steps whose outcomes this turn stores.
+
+    A turn in doubt need not look for them: the outcome's guard tells whether it was carried out.
+    """
+    plans = [(plan_from_bytes(write.plan), write.requested_at) for write in triggered]
+    insert_plans(connection, plans, now_us())
+
+
+def _take_locks(connection: Connection, claims: list[ClaimPlan]) -> None:
+    """The locks of singleton classes; a plan that another was quicker than is looked at again."""
+    wanted = [(name, claim.plan_id) for claim in claims for name in claim.singletons]
+    refused = take_locks(connection, wanted)
+    if refused:
+        raise GuardFailed(refused)
+
+
+def _give_up(connection: Connection, saved: list[SavePlan]) -> None:
+    if locks := [write.plan_id for write in saved if write.frees_locks]:
+        give_up_locks(connection, locks)
+    if keys := [write.plan_id for write in saved if write.frees_key]:
+        give_up_keys(connection, keys)
 
 
 def _claim(connection: Connection, claims: list[ClaimPlan]) -> set[str]:

@@ -14,10 +14,13 @@ from dynflow_mp.model.codec import encode
 from dynflow_mp.model.plans import HistoryEntry, history_to_data
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import (
+    AddChunks,
     ForgetEvents,
     MarkRunning,
     MoveStep,
+    NoteHooks,
     RecordEvent,
+    RequestPlan,
     ResetStep,
     SaveOutcome,
     SavePlan,
@@ -26,6 +29,7 @@ from dynflow_mp.model.writes import (
 )
 from dynflow_mp.persistence import turn_statements as statements
 from dynflow_mp.persistence.culprits import Step
+from dynflow_mp.persistence.hook_rows import NOTE_HOOKS, hook_row
 from dynflow_mp.persistence.statements import Row, Statement
 
 _NO_LIMIT = 2**40
@@ -74,6 +78,10 @@ class TurnRows:
         self._journal: list[Row] = []
         self._recorded: list[Row] = []
         self._forgotten: list[Row] = []
+        self._requested: list[Row] = []
+        self._written: list[Row] = []
+        self._dropped: list[Row] = []
+        self._hook_calls: list[Row] = []
         self._plans: dict[str, Row] = {}
         self._sort(writes)
 
@@ -85,6 +93,11 @@ class TurnRows:
         found.append(Batch(statements.JOURNAL, self._journal, False))
         found.append(Batch(statements.RECORD_EVENT, self._recorded, False))
         found.append(Batch(statements.FORGET_EVENT, self._forgotten, False))
+        found.append(Batch(statements.REQUEST_PLAN, self._requested, False))
+        # In this order, so that what is dropped does not stay because it came again.
+        found.append(Batch(statements.ADD_CHUNK, self._written, False))
+        found.append(Batch(statements.DROP_CHUNKS, self._dropped, False))
+        found.append(Batch(NOTE_HOOKS, self._hook_calls, False))
         return [batch for batch in found if batch.rows]
 
     def _payload_batches(self) -> list[Batch]:
@@ -95,6 +108,8 @@ class TurnRows:
     def _sort(self, writes: Sequence[Write]) -> None:
         add = {
             SaveOutcome: self._outcome,
+            AddChunks: self._chunks,
+            NoteHooks: self._hooks,
             MarkRunning: self._mark,
             UnmarkRunning: self._unmark,
             ResetStep: self._reset,
@@ -102,6 +117,7 @@ class TurnRows:
             SavePlan: self._plan,
             RecordEvent: self._record,
             ForgetEvents: self._forget,
+            RequestPlan: self._request,
         }
         for write in writes:
             adding: Any = add.get(type(write))
@@ -164,6 +180,19 @@ class TurnRows:
             self._outputs[plan_id, action_id] = output
         if state is StepState.ERROR:
             self._journal.append((plan_id, step_id, attempt, state._value_, error, ended_at, execution_time))
+
+    def _chunks(self, write: AddChunks) -> None:
+        plan_id, _, action_id, base, chunks = write
+        for chunk, kind, written_at, number in chunks:
+            if chunk:
+                self._written.append((plan_id, action_id, base + number, kind, chunk, written_at))
+            else:
+                self._dropped.append((plan_id, action_id, base + number))
+
+    def _hooks(self, write: NoteHooks) -> None:
+        self._hook_calls.append(
+            hook_row(write.plan_id, write.id, write.kinds, write.state, write.result, write.noted_at)
+        )
 
     def _mark(self, write: MarkRunning) -> None:
         plan_id, _, step_id, from_state, attempt, started_at = write
@@ -232,6 +261,9 @@ class TurnRows:
 
     def _forget(self, write: ForgetEvents) -> None:
         self._forgotten += [(event_id, write.plan_id) for event_id in write.ids]
+
+    def _request(self, write: RequestPlan) -> None:
+        self._requested.append((write.requested_at, write.sub_plan_id))
 
 
 def packed_history(history: tuple[HistoryEntry, ...]) -> bytes:

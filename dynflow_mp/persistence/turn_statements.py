@@ -25,9 +25,18 @@ from sqlalchemy import (
 
 from dynflow_mp.model.states import PlanState, StepState
 from dynflow_mp.persistence.statements import Statement, changing, inserting, replacing
-from dynflow_mp.persistence.tables import actions, events, execution_plans, outputs, step_attempts, steps
+from dynflow_mp.persistence.tables import (
+    actions,
+    events,
+    execution_plans,
+    output_chunks,
+    outputs,
+    step_attempts,
+    steps,
+)
 
 _plan, _step, _action, _event = execution_plans.c, steps.c, actions.c, events.c
+_chunk = output_chunks.c
 Given = Callable[[str], ColumnElement[Any]]
 
 _FLAG: Column[int] = Column("flag", Integer)
@@ -221,12 +230,34 @@ INPUT = changing(
         update(actions).where(*_this_action(given)).values(input=given("new_input"), references=null())
     ),
 )
+ADD_CHUNK = inserting(output_chunks, or_nothing=True)
+DROP_CHUNKS = changing(
+    {"plan": _chunk.execution_plan_id, "action": _chunk.action_id, "below": _chunk.id},
+    lambda given: delete(output_chunks).where(
+        _chunk.execution_plan_id == given("plan"),
+        _chunk.action_id == given("action"),
+        _chunk.id < given("below"),
+    ),
+)
 JOURNAL = inserting(step_attempts, or_nothing=True)
 RECORD_EVENT = inserting(events, or_nothing=True)
 FORGET_EVENT = changing(
     {"event": _event.id, "plan": _event.execution_plan_id},
     lambda given: delete(events).where(
         _event.id == given("event"), _event.execution_plan_id == given("plan")
+    ),
+)
+REQUEST_PLAN = changing(
+    {"new_requested_at": _plan.requested_at, "plan": _plan.id},
+    lambda given: (
+        update(execution_plans)
+        .where(
+            _plan.id == given("plan"),
+            _plan.requested_at.is_(None),
+            _plan.owner_id.is_(None),
+            _plan.state == _constant(PlanState.PLANNED.value),
+        )
+        .values(requested_at=given("new_requested_at"))
     ),
 )
 _HOLD_COLUMNS = select(_plan.id, _plan.lock_epoch, _plan.owner_id).with_for_update()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.formats import Format, format_of
+from dynflow_mp.actions.middleware import Around, MiddlewareRules
 from dynflow_mp.actions.policy import policy_of
 from dynflow_mp.actions.registry import name_of, registry
 from dynflow_mp.actions.subscriptions import subscribers_of
@@ -20,9 +22,11 @@ class ClassFacts(NamedTuple):
     has_run: bool
     has_finalize: bool
     subscribers: tuple[type[Action], ...]
+    around: Around
+    input_format: Format | None
 
 
-def facts_of(kind: type[Action]) -> ClassFacts:
+def facts_of(kind: type[Action], middleware: MiddlewareRules) -> ClassFacts:
     """Raises :class:`PlanningError` for what is no action class."""
     if not (isinstance(kind, type) and issubclass(kind, Action) and registry.has(kind)):
         raise PlanningError(f"{kind!r} is not an action class that plans can be made of")
@@ -32,4 +36,6 @@ def facts_of(kind: type[Action]) -> ClassFacts:
         callable(getattr(kind, "run", None)),
         callable(getattr(kind, "finalize", None)),
         subscribers_of(kind),
+        middleware.around(kind),
+        format_of(kind, "input_format"),
     )

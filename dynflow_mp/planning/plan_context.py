@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from dynflow_mp.actions.action import Action
 from dynflow_mp.actions.context import Context
+from dynflow_mp.actions.formats import Format
 from dynflow_mp.actions.progress import weight_of
 from dynflow_mp.errors import DataError, PlanningError
 from dynflow_mp.model.codec import EMPTY, encode, encode_input, references_in
@@ -127,8 +128,16 @@ class PlanContext(Context):
         return self._triggering
 
     @property
+    def is_root(self) -> bool:
+        return self._triggering is None
+
+    @property
     def from_subscription(self) -> bool:
         return self._from_subscription
+
+    @property
+    def root_action(self) -> bool:
+        return self._triggering is None
 
     def get_input(self) -> dict[str, Any]:
         return self._input
@@ -198,6 +207,11 @@ class PlanContext(Context):
         self._stored_input, references = encode_input(self._input, limit=limit)
         if references:
             self._keep_references(references)
+
+    def check_input(self, wanted: Format) -> None:
+        """Raises :class:`FormatError`. What was never given to ``plan_self`` is no input."""
+        if self._planned_self:
+            wanted.check(self._input)
 
     def _keep_references(self, references: tuple[StoredReference, ...]) -> None:
         needed = frozenset(self._needs)  # there may be a hundred thousand

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.failure import record_of
+from dynflow_mp.actions.middleware import CLASSES_ONLY, MiddlewareRules, call
 from dynflow_mp.actions.policy import deadline_of
 from dynflow_mp.actions.unwinding import Failed
 from dynflow_mp.errors import PlanningError
@@ -48,17 +49,21 @@ def plan(
     new_id: Callable[[], str],
     caller: tuple[str, int] | None = None,
     max_payload: int = MAX_PAYLOAD,
+    middleware: MiddlewareRules = CLASSES_ONLY,
+    root_input: Mapping[str, Any] | None = None,
     deadline_s: float | None = None,
 ) -> Planned:
     """Plan ``action_class``. What its ``plan`` raises ends up in the plan (stopped, with an error), not here.
 
-    ``now`` tells microseconds UTC, ``caller`` is the plan and action of which this is a sub-plan, ``deadline_s``
-    takes the place of the root class's own.
-    Raises :class:`PlanningError` for what is no action or no plan id: then there is nothing to plan.
+    ``now`` tells microseconds UTC, ``caller`` is the plan and action of which this is a sub-plan,
+    ``root_input`` what the root action has in its input before it is planned, ``deadline_s`` takes the place of the
+    root class's own.
+    Raises :class:`PlanningError` for what is no action or no plan id, :class:`CyclicMiddleware` for a root around
+    which no order can be found: then there is nothing to plan.
     """
     checked_id = _checked_id(plan_id) if plan_id is not None else new_id()
-    planner = _Planner(checked_id, now, max_payload, deadline_s)
-    return planner.plan_root(action_class, args, dict(kwargs), caller)
+    planner = Planner(checked_id, now, max_payload, middleware, deadline_s)
+    return planner.plan_root(action_class, args, dict(kwargs), caller, dict(root_input or {}))
 
 
 def _checked_id(plan_id: str) -> str:
@@ -68,11 +73,16 @@ def _checked_id(plan_id: str) -> str:
         raise PlanningError(f"the plan id {plan_id!r} is not a UUID") from None
 
 
-class _Planner:
+class Planner:
     """Plans one plan, once."""
 
     def __init__(
-        self, plan_id: str, now: Callable[[], int], max_payload: int, deadline_s: float | None
+        self,
+        plan_id: str,
+        now: Callable[[], int],
+        max_payload: int,
+        middleware: MiddlewareRules,
+        deadline_s: float | None = None,
     ) -> None:
         self.plan_id = plan_id
         self.now = now
@@ -83,6 +93,7 @@ class _Planner:
         """One per action, by action id from 1."""
         self.last_step_id = 0
         self._classes: dict[type[Action], ClassFacts] = {}
+        self._middleware = middleware
 
     def plan_root(
         self,
@@ -90,18 +101,42 @@ class _Planner:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         caller: tuple[str, int] | None,
+        root_input: dict[str, Any],
     ) -> Planned:
         facts = self._facts_of(kind)
         if self.deadline_s is None:
             self.deadline_s = deadline_of(kind)
         root, context = self._prepare(kind, facts, None, False)
+        context.set_input(root_input)
         try:
-            self._plan_within(root, context, args, kwargs)
-            self.flows.require_resolved()
+            self._plan_phase(root, context, args, kwargs)
         except Exception as error:
             context.failure = error
         label = _label_of(root, context)
         return Planned(self._gathered(context, label, caller), self._first_error(), root)
+
+    def _plan_phase(
+        self, root: Action, context: PlanContext, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Plan everything, with what stands around the phase. An error stays the plan's, whoever catches it."""
+
+        def everything() -> None:
+            self._plan_within(root, context, args, kwargs)
+            try:
+                self.flows.require_resolved()
+            except Exception as error:
+                context.failure = error
+                raise
+
+        layers = context.facts.around.plan_phase
+        if not layers:
+            return everything()
+        try:
+            call(layers, "plan_phase", self.plan_id, None, everything)()
+        except Failed as failed:
+            raise failed.unwrapped() from None
+        finally:
+            context.is_open = False
 
     def plan_child(
         self,
@@ -142,12 +177,18 @@ class _Planner:
         try:
             container = flows.open_concurrence()
             try:
-                action.plan(*args, **kwargs)
+                layers = context.facts.around.plan
+                if layers:
+                    call(layers, "plan", self.plan_id, action, action.plan)(*args, **kwargs)
+                else:
+                    action.plan(*args, **kwargs)
             finally:
                 added = flows.close(container)
             if context.facts.subscribers:
                 self._plan_subscribers(action, context.facts.subscribers, added, args, kwargs)
             context.encode_input(self.max_payload)
+            if context.facts.input_format is not None:
+                context.check_input(context.facts.input_format)
         except Failed as failed:
             context.failure = failed.unwrapped()
             raise context.failure from None
@@ -176,7 +217,7 @@ class _Planner:
     def _facts_of(self, kind: type[Action]) -> ClassFacts:
         facts = self._classes.get(kind)
         if facts is None:
-            facts = self._classes[kind] = facts_of(kind)
+            facts = self._classes[kind] = facts_of(kind, self._middleware)
         return facts
 
     # -- the whole plan --------------------------------------------------------------------------

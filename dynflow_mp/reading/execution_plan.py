@@ -8,17 +8,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dynflow_mp.actions.action import Action, action_in, find_or_missing
+from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
+from dynflow_mp.errors import DynflowError, PlanNotFound
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, flow_from_tokens
 from dynflow_mp.model.plans import history_from_data
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState, result_of
+from dynflow_mp.reading.chunk import Chunk
 from dynflow_mp.reading.presence import Presence
+from dynflow_mp.reading.presentation import Presentation, presentation_of
 from dynflow_mp.reading.recorded_error import RecordedError
 from dynflow_mp.reading.step import Step, at
 
 if TYPE_CHECKING:
-    from dynflow_mp.persistence.rows import ActionRow, AttemptRow, PlanRow, StepRow
+    from dynflow_mp.persistence.rows import ActionRow, AttemptRow, ChunkRow, PlanRow, StepRow
 
 EAGER_STEPS = 500
 """Plans up to this size are read whole at once; of larger ones, what is asked for."""
@@ -37,6 +41,8 @@ class PlanSource(Protocol):
 
     def load_actions(self, plan_id: str, action_ids: Sequence[int] | None = None) -> list[ActionRow]: ...
 
+    def load_output_chunks(self, plan_id: str, action_id: int, kind: str | None = None) -> list[ChunkRow]: ...
+
     def load_attempts(self, plan_id: str, step_id: int | None = None) -> list[AttemptRow]: ...
 
     def find_execution_plans(
@@ -47,6 +53,8 @@ class PlanSource(Protocol):
         page: int | None = None,
         per_page: int | None = None,
     ) -> list[PlanRow]: ...
+
+    def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int: ...
 
 
 class PastEvent(NamedTuple):
@@ -64,17 +72,23 @@ class PastEvent(NamedTuple):
 class ExecutionPlan:
     """One plan with its steps and actions."""
 
-    def __init__(self, row: PlanRow, source: PlanSource) -> None:
+    valid = True
+    """Whether all of it can be read."""
+    exception: DynflowError | None = None
+    """Why it cannot."""
+
+    def __init__(self, row: PlanRow, source: PlanSource, middleware: NamedRules = NO_RULES) -> None:
         self._row = row
         self._source = source
+        self._middleware = middleware
         self._actions: dict[int, Action] = {}
         self._classes: dict[str, type[Action]] = {}
 
     @classmethod
-    def load(cls, plan_id: str, source: PlanSource) -> ExecutionPlan:
+    def load(cls, plan_id: str, source: PlanSource, middleware: NamedRules = NO_RULES) -> ExecutionPlan:
         """Read one plan. Raises :class:`PlanNotFound`, or :class:`InvalidPlan` if it cannot be read."""
         row, steps, actions = source.load_whole_plan(plan_id, EAGER_STEPS)
-        plan = cls(row, source)
+        plan = cls(row, source, middleware)
         if steps:
             plan._take_actions(actions)
             plan.steps = {step.id: Step(step, source) for step in steps}
@@ -151,10 +165,23 @@ class ExecutionPlan:
         entries = history_from_data(decode(self._row.history))
         return [PastEvent(_known(at(entry.time)), entry.name, entry.world_id) for entry in entries]
 
-    def sub_plans(self) -> list[ExecutionPlan]:
-        """The plans that actions of this one triggered."""
-        rows = self._source.find_execution_plans({"caller_execution_plan_id": self.id})
-        return [ExecutionPlan(row, self._source) for row in rows]
+    def sub_plans(self, action_id: int | None = None) -> list[ExecutionPlan]:
+        """The plans that actions of this one triggered, or one of them, as they are stored now."""
+        rows = self._source.find_execution_plans(self._sub_plans_of(action_id))
+        return [ExecutionPlan(row, self._source, self._middleware) for row in rows]
+
+    @property
+    def sub_plans_count(self) -> int:
+        """How many plans its actions have triggered so far."""
+        return self.count_sub_plans()
+
+    def count_sub_plans(self, action_id: int | None = None) -> int:
+        """How many plans its actions, or one of them, have triggered so far."""
+        return self._source.count_execution_plans(self._sub_plans_of(action_id))
+
+    def _sub_plans_of(self, action_id: int | None) -> dict[str, Any]:
+        of_plan: dict[str, Any] = {"caller_execution_plan_id": self.id}
+        return of_plan if action_id is None else {**of_plan, "caller_action_id": action_id}
 
     # -- its steps -------------------------------------------------------------------------------
 
@@ -190,7 +217,9 @@ class ExecutionPlan:
 
     @property
     def cancellable(self) -> bool:
-        """Whether a step of it could be cancelled when it was read."""
+        """Whether it, or a step of it, could be cancelled when it was read."""
+        if self.state in (PlanState.SCHEDULED, PlanState.PLANNING):
+            return True
         if self.state is not PlanState.RUNNING:
             return False
         policies = {name: ActionPolicy.from_data(data) for name, data in decode(self._row.policies).items()}
@@ -240,10 +269,39 @@ class ExecutionPlan:
             self._take_actions(self._source.load_actions(self.id, [action_id]))
         return self._actions[action_id]
 
+    def presentation(self, action_id: int) -> Presentation:
+        """One action as its class presents it, in words for people; whatever it does, nothing is raised."""
+        return presentation_of(self.action(action_id))
+
+    def caller_of(self, row: ActionRow) -> Action | None:
+        """The action on whose behalf this one was planned; None without one, or when its plan is gone."""
+        if row.caller_action_id is None:
+            return None
+        if row.caller_execution_plan_id in (None, self.id):
+            return self.action(row.caller_action_id)
+        try:
+            caller = ExecutionPlan.load(str(row.caller_execution_plan_id), self._source, self._middleware)
+            return caller.action(row.caller_action_id)
+        except PlanNotFound:
+            return None
+
+    def output_chunks(self, action_id: int, kind: str | None = None) -> list[Chunk]:
+        """What one action wrote by ``output_chunk``, as it is stored now."""
+        rows = self._source.load_output_chunks(self.id, action_id, kind)
+        return [Chunk(decode(row.chunk), row.kind, _known(at(row.written_at))) for row in rows]
+
     def _take_actions(self, rows: list[ActionRow]) -> None:
         for row in rows:
             if row.id not in self._actions:
-                self._actions[row.id] = action_in(self._class_of(row.action_class), Presence(self, row))
+                self._actions[row.id] = self._presented(row)
+
+    def _presented(self, row: ActionRow) -> Action:
+        kind, presence = self._class_of(row.action_class), Presence(self, row)
+        action = action_in(kind, presence)
+        layers = self._middleware.rules.around(kind).present
+        if layers:
+            presence.pass_through(layers, action)
+        return action
 
     def _class_of(self, name: str) -> type[Action]:
         kind = self._classes.get(name)

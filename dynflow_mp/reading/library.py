@@ -6,23 +6,40 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
 from dynflow_mp.model.codec import MAX_PAYLOAD, encode
 from dynflow_mp.persistence.database import Fence
 from dynflow_mp.persistence.rows import PlanStatus, StepCount
+from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.planning.ids import plan_id_of
+from dynflow_mp.reading import damaged_plan
+from dynflow_mp.reading.delayed_plan import DelayedPlan
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 
 
 class Library:
     """The plans of one database, for people; what it writes is fenced like every write of its world."""
 
-    def __init__(self, store: Store, fence: Fence | None = None, max_payload: int = MAX_PAYLOAD) -> None:
+    def __init__(
+        self,
+        store: Store,
+        fence: Fence | None = None,
+        max_payload: int = MAX_PAYLOAD,
+        middleware: NamedRules = NO_RULES,
+    ) -> None:
         self._store, self._fence, self._max_payload = store, fence, max_payload
+        self._schedule = Schedule(store.database)
+        self._middleware = middleware
 
     def load_execution_plan(self, plan_id: str) -> ExecutionPlan:
-        """One plan as it is stored now. Raises :class:`PlanNotFound` or :class:`InvalidPlan`."""
-        return ExecutionPlan.load(plan_id_of(plan_id), self._store)
+        """One plan as it is stored now; one that cannot be read is there and not ``valid``. Raises :class:`PlanNotFound`."""
+        return damaged_plan.load(plan_id_of(plan_id), self._store, self._middleware)
+
+    def load_delayed_plan(self, plan_id: str) -> DelayedPlan:
+        """When a plan may start, and with what. Raises :class:`NotScheduled` for one that does not wait for its time."""
+        plan_id = plan_id_of(plan_id)
+        return DelayedPlan(plan_id, self._schedule.record(plan_id), self._schedule.prerequisites(plan_id))
 
     def find_execution_plans(
         self,
@@ -32,12 +49,13 @@ class Library:
         page: int | None = None,
         per_page: int | None = None,
     ) -> list[ExecutionPlan]:
-        """Plans by column: a value or a list of them each; ``page`` counts from 0 and needs ``per_page``.
+        """Plans by column: a value or a list of them each; ``page`` counts from 0 and needs ``per_page``;
+        ``delayed`` true or false: whether they wait for their time.
 
         Raises :class:`QueryError` for what cannot be asked. Steps and actions are read when looked at.
         """
         rows = self._store.find_execution_plans(filters, order_by, desc, page, per_page)
-        return [ExecutionPlan(row, self._store) for row in rows]
+        return [ExecutionPlan(row, self._store, self._middleware) for row in rows]
 
     def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int:
         """How many plans these filters let through."""
@@ -58,7 +76,11 @@ class Library:
         *,
         batch_size: int = 1000,
     ) -> int:
-        """Delete plans, whatever their state, after writing them to ``backup_dir`` if given; how many."""
+        """Delete plans, whatever their state, after writing them to ``backup_dir`` as JSON lines if given; how many.
+
+        What is written is on the disk before anything is deleted: ``<backup_dir>/<YYYYMMDD>/execution_plans.jsonl``,
+        ``steps.jsonl``, ``actions.jsonl`` and more, see :mod:`dynflow_mp.persistence.backup`.
+        """
         directory = None if backup_dir is None else Path(backup_dir)
         return self._store.delete_execution_plans(filters, batch_size, directory, self._fence)
 

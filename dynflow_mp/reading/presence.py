@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from dynflow_mp.actions.action import Action
 from dynflow_mp.actions.context import Context
+from dynflow_mp.actions.failure import exception_name, message_of
+from dynflow_mp.actions.middleware import Layers, call
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.references import OutputReference
-from dynflow_mp.model.states import Phase
+from dynflow_mp.model.states import Phase, StepState
 
 if TYPE_CHECKING:
     from dynflow_mp.persistence.rows import ActionRow
     from dynflow_mp.reading.execution_plan import ExecutionPlan
+
+
+PASSED = (StepState.SUCCESS, StepState.SKIPPED)
 
 
 class Presence(Context):
@@ -47,6 +52,17 @@ class Presence(Context):
     def finalize_step_id(self) -> int | None:
         return self._row.finalize_step_id
 
+    @property
+    def root_action(self) -> bool:
+        """An action that another one of the same plan planned knows only the action, not the plan."""
+        return self._row.caller_action_id is None or self._row.caller_execution_plan_id is not None
+
+    def sub_plans(self) -> list[Any]:
+        return self._plan.sub_plans(self.action_id)
+
+    def sub_plans_count(self) -> int:
+        return self._plan.count_sub_plans(self.action_id)
+
     def get_input(self) -> dict[str, Any]:
         """References that were not resolved yet stand in their places."""
         if self._input is None:
@@ -60,12 +76,47 @@ class Presence(Context):
             self._output = {} if self._row.output is None else decode(self._row.output)
         return self._output
 
+    def set_input(self, value: dict[str, Any]) -> None:
+        """What is shown; nothing stores it."""
+        self._input = value
+
+    def set_output(self, value: dict[str, Any]) -> None:
+        """What is shown; nothing stores it."""
+        self._output = value
+
+    def pass_through(self, layers: Layers, action: Action) -> None:
+        """Let the middleware have its say about what is shown. Where it fails nothing is: it may be there to hide."""
+        try:
+            call(layers, "present", self.plan_id, action, lambda: None)()
+        except Exception as error:
+            self._input = self._output = {
+                "cannot be shown": f"{exception_name(type(error))}: {message_of(error)}"
+            }
+
     def _show_references(self, values: Any, stored: bytes) -> None:
         for path, step_id, action_id, subkeys in decode(stored):
             container = values
             for key in path[:-1]:
                 container = container[key]
             container[path[-1]] = OutputReference(self.plan_id, step_id, action_id, tuple(subkeys))
+
+    @property
+    def state(self) -> str:
+        """Of the first of its steps that is not done; of the last when all are."""
+        own = [step for step in self.steps() if step is not None]
+        left = [step for step in own if step.state not in PASSED]
+        return str((left or own[-1:])[0].state)
+
+    @property
+    def is_root(self) -> bool:
+        return self._row.caller_action_id is None or self._row.caller_execution_plan_id is not None
+
+    @property
+    def caller_action(self) -> Action | None:
+        return self._plan.caller_of(self._row)
+
+    def output_chunks(self, kind: str | None) -> list[Any]:
+        return list(self._plan.output_chunks(self.action_id, kind))
 
     def planned_actions(self, kind: type[Action] | None) -> list[Action]:
         steps = self._plan.steps

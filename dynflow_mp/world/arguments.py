@@ -6,6 +6,8 @@ future with it.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from dynflow_mp.errors import BadArgument
 
 _LONGEST_S = 100_000_000
@@ -19,11 +21,21 @@ def seconds(name: str, given: object) -> float:
     raise BadArgument(f"{name}={given!r}: must be a number of seconds from 0 to {_LONGEST_S:,}")
 
 
-def span(name: str, given: object) -> float:
-    """A span of time that is not over at once."""
-    if given == 0:
-        raise BadArgument(f"{name}={given!r}: must be above 0")
-    return seconds(name, given)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(name: str, given: object) -> int | None:
+    """A moment as microseconds UTC, or none."""
+    if given is None:
+        return None
+    if not isinstance(given, datetime):
+        raise BadArgument(
+            f"{name}={given!r}: must be a datetime, such as datetime.now(UTC) + timedelta(hours=1)"
+        )
+    if given.tzinfo is None or given.utcoffset() is None:
+        raise BadArgument(f"{name}={given!r}: has no time zone, so nobody can know when that is")
+    passed = given - _EPOCH
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
 
 def flag(name: str, given: object) -> bool:
@@ -31,6 +43,13 @@ def flag(name: str, given: object) -> bool:
     if isinstance(given, bool):
         return given
     raise BadArgument(f"{name}={given!r}: must be True or False")
+
+
+def span(name: str, given: object) -> float:
+    """A span of time that is not over at once."""
+    if given == 0:
+        raise BadArgument(f"{name}={given!r}: must be above 0")
+    return seconds(name, given)
 
 
 def number(name: str, given: object) -> int:

@@ -13,27 +13,36 @@ from concurrent.futures import Future
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from dynflow_mp.actions.named_rules import NamedRules
 from dynflow_mp.clock import Clock
 from dynflow_mp.config import Config
 from dynflow_mp.connectors.connector import Connector
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.coordinator.coordinator import Coordinator
+from dynflow_mp.coordinator.records import DelayedExecutorLock
+from dynflow_mp.director.events import SUB_PLANS
 from dynflow_mp.director.failures import Conduct
-from dynflow_mp.director.protocol import SendEvent
+from dynflow_mp.director.protocol import UNATTENDED, SendEvent
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTerminated
 from dynflow_mp.executor.open_files import make_room_for
 from dynflow_mp.maintenance.amendments import Amendments
+from dynflow_mp.maintenance.cleaner import Cleaner
 from dynflow_mp.maintenance.directory import WorldDirectory
 from dynflow_mp.maintenance.frozen_writers import FrozenWriters
 from dynflow_mp.maintenance.heirs import Heirs
+from dynflow_mp.maintenance.hook_caller import HookCaller
+from dynflow_mp.maintenance.leadership import led_by
 from dynflow_mp.maintenance.liveness import Liveness
 from dynflow_mp.maintenance.reconciler import Reconciler
 from dynflow_mp.maintenance.recovery import Recovery
+from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
 from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
-from dynflow_mp.model.messages import Envelope
+from dynflow_mp.model.messages import Envelope, LookAtDelayed
 from dynflow_mp.persistence.database import Database, write_locks
+from dynflow_mp.persistence.hook_store import HookStore
+from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.reading.library import Library
@@ -43,6 +52,9 @@ from dynflow_mp.world.own_record import OwnRecord
 
 if TYPE_CHECKING:
     from dynflow_mp.executor.core import Core
+    from dynflow_mp.maintenance.delayed_executor import DelayedExecutor
+
+log = logger("world.parts")
 
 
 log = logger("world.parts")
@@ -60,6 +72,11 @@ class Parts:
         self.world_id = world_id
         self.clock = Clock()
         self.core: Core | None = None
+        """Only with workers."""
+        self.middleware = NamedRules(config.middleware)
+        self.hook_caller: HookCaller | None = None
+        """Only with workers."""
+        self.delayed_executor: DelayedExecutor | None = None
         """Only with workers."""
         self._config, self._ending, self._fenced = config, ending, fenced
 
@@ -91,8 +108,9 @@ class Parts:
         self._ending.on_close("database", database.close)
         prepare(database)
         self.store = Store(database)
+        self.schedule = Schedule(database)
         self.coordinator = Coordinator(database, self.world_id, lambda: not self._ending.begun)
-        self.library = Library(self.store, self.coordinator.fence)
+        self.library = Library(self.store, self.coordinator.fence, middleware=self.middleware)
         self.record = OwnRecord(self.coordinator, self._config, self._advertised)
         self.record.register()
         self._ending.on_close("record", self._delete_record)
@@ -133,17 +151,27 @@ class Parts:
         # Not imported at the top: a client world needs no worker processes.
         from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
         from dynflow_mp.executor.core import Core
+        from dynflow_mp.executor.outside import Outside
         from dynflow_mp.executor.setup import core_settings
 
+        endings = SubPlanEndings(
+            self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans
+        )
         core = self.core = Core(
             core_settings(self.world_id, self._config),
             self.store,
             self.coordinator,
             ExecutorDispatcher(self.world_id),
-            self.connector.send,
-            self._send_event,
-            self._fenced,
+            Outside(
+                send=self.connector.send,
+                send_event=self._send_event,
+                end_sub_plans=endings.carry_out,
+                plan_stopped=self._plan_stopped,
+                hooks_noted=self._hooks_noted,
+                fenced=self._fenced,
+            ),
         )
+        self._ending.on_close("sub-plan endings", endings.stop)
         self._ending.on_close("core", lambda: core.stop(0.0))
         core.start()
 
@@ -154,6 +182,17 @@ class Parts:
         if not event.optional:
             taken.add_done_callback(_say_if_undelivered)
 
+    def _hooks_noted(self) -> None:
+        if self.hook_caller is not None:
+            self.hook_caller.wake()
+
+    def _plan_stopped(self) -> None:
+        if self.delayed_executor is not None:
+            self.delayed_executor.plan_stopped()
+
+    def _tell_of_sub_plans(self, plan_id: str, step_id: int) -> None:
+        self.client.event(plan_id, step_id, SUB_PLANS, optional=True)
+
     def _open_maintenance(self) -> None:
         config = self._config
         liveness = Liveness(
@@ -162,22 +201,97 @@ class Parts:
         liveness.start()
         self._ending.on_close("liveness", liveness.stop)
         directory = WorldDirectory(self.coordinator)
-        heirs = Heirs(self.connector, directory, None if self.core is None else self.receive)
+        core = self.core
+        heirs = (
+            Heirs(self.connector, directory, None)
+            if core is None
+            else Heirs(self.connector, directory, self.receive, core.offer)
+        )
         self.amendments = Amendments(self.store, self.coordinator, config.max_payload)
-        conduct = Conduct(config.auto_rescue)
-        self.recovery = Recovery(self.store, self.coordinator, self.connector.send, heirs.go_on, conduct)
+        self.recovery = Recovery(
+            self.store,
+            self.coordinator,
+            self.connector.send,
+            heirs.go_on,
+            self._look_for_scheduled,
+            Conduct(config.auto_rescue),
+        )
         if config.pools:
             reconciler = Reconciler(
                 self.store,
                 self.coordinator,
                 self.recovery,
                 heirs.ask_any,
+                heirs.offer,
                 self._fenced,
                 interval_s=config.reconcile_interval_s,
                 lease_ttl_s=config.lease_ttl_s,
             )
             reconciler.start()
             self._ending.on_close("reconciler", reconciler.stop)
+            self._open_delayed_executor(heirs)
+            self._open_hook_caller()
+            self._open_cleaner()
+
+    def _open_delayed_executor(self, heirs: Heirs) -> None:
+        from dynflow_mp.maintenance.delayed_executor import DelayedExecutor
+        from dynflow_mp.maintenance.late_planning import LatePlanning
+
+        core = self.core
+        assert core is not None  # a world with workers has one
+        most = 2 * sum(self._config.pools.values())  # while one is stored, its worker has the next
+        delayed = self.delayed_executor = DelayedExecutor(
+            self.schedule,
+            self.coordinator,
+            lambda wake: LatePlanning(self.schedule, self.coordinator, core.run_errand, wake, most),
+            heirs.ask_any,
+            self._fenced,
+            lambda: not core.ended.is_set() and not heirs.leaves_it_to_others(),
+            poll_s=self._config.delayed_poll_s,
+        )
+        delayed.start()
+        self._ending.on_close("delayed executor", delayed.stop)
+
+    def _open_hook_caller(self) -> None:
+        core = self.core
+        assert core is not None  # a world with workers has one
+        hooks = HookStore(self.store.database)
+        caller = HookCaller(hooks, self.coordinator, core.run_errand, self._config.reconcile_interval_s)
+        self.hook_caller = caller
+        caller.start()
+        self._ending.on_close("hooks", caller.stop)
+
+    def _open_cleaner(self) -> None:
+        if self._config.cleaner_max_age_s is None:
+            return
+        cleaner = Cleaner(
+            self.store,
+            self.coordinator,
+            self._fenced,
+            max_age_s=self._config.cleaner_max_age_s,
+            interval_s=self._config.cleaner_interval_s,
+        )
+        cleaner.start()
+        self._ending.on_close("cleaner", cleaner.stop)
+
+    def _look_for_scheduled(self) -> None:
+        if self.delayed_executor is not None:
+            self.delayed_executor.look()
+
+    def look_at_delayed(self) -> None:
+        """Plans were scheduled or let go here: whoever has them planned shall look at once, if it can be told."""
+        self._look_for_scheduled()
+        if self.delayed_executor is None or not self.delayed_executor.leads:
+            self._tell_the_leader()
+
+    def _tell_the_leader(self) -> None:
+        try:
+            leader = led_by(self.coordinator, DelayedExecutorLock(self.world_id))
+            if leader is not None and leader != self.world_id:
+                request_id = f"{UNATTENDED}{self.world_id}-look"
+                self.connector.send(Envelope(self.world_id, leader, request_id, LookAtDelayed()))
+        except DynflowError as error:
+            log.debug("it looks by itself soon: %s", error, extra={"action": "leader_not_told"})
 
     # -- what the connector sees -------------------------------------------------------------------
 
@@ -191,12 +305,14 @@ class Parts:
         """An envelope has come; only a note is left here."""
         if not envelope.is_request:
             self.client.receive(envelope)
+        elif isinstance(envelope.message, LookAtDelayed):
+            self._look_for_scheduled()
         elif self.core is not None:
             self.core.ask(envelope)
 
     def undeliverable(self, envelope: Envelope, error: DynflowError) -> None:
         """An envelope of ours went nowhere."""
-        if envelope.is_request:
+        if envelope.is_request and not isinstance(envelope.message, LookAtDelayed):
             self.client.undeliverable(envelope, error)
 
     # -- what others see ---------------------------------------------------------------------------

@@ -12,10 +12,11 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from dynflow_mp.actions.action import Action
@@ -37,18 +38,23 @@ from dynflow_mp.errors import (
 )
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.codec import encode
+from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.states import PlanState
+from dynflow_mp.persistence.held_by_plans import Holder
+from dynflow_mp.planning.delaying import ROOT_STEP_ID
 from dynflow_mp.planning.ids import plan_id_of
-from dynflow_mp.planning.planner import Planned
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
 from dynflow_mp.telemetry import logger
 from dynflow_mp.world import arguments
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.parts import Parts
-from dynflow_mp.world.plans import first_queue, plan_here
+from dynflow_mp.world.plans import NewPlan, plan_here, store_planned
+from dynflow_mp.world.scheduling import Scheduling, Times
 
 log = logger("world")
+
+T = TypeVar("T")
 
 
 class World:
@@ -66,16 +72,22 @@ class World:
         self.id = uuid4().hex
         self.config = _config(config, settings)
         self._pid = os.getpid()
-        self._ending = Ending(self.config.exit_on_terminate)
+        self._ending = self._new_ending()
         self.terminated = self._ending.terminated
         """Set once the world has ended."""
-        self._parts = Parts(self.id, self.config, self._ending, self._on_fenced)
+        self._parts = self._new_parts()
         try:
             self._boot()
         except BaseException:
             self._ending.close_all()
             self.terminated.set()
             raise
+
+    def _new_ending(self) -> Ending:
+        return Ending(self.config.exit_on_terminate)
+
+    def _new_parts(self) -> Parts:
+        return Parts(self.id, self.config, self._ending, self._on_fenced)
 
     def _boot(self) -> None:
         parts = self._parts
@@ -87,7 +99,7 @@ class World:
         if self.config.auto_execute and self.config.pools:
             self.auto_execute()
 
-    # -- planning and asking -----------------------------------------------------------------------
+    # -- planning -----------------------------------------------------------------------
 
     def trigger(
         self, action_class: type[Action], /, *args: Any, **kwargs: Any
@@ -97,15 +109,36 @@ class World:
         ``plan`` runs here and now; when this returns the plan is stored. What then happens to it
         shows in the returned future.
         """
-        planned = self._plan(action_class, args, kwargs)
-        ready = planned.plan.state is PlanState.PLANNED
-        self._parts.store.save_plan(
-            planned.plan, requested_at=now_us() if ready else None, fence=self.coordinator.fence
-        )
-        if not ready:
-            return PlanningFailed(planned.plan.id, _error_of(planned))
-        finished = self._parts.client.execute(planned.plan.id, first_queue(planned.plan))
-        return Triggered(planned.plan.id, finished)
+        return self.trigger_with_options(action_class, args, kwargs)
+
+    def trigger_with_options(
+        self,
+        action_class: type[Action],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 - Dynflow's name for it
+        unique_key: str | None = None,
+        on_conflict: OnConflict | str | None = None,
+    ) -> Triggered | PlanningFailed | Scheduled:
+        """Like :meth:`trigger`, under an id of the caller's own choice, or with a key that no other plan holds.
+
+        ``on_conflict`` says what becomes of it when another does: ``raise`` :class:`UniqueKeyTaken`, ``return`` what
+        has been triggered already, ``replace`` it, which works as long as nobody runs it. Nothing is stored of a
+        plan that is not wanted. Raises :class:`BadUniqueKey` for a key that cannot be kept.
+        """
+        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict, requested_at=now_us())
+        if new.holder is not None:
+            return Triggered(new.id, self._waiting_for(new.holder))
+        if new.error is not None:
+            return PlanningFailed(new.id, new.error)
+        return Triggered(new.id, self._parts.client.execute(new.id, new.queue))
+
+    def _waiting_for(self, holder: Holder) -> Future[ExecutionPlan]:
+        """The end of a plan that was there before, asked for by whom ever."""
+        if holder.state == PlanState.PLANNED and holder.requested_at is None:
+            return self.execute(holder.plan_id)
+        return self._parts.client.watch(holder.plan_id)
 
     def plan(self, action_class: type[Action], /, *args: Any, **kwargs: Any) -> ExecutionPlan:
         """Only plan and store; ``execute`` runs it."""
@@ -118,24 +151,95 @@ class World:
         kwargs: Mapping[str, Any] | None = None,
         *,
         id: str | None = None,  # noqa: A002 - Dynflow's name for it
+        unique_key: str | None = None,
+        on_conflict: OnConflict | str | None = None,
         deadline_s: float | None = None,
     ) -> ExecutionPlan:
-        """Plan under an id of the caller's own choice (a UUID as text); ``deadline_s`` instead of the class's own."""
+        """Plan under an id of the caller's own choice (a UUID as text), with a unique key, with a deadline of its own."""
         within_s = None if deadline_s is None else arguments.span("deadline_s", deadline_s)
-        planned = self._plan(action_class, args, dict(kwargs or {}), id, within_s)
-        self._parts.store.save_plan(planned.plan, fence=self.coordinator.fence)
-        return self.persistence.load_execution_plan(planned.plan.id)
+        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict, deadline_s=within_s)
+        return self.persistence.load_execution_plan(new.id)
 
-    def _plan(
+    def _store_new(
         self,
         action_class: type[Action],
         args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        plan_id: str | None = None,
+        kwargs: Mapping[str, Any] | None,
+        plan_id: str | None,
+        unique_key: str | None,
+        on_conflict: OnConflict | str | None,
+        requested_at: int | None = None,
         deadline_s: float | None = None,
-    ) -> Planned:
+    ) -> NewPlan:
         self._check_alive()
-        return plan_here(action_class, args, kwargs, plan_id, self.config.max_payload, deadline_s)
+        middleware = self._parts.middleware.rules
+        planned = plan_here(
+            action_class,
+            args,
+            dict(kwargs or {}),
+            plan_id,
+            self.config.max_payload,
+            middleware,
+            deadline_s,
+        )
+        store, fence = self._parts.store, self.coordinator.fence
+        return store_planned(store, fence, planned, unique_key, on_conflict, requested_at)
+
+    # -- later -------------------------------------------------------------------------------------
+
+    def delay(
+        self,
+        action_class: type[Action],
+        /,
+        *args: Any,
+        start_at: datetime | None = None,
+        start_before: datetime | None = None,
+        frozen: bool = False,
+        **kwargs: Any,
+    ) -> Scheduled:
+        """Store a plan that is planned, by a worker, and run at ``start_at`` (none, or one that has passed: at once).
+
+        One that could not be planned until ``start_before`` stops with an error; a ``frozen`` one waits until
+        :meth:`set_delayed_plan_frozen` lets it. Times have a time zone. Raises :class:`DataError` for arguments that
+        cannot be stored, and what the action's own ``delay`` raises: then nothing is stored.
+        """
+        times = Times(start_at, start_before, frozen)
+        return self._scheduling().schedule(action_class, args, kwargs, times)
+
+    def plan_elsewhere(self, action_class: type[Action], /, *args: Any, **kwargs: Any) -> Scheduled:
+        """Have the plan made, by a worker, and run as soon as possible: ``plan`` does not run in this process."""
+        return self._scheduling().schedule(action_class, args, kwargs)
+
+    def chain(
+        self, plan_ids: str | Sequence[str], action_class: type[Action], /, *args: Any, **kwargs: Any
+    ) -> Scheduled:
+        """Have the plan made and run once all these plans have stopped.
+
+        If one of them ended in error, or was cancelled, this one stops with an error that names it.
+        Raises :class:`PlanNotFound` for one that is not stored.
+        """
+        return self._scheduling().schedule(action_class, args, kwargs, after=plan_ids)
+
+    def set_delayed_plan_frozen(
+        self, plan_id: str, frozen: bool = True, new_start_at: datetime | None = None
+    ) -> None:
+        """Keep a delayed plan from starting, or let it, perhaps at another time.
+
+        Raises :class:`NotScheduled` for a plan that does not wait for its time.
+        """
+        self._scheduling().set_frozen(plan_id, frozen, new_start_at)
+
+    def _scheduling(self) -> Scheduling:
+        self._check_alive()
+        return Scheduling(
+            self._parts.schedule,
+            self.coordinator,
+            self._parts.look_at_delayed,
+            self.config.max_payload,
+            self._parts.middleware.rules,
+        )
+
+    # -- asking ------------------------------------------------------------------------------------
 
     def execute(self, plan_id: str) -> Future[ExecutionPlan]:
         """Run a planned plan, or resume a paused one; the future ends with the plan when the attempt ended."""
@@ -200,13 +304,16 @@ class World:
     def cancel(self, plan_id: str, force: bool = False) -> Future[list[int]]:
         """Send Cancel, or with ``force`` Abort, to every step of the plan that runs or waits and is Cancellable.
 
-        The ids of the steps that were told; what they then do is theirs. The future fails with
-        :class:`NotCancellable` when there is none, or the plan does not run.
+        The ids of the steps that were told; what they then do is theirs. A scheduled plan is stopped at once. The
+        future fails with :class:`NotCancellable` when there is no such step, or the plan does not run.
         """
         self._check_alive()
         forced = arguments.flag("force", force)
         try:
-            return self._parts.client.cancel(plan_id_of(plan_id), forced)
+            plan_id = plan_id_of(plan_id)
+            if self._scheduling().cancel(plan_id):
+                return _with_result([ROOT_STEP_ID])
+            return self._parts.client.cancel(plan_id, forced)
         except PlanNotFound as error:
             return _failed(error)
 
@@ -354,7 +461,7 @@ class World:
         if self.terminating:
             raise WorldTerminated(f"world {self.id} is terminated")
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -389,16 +496,16 @@ def _config(config: Config | None, settings: Mapping[str, Any]) -> Config:
     return config
 
 
-def _error_of(planned: Planned) -> BaseException:
-    return planned.error or DynflowError(f"plan {planned.plan.id} could not be planned")
-
-
 def _answered(client: WorldRecord) -> Future[bool]:
     """What a ping of a client world comes to: its record says it (decisions.md 29)."""
     if gone(client):
         return _failed(RequestTimeout(f"the process of client world {client.id} is gone"))
-    future: Future[bool] = Future()
-    future.set_result(True)
+    return _with_result(True)
+
+
+def _with_result(result: T) -> Future[T]:
+    future: Future[T] = Future()
+    future.set_result(result)
     return future
 
 

@@ -45,6 +45,7 @@ def bench(*arguments, directory):
         ("memory", "B/queued step"),
         ("events", "events/s"),
         ("suspended", "% CPU at rest"),
+        ("sub_plans", "children/s"),
     ],
 )
 def test_a_workload_comes_to_a_figure_and_leaves_nothing_behind(workload, unit, tmp_path):

@@ -113,17 +113,53 @@ def test_one_database_is_all_that_executors_and_clients_share(database_kind: str
     assert "A │ killed while it works" in ended.stdout
 
 
-def test_what_fails_is_tried_again_skipped_by_itself_or_skipped_by_hand() -> None:
-    ended = run("examples.retries")
+def test_singletons_and_unique_keys_show_one_at_a_time() -> None:
+    ended = run("examples.singletons")
 
     assert ended.returncode == 0, ended.stderr
-    told = ended.stdout
-    assert "tried again: stopped, success; 100% done" in told
-    assert "attempt 3: weather: answered at the 3. try" in told
-    assert "skipped by itself: stopped, warning" in told
-    assert "and left a grey square" in told
-    assert "Fetch failed 4 times: ConnectionError" in told
-    assert "without Fetch (step 3), Publish (step 7)" in told
+    assert ended.stdout.splitlines() == [
+        "the second backup was refused: Action Backup is already active",
+        "the first ended with success",
+        "now another may run: success",
+        "locked: False",
+        "a second invoice was refused: invoice-7 is held by the first plan: True",
+        "asked to return it, the same plan comes back: True",
+        "both get I-7",
+        "sent: final",
+        "the draft was replaced",
+    ]
+
+
+def test_plans_start_later() -> None:
+    ended = run("examples.future_execution")
+
+    assert ended.returncode == 0, ended.stderr
+    waiting, count, now, evening, *about, urgent, why, held_back = ended.stdout.splitlines()
+    assert "scheduled, pending: delay" in waiting
+    assert count == "3 plans wait for their time"
+    assert all(
+        line.endswith("stopped, success: delay ─▶ start execution ─▶ finish execution")
+        for line in (now, evening, held_back)
+    )
+    assert "planned by a worker" in about[0]
+    assert "3 regions: west was added after it was scheduled" in about[1]
+    assert "stopped, error: delay ─▶ timeout" in urgent
+    assert "could not be started before set time" in why
+
+
+def test_plans_come_after_others() -> None:
+    ended = run("examples.chaining")
+
+    assert ended.returncode == 0, ended.stderr
+    good, broken = (
+        [line for line in ended.stdout.splitlines() if line.strip().startswith(name)]
+        for name in ("good", "broken")
+    )
+    assert sum("stopped, success" in line for line in good) == 4
+    assert re.fullmatch(r"good │ done: Build, (Check, Pack|Pack, Check), Publish", good[-1].strip())
+    assert sum("stopped, error" in line for line in broken) == 4
+    assert sum("that this one comes after failed" in line for line in broken) == 2 + 1
+    assert broken[-1].strip() == "broken │ done: nothing"
 
 
 def test_builds_elsewhere_are_followed_cancelled_and_given_up() -> None:
@@ -151,3 +187,29 @@ def test_plans_are_halted_whatever_they_do() -> None:
     assert "workers replaced: 1 of 2" in lines
     assert "locks held: 0" in lines
     assert sum("PlanStopped" in line for line in lines) == 2
+
+
+def test_what_fails_is_tried_again_skipped_by_itself_or_skipped_by_hand() -> None:
+    ended = run("examples.retries")
+
+    assert ended.returncode == 0, ended.stderr
+    told = ended.stdout
+    assert "tried again: stopped, success; 100% done" in told
+    assert "attempt 3: weather: answered at the 3. try" in told
+    assert "skipped by itself: stopped, warning" in told
+    assert "and left a grey square" in told
+    assert "Fetch failed 4 times: ConnectionError" in told
+    assert "without Fetch (step 3), Publish (step 7)" in told
+
+
+def test_sub_plans_run_a_few_at_a_time_and_a_failed_one_is_mended_alone() -> None:
+    ended = run("examples.sub_plans", "--pages", "9", "--at-once", "2")
+
+    assert ended.returncode == 0, ended.stderr
+    *_, first, failed, mended, together = ended.stdout.splitlines()
+    assert first == "at first: the book is paused (error); pages: 9 total, 8 success, 1 failed"
+    assert failed == "page 2 failed: there is no ink for page 2"
+    assert mended == "mended: the book is stopped (success); pages: 9 total, 9 success, 0 failed"
+    found = re.fullmatch(r"9 pages, never more than (\d) at once; bound: yes", together)
+    assert found
+    assert int(found[1]) <= 2

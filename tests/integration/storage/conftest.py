@@ -10,6 +10,7 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.model.writes import Write
 from dynflow_mp.persistence.database import Database
+from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
 
@@ -44,6 +45,11 @@ def database(open_database: Callable[[], Database]) -> Database:
 @pytest.fixture
 def store(database: Database) -> Store:
     return Store(database)
+
+
+@pytest.fixture
+def schedule(database: Database) -> Schedule:
+    return Schedule(database)
 
 
 @pytest.fixture

@@ -492,6 +492,49 @@ def _happens(client: ClientDecisions, happening: str, now: float) -> list[Decisi
     return []
 
 
+# -- plans that somebody else asked for --------------------------------------------------------------
+
+
+@pytest.fixture
+def watching(client: ClientDecisions) -> ClientDecisions:
+    assert client.watch(REQUEST, Execution(PLAN), 0.0) == [LookUp((PLAN,))]
+    return client
+
+
+def found(client: ClientDecisions, stored: Stored | None, now: float) -> list[Decision]:
+    return client.found({} if stored is None else {PLAN: stored}, [PLAN], now)
+
+
+def test_a_plan_that_is_watched_is_looked_up_and_nobody_is_asked(watching: ClientDecisions) -> None:
+    assert found(watching, Stored("running", "executor"), 0.1) == []
+    assert watching.due(0.4) == []
+    assert watching.due(0.6) == [LookUp((PLAN,))]
+    assert found(watching, Stored("stopped"), 0.7) == [LoadPlan(REQUEST, PLAN)]
+    assert len(watching) == 0
+
+
+def test_a_plan_that_is_paused_has_ended_for_who_watches_it(watching: ClientDecisions) -> None:
+    assert found(watching, Stored("paused", None, 7), 0.1) == []
+    assert found(watching, Stored("paused"), 0.2) == [LoadPlan(REQUEST, PLAN)]
+
+
+def test_a_plan_that_is_watched_and_nobody_runs_ends_with_no_executor(watching: ClientDecisions) -> None:
+    assert found(watching, Stored("planned", None, 7), 1.0) == []
+    assert found(watching, Stored("running", "executor"), 4.0) == []
+    assert found(watching, Stored("planned", None, 7), 5.0) == []
+    assert found(watching, Stored("planned", None, 7), 9.9) == []
+    assert isinstance(failure(found(watching, Stored("planned", None, 7), 10.0)), NoExecutor)
+
+
+def test_a_plan_that_is_watched_may_wait_for_its_time(watching: ClientDecisions) -> None:
+    assert found(watching, Stored("scheduled"), 1.0) == []
+    assert found(watching, Stored("scheduled"), 1000.0) == []
+
+
+def test_a_plan_that_is_watched_and_deleted_is_not_found(watching: ClientDecisions) -> None:
+    assert isinstance(failure(found(watching, None, 1.0)), PlanNotFound)
+
+
 # -- cancel and halt -------------------------------------------------------------------------------
 
 

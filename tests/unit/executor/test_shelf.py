@@ -2,17 +2,19 @@
 
 import pytest
 
+from dynflow_mp.executor.limit_watch import Limits
 from dynflow_mp.executor.shelf import PAGE, WINDOW, PayloadPage, Shelf
-from dynflow_mp.model.codec import EMPTY
+from dynflow_mp.model.codec import EMPTY, encode
 from dynflow_mp.model.flows import Concurrence, Sequence
 from dynflow_mp.model.plans import Payload, PlanSkeleton, StepKind, StepTable
 from dynflow_mp.model.policies import ActionPolicy
+from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.states import PlanState, StepState
 
 SUCCESS = StepState.SUCCESS
 
 
-def a_skeleton(steps, dependencies=None, plan_id="p", finalize=()):
+def a_skeleton(steps, dependencies=None, plan_id="p", finalize=(), policies=None):
     table = StepTable(max([*steps, *finalize], default=0))
     for step_id in [*steps, *finalize]:
         table.add(step_id, StepState.PENDING, 0, step_id * 10, StepKind("A", "default"))
@@ -29,7 +31,7 @@ def a_skeleton(steps, dependencies=None, plan_id="p", finalize=()):
         table,
         {},
         0.0,
-        {},
+        policies or {},
         dependencies or {},
         (),
     )
@@ -227,6 +229,48 @@ def test_a_closed_plan_is_forgotten(late):
     assert not shelf.knows("p")
 
 
+def test_the_limits_of_a_class_go_with_its_jobs():
+    shelf = Shelf()
+    policies = {"A": ActionPolicy(run_timeout_s=2.0, memory_limit=1000), "B": ActionPolicy()}
+    shelf.open(a_skeleton([1])._replace(policies=policies), payloads([10]))
+    shelf.open(a_skeleton([1], plan_id="q"), payloads([10]))
+
+    shelf.ready("p", [1])
+    shelf.ready("q", [1])
+    jobs, _ = shelf.take()
+
+    assert [item.limits for item in jobs] == [Limits(2.0, 1000), None]
+
+
+def test_a_step_that_waits_for_sub_plans_is_briefed_each_time_it_is_sent():
+    shelf = Shelf()
+    shelf.open(a_skeleton([1], policies={"A": ActionPolicy(with_sub_plans=True)}), payloads([10]))
+
+    for event in (None, b"woken"):
+        if event is None:
+            shelf.ready("p", [1])
+        else:
+            shelf.ready_event("p", 1, event)
+        jobs, (wanted,) = shelf.take()
+        assert jobs == []
+        assert wanted.briefed == (10,)
+
+        shelf.arrived(PayloadPage(wanted, payloads([10]), {}, {10: b"counts"}))
+        ((job, *_),), _ = shelf.take()
+        assert (job.briefing, job.event) == (b"counts", event)
+        shelf.finished("p", 10, StepState.SUSPENDED, None)
+
+
+def test_who_goes_on_making_sub_plans_needs_no_briefing():
+    shelf = Shelf()
+    shelf.open(a_skeleton([1], policies={"A": ActionPolicy(with_sub_plans=True)}), payloads([10]))
+
+    shelf.ready_event("p", 1, encode(Signal.NEXT_BATCH, "event"))
+    _, (wanted,) = shelf.take()
+
+    assert wanted.briefed == ()
+
+
 def test_nothing_of_a_plan_that_was_withdrawn_becomes_a_job_any_more():
     """Not what waited, not what was complete, not what is being read, nor finalize."""
     shelf = Shelf()
@@ -256,16 +300,3 @@ def test_a_step_that_is_being_skipped_is_told_so():
     jobs, _ = shelf.take()
 
     assert [item.job.skipping for item in jobs] == [False, True]
-
-
-def test_the_limits_of_a_class_go_with_its_jobs():
-    shelf = Shelf()
-    policies = {"A": ActionPolicy(run_timeout_s=2.0, memory_limit=1000), "B": ActionPolicy()}
-    shelf.open(a_skeleton([1])._replace(policies=policies), payloads([10]))
-    shelf.open(a_skeleton([1], plan_id="q"), payloads([10]))
-
-    shelf.ready("p", [1])
-    shelf.ready("q", [1])
-    jobs, _ = shelf.take()
-
-    assert [item.limits for item in jobs] == [(2.0, 1000), None]

@@ -47,7 +47,7 @@ step_jobs = st.builds(
 parts = st.builds(FinalizePart, ids, ids, ids, texts, data, maybe_data, maybe_data)
 finalize_jobs = st.builds(FinalizeJob, texts, st.lists(parts, max_size=3).map(tuple), producers)
 events = st.builds(PlannedEvent, texts, ids, data, st.none() | reals, st.booleans())
-chunks = st.builds(OutputChunk, data, st.none() | texts, ids)
+chunks = st.builds(OutputChunk, data, st.none() | texts, ids, ids)
 outcomes = st.builds(
     StepOutcome,
     ids,
@@ -63,6 +63,7 @@ outcomes = st.builds(
     st.booleans(),
     st.lists(data, max_size=2).map(tuple),
     st.lists(chunks, max_size=2).map(tuple),
+    maybe_data,
 )
 
 errands = st.builds(Errand, texts, ids, texts, texts, data)

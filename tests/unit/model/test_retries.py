@@ -68,7 +68,14 @@ def test_it_is_a_value():
     "policy",
     [
         ActionPolicy(),
-        ActionPolicy("slow", True, None, True, RetryPolicy(3, 1.0, 2.0, 0.5, ("WorkerLost",)), True),
+        ActionPolicy(
+            "slow",
+            True,
+            None,
+            True,
+            retry=RetryPolicy(3, 1.0, 2.0, 0.5, ("WorkerLost",)),
+            asks_for_rescue=True,
+        ),
     ],
 )
 def test_a_policy_comes_back_from_storage_as_it_was(policy):

@@ -28,7 +28,6 @@ from dynflow_mp.actions.registry import name_of
 from dynflow_mp.actions.subscriptions import subscribers_of
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.plans import PlannedAction, PlannedPlan, PlannedStep
-from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import Phase
 from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.planning.planner import Planned, plan
@@ -606,7 +605,9 @@ def test_policies_are_frozen_per_class() -> None:
 
     made = plan_of(Careful)
 
-    assert made.policies == {name_of(Careful): ActionPolicy("care", True, "skip", True)}
+    assert {name: tuple(policy)[:4] for name, policy in made.policies.items()} == {
+        name_of(Careful): ("care", True, "skip", True)
+    }
 
 
 # -- subscriptions -----------------------------------------------------------------------------------
@@ -641,30 +642,3 @@ def test_a_class_defined_later_takes_part() -> None:
         subscribe = First
 
     assert (before, subscribers_of(First)) == ((), (Second,))
-
-
-def test_the_root_s_deadline_is_the_plan_s_and_counts_from_the_beginning_of_planning() -> None:
-    class Patient(Action):
-        deadline_s = 0.1
-
-        def run(self) -> None:
-            pass
-
-    class Urgent(Action):
-        deadline_s = 2.5
-
-        def plan(self) -> None:
-            self.plan_action(Patient)
-
-    made = plan_of(Urgent)
-
-    assert made.started_at is not None
-    assert made.deadline_at == made.started_at + 2_500_000
-
-
-def test_a_plan_has_no_deadline_unless_its_root_asks_for_one() -> None:
-    class Relaxed(Action):
-        def run(self) -> None:
-            pass
-
-    assert plan_of(Relaxed).deadline_at is None

@@ -10,7 +10,7 @@ from dynflow_mp import Action, PlanNotFound
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.flows import flow_tokens
 from dynflow_mp.model.plans import HistoryEntry, PlannedPlan, history_to_data
-from dynflow_mp.persistence.rows import ActionRow, PlanRow, StepRow
+from dynflow_mp.persistence.rows import ActionRow, ChunkRow, PlanRow, StepRow
 from dynflow_mp.planning.planner import plan
 
 PLAN_ID = "0193f0c5-0000-7000-8000-000000000001"
@@ -23,6 +23,7 @@ class PlanShelf:
         self.plans: dict[str, PlanRow] = {}
         self.steps: dict[int, StepRow] = {}
         self.actions: dict[int, ActionRow] = {}
+        self.chunks: list[ChunkRow] = []
         self.reads: list[str] = []
 
     def put(self, made: PlannedPlan, history: Sequence[HistoryEntry] = ()) -> None:
@@ -42,6 +43,9 @@ class PlanShelf:
                 *action[7:],
                 None,
             )
+
+    def load_output_chunks(self, plan_id: str, action_id: int, kind: str | None = None) -> list[ChunkRow]:
+        return [row for row in self.chunks if kind is None or row.kind == kind]
 
     def change_plan(self, **fields: Any) -> None:
         self.plans[PLAN_ID] = self.plans[PLAN_ID]._replace(**fields)

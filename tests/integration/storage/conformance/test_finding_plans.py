@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -15,6 +14,7 @@ from stored_plans import NOW, a_plan, claim, mark, outcome, plan_id
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import PersistenceError, QueryError, WorldFenced
 from dynflow_mp.model.states import PlanState, Result, StepState
+from dynflow_mp.persistence.backup import read_back
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.store import Store
 
@@ -227,14 +227,14 @@ def test_the_rows_are_saved_before_they_are_deleted(three: Store, tmp_path: Path
 
     (day,) = (tmp_path / "backup").iterdir()
     plans, actions, steps = (
-        list(csv.DictReader((day / name).read_text(encoding="utf-8").splitlines()))
-        for name in ("execution_plans.csv", "actions.csv", "steps.csv")
+        list(read_back(day / f"{name}.jsonl")) for name in ("execution_plans", "actions", "steps")
     )
     assert day.name.isdigit()
     assert len(day.name) == 8
     assert [row["id"] for row in plans] == [PLAN_1, PLAN_2]
-    assert [row["input"] for row in actions] == ["80", "81a16e00"] * 2
-    assert [row["id"] for row in steps] == ["1", "2", "3"] * 2
+    assert [row["input"] for row in actions] == [{}, {"n": 0}] * 2
+    assert [row["id"] for row in steps] == [1, 2, 3] * 2
+    assert [row["history"] for row in plans] == [[[NOW, "start", None]]] * 2
 
 
 def test_nothing_is_deleted_that_cannot_be_backed_up(three: Store, tmp_path: Path):

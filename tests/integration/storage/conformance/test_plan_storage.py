@@ -194,8 +194,24 @@ def test_b043_a_plan_whose_steps_are_missing_still_shows_its_own_facts(store: St
     assert (plan.ended_at - plan.started_at).total_seconds() == 3
     assert (plan.execution_time, plan.real_time) == (1.5, 3.0)
     assert [entry.name for entry in plan.execution_history] == ["start execution", "finish execution"]
-    with pytest.raises(InvalidPlan):
-        library.load_execution_plan(PLAN)
+
+
+def test_b042_a_plan_that_cannot_be_read_loads_as_one_that_is_not_valid(store: Store, database: Database):
+    history = (HistoryEntry(NOW, "start execution", WORLD),)
+    store.save_plan(a_plan(state=PlanState.STOPPED, history=history, started_at=NOW))
+    assert Library(store).load_execution_plan(PLAN).valid
+    _change(database, delete(steps))
+
+    plan = Library(store).load_execution_plan(PLAN)
+
+    assert not plan.valid
+    assert isinstance(plan.exception, InvalidPlan)
+    assert (plan.label, plan.state, plan.result) == ("shop.Root", "stopped", "pending")
+    assert [entry.name for entry in plan.execution_history] == ["start execution"]
+    assert "0 are stored" in repr(plan)
+    for ask in (lambda: plan.steps, lambda: plan.entry_action, lambda: plan.run_flow, lambda: plan.progress):
+        with pytest.raises(InvalidPlan, match="7 steps were planned, 0 are stored"):
+            ask()
 
 
 @pytest.mark.parametrize(
@@ -331,15 +347,6 @@ def test_an_input_is_replaced_while_nobody_runs_the_plan(store: Store):
     store.replace_input(PLAN, 2, encode({"text": "ok"}, "input"))
 
     assert decode(store.load_actions(PLAN, [2])[0].input) == {"text": "ok"}
-
-
-def test_an_action_whose_input_was_replaced_needs_nobody_s_output_any_more(store: Store):
-    store.save_plan(a_plan())
-    assert store.load_skeleton(PLAN).dependencies == {3: (2,)}
-
-    store.replace_input(PLAN, 3, encode({"text": "ok"}, "input"))
-
-    assert store.load_skeleton(PLAN).dependencies == {}
 
 
 def test_an_input_of_a_running_plan_is_left_alone(store: Store, turn: Callable[..., frozenset[str]]):

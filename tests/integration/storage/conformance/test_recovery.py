@@ -54,9 +54,23 @@ def recovery(store: Store, other: Coordinator, answered: list[Envelope], asked: 
 
 
 @pytest.fixture
-def reconciler(store: Store, other: Coordinator, recovery: Recovery, asked: list[Envelope]) -> Reconciler:
+def offered() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def reconciler(
+    store: Store, other: Coordinator, recovery: Recovery, asked: list[Envelope], offered: list[str]
+) -> Reconciler:
     return Reconciler(
-        store, other, recovery, asked.append, lambda error: None, interval_s=1.0, lease_ttl_s=2.0
+        store,
+        other,
+        recovery,
+        asked.append,
+        offered.extend,
+        lambda error: None,
+        interval_s=1.0,
+        lease_ttl_s=2.0,
     )
 
 
@@ -330,17 +344,32 @@ def test_worlds_60_plans_held_by_a_world_that_is_not_registered_are_taken_over_a
     assert store.load_plan(PLAN).state == "paused"
 
 
-def test_a_requested_plan_is_asked_for_when_nobody_took_it_for_a_whole_round(
-    store: Store, reconciler: Reconciler, asked: list[Envelope]
+def test_a_requested_plan_that_was_never_begun_is_taken_here_when_nobody_took_it_for_a_whole_round(
+    store: Store, reconciler: Reconciler, asked: list[Envelope], offered: list[str]
 ) -> None:
     store.save_plan(a_plan(), requested_at=NOW)
     store.save_plan(a_plan(plan_id(2)))
+
+    reconciler.round(0.0)
+    assert offered == []
+    reconciler.round(1.0)
+
+    assert offered == [PLAN]
+    assert asked == []
+
+
+def test_one_that_was_begun_is_asked_for(
+    store: Store, turn: Turn, reconciler: Reconciler, asked: list[Envelope], offered: list[str]
+) -> None:
+    store.save_plan(a_plan(), requested_at=NOW)
+    turn(claim(), end(state=PlanState.PAUSED, result=Result.PENDING, keep_requested=True))
 
     reconciler.round(0.0)
     assert asked == []
     reconciler.round(1.0)
     reconciler.round(2.0)
 
+    assert offered == []
     assert [(envelope.sender_id, envelope.message) for envelope in asked] == [(OTHER, Execution(PLAN))] * 2
     assert len({envelope.request_id for envelope in asked}) == 2
     assert all(envelope.request_id.startswith(UNATTENDED) for envelope in asked)

@@ -1,0 +1,313 @@
+"""An action that has its work done by plans of their own, and waits for them without holding a worker.
+
+    run() ─▶ create_sub_plans ─▶ suspend        run(SubPlans) something became of them ┐
+                                                run(Poll)     every polling_interval   ├─▶ count, start more ─┐
+                                                run()         resumed, or after a crash┘                      │
+      success ◀── on_finish ◀── all ended well ◀──────────────┬───────────────────────────────────────────────┘
+      SubPlanFailed ◀── all ended, some not well ◀────────────┤
+      suspend ◀── some have not ended, or are still to be made┘
+
+Whether they have ended is read from the store each time (the context's briefing), and nothing else is
+believed: hints may be lost and executors may die, which costs time and nothing more.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from time import time
+from typing import Any, ClassVar
+
+from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.cancellable import Cancellable
+from dynflow_mp.actions.next_run import unrecognized
+from dynflow_mp.actions.pace import Pace, checked_level, checked_span
+from dynflow_mp.actions.sub_plan import SubPlan
+from dynflow_mp.actions.sub_plan_counts import SubPlanCounts
+from dynflow_mp.errors import SubPlanFailed
+from dynflow_mp.model.policies import RescueStrategy
+from dynflow_mp.model.signals import Signal
+from dynflow_mp.model.states import Phase
+from dynflow_mp.model.sub_plans import Ending, Orders
+
+_OWN = "dynflow"
+"""The key of input and output under which the engine keeps what is its own."""
+_UNKNOWN_PROGRESS = 0.1
+_LOOK = (Signal.SUB_PLANS, Signal.POLL, Signal.NEXT_BATCH)
+
+
+class WithSubPlans(Cancellable, abstract=True):
+    """Define ``create_sub_plans``: it calls ``self.trigger(…)`` for each sub-plan.
+
+    The step succeeds once all of them have ended well (with a warning, too) and fails with
+    :class:`SubPlanFailed` once all have ended and some did not. ``output`` has ``total_count``,
+    ``pending_count``, ``failed_count`` and ``success_count``.
+    """
+
+    polling_interval: float = 15.0
+    """Seconds from one look at the counts to the next, should nobody have hinted at a change."""
+
+    _with_sub_plans: ClassVar[bool] = True
+    _counted: SubPlanCounts | None = None
+    """As they stand, with what this call has triggered; None outside of run."""
+    _made: int = 0
+    """How many this call has triggered."""
+    """As they stood when this call was made ready."""
+
+    # -- to be defined -----------------------------------------------------------------------------
+
+    def create_sub_plans(self) -> Any:
+        """Trigger the sub-plans."""
+        raise NotImplementedError(f"{type(self).__name__} has to define create_sub_plans()")
+
+    def on_finish(self) -> None:
+        """Called once all sub-plans have ended well."""
+
+    # -- how many, how fast ------------------------------------------------------------------------
+
+    def limit_concurrency_level(self, level: int) -> None:
+        """Never run more than ``level`` sub-plans at once. In plan or run; kept with the action."""
+        self._keep("concurrency_limit", checked_level(level))
+
+    def distribute_over_time(self, seconds: float, count: int) -> None:
+        """Start ``count`` sub-plans evenly over so many seconds; what has not started by then never will."""
+        self._keep("distribution", list(checked_span(seconds, count)))
+
+    @property
+    def concurrency_limit(self) -> int | None:
+        """How many sub-plans may run at once; None: any number."""
+        level: int | None = self._kept("concurrency_limit")
+        return level
+
+    @property
+    def concurrency_limit_capacity(self) -> int | None:
+        """How many more sub-plans could start now under the limit; None without one."""
+        limit = self.concurrency_limit
+        if limit is None:
+            return None
+        return max(0, limit - self._now.active)
+
+    # -- the step ----------------------------------------------------------------------------------
+
+    def run(self, event: Any = None) -> None:
+        """Start, look, or end: see above."""
+        if event is RescueStrategy.SKIP:
+            return
+        if event is not Signal.NEXT_BATCH:
+            self._count()
+        if event is None:
+            self._begin_or_resume()
+        elif event is Signal.CANCEL:
+            self.cancel()
+        elif event is Signal.ABORT:
+            self.abort()
+        elif isinstance(event, Signal) and event in _LOOK:
+            self._go_on()
+        else:
+            raise unrecognized(self, event)
+        self._show_counts()
+        if self._is_over():
+            self.on_finish()
+        else:
+            self._wait(anew=event is None)
+
+    def cancel(self) -> None:
+        """Start no further sub-plans, and have Cancel sent to those that run."""
+        self._end_all(Ending.CANCEL)
+
+    def abort(self) -> None:
+        """Start no further sub-plans, and have Abort sent to those that run."""
+        self._end_all(Ending.ABORT)
+
+    def _end_all(self, how: Ending) -> None:
+        self._note("ending", how.value)
+        self._context.order(Orders(end=how))
+
+    def trigger(self, kind: type[Action], /, *args: Any, **kwargs: Any) -> SubPlan:
+        """As :meth:`Action.trigger`; what the pace does not allow yet is stored, and started later."""
+        if self.phase is not Phase.RUN:
+            return super().trigger(kind, *args, **kwargs)
+        room = self._room()
+        held_back = room is not None and room <= 0
+        made = self._context.trigger(kind, args, kwargs, held_back)
+        self._counted = _with_one_more(self._now, made, held_back)
+        self._made += 1
+        return made
+
+    def run_progress(self) -> float:
+        """The part of the sub-plans that has ended."""
+        output = self.output
+        total = output.get("total_count")
+        if not total:
+            return _UNKNOWN_PROGRESS
+        ended = sum(output.get(name, 0) for name in ("success_count", "failed_count", "cancelled_count"))
+        return min(1.0, float(ended / total))
+
+    # -- what follows from the counts --------------------------------------------------------------
+
+    def _begin_or_resume(self) -> None:
+        if self._now.none_could_be_planned:
+            # Nobody can repair a plan that could not be planned: once its cause is gone, it is made again.
+            self._note("resumed_count", self._noted("resumed_count", 0) + self._now.unplanned)
+            self._count()
+        if self._now.total or self._cancelled:
+            self._go_on()
+        else:
+            self._note("begun_at", time())
+            self._begin()
+
+    def _begin(self) -> None:
+        _exhaust(self.create_sub_plans())
+
+    def _go_on(self) -> None:
+        """Start those that were held back, as far as there is room for them now."""
+        if not self._now.held_back:
+            return
+        if self._cancelled:
+            # Said before, and the executor died over it.
+            self._context.order(Orders(end=Ending.HELD_BACK))
+        elif self._pace().over(self._passed_s()):
+            self._give_up_waiting()
+        else:
+            self._start_held_back()
+
+    def _start_held_back(self) -> None:
+        ids = self._context.briefing().held_back
+        room = self._room()
+        chosen = ids if room is None else ids[:room]
+        if chosen:
+            self._context.order(Orders(start=chosen))
+            self._counted = self._now._replace(held_back=self._now.held_back - len(chosen))
+
+    def _give_up_waiting(self) -> None:
+        """They could not be started within the time they were to be spread over."""
+        self._context.order(Orders(end=Ending.HELD_BACK))
+
+    def _is_over(self) -> bool:
+        """Whether all have ended. Raises :class:`SubPlanFailed` if they did not all end well."""
+        if self._made or self._counted is None:
+            return False  # to fail or to finish now would be to say so of what is not stored yet
+        counts = self._now
+        if not counts.none_could_be_planned and (counts.pending or self._left_to_make):
+            return False
+        if counts.failed or self._never_made:
+            raise SubPlanFailed(counts.failed, self._never_made)
+        return True
+
+    @property
+    def _left_to_make(self) -> int:
+        """How many sub-plans are still to be triggered."""
+        return 0
+
+    @property
+    def _never_made(self) -> int:
+        """How many sub-plans will not be triggered any more."""
+        return 0
+
+    @property
+    def _cancelled(self) -> bool:
+        return self._noted("ending") is not None
+
+    # -- waiting -----------------------------------------------------------------------------------
+
+    def _wait(self, anew: bool) -> None:
+        """Suspend until something becomes of the sub-plans, or it is time to look or to start one.
+
+        ``anew``: timers set by earlier calls may be gone.
+        """
+        more = self._more_to_do()
+        if more is not None:
+            self.plan_event(more)
+        self._wake_in(Signal.POLL, self.polling_interval, "poll_at", anew)
+        if self._now.held_back or self._left_to_make:
+            due_s = self._pace().next_start_s(self._now.started)
+            if due_s is not None:
+                self._wake_in(Signal.SUB_PLANS, max(0.001, due_s - self._passed_s()), "start_at", anew)
+        self.suspend()
+
+    def _more_to_do(self) -> Signal | None:
+        """What to be woken by at once, if nobody else would although there is something to do."""
+        if self._counted is None:
+            return Signal.SUB_PLANS
+        alone = self._made and not self._now.active and not self._now.held_back
+        return Signal.SUB_PLANS if alone else None
+
+    def _wake_in(self, event: Signal, delay_s: float, name: str, anew: bool) -> None:
+        """One timer of each kind at a time: it lasts longer than calls and executors do."""
+        now, due = time(), self._noted(name)
+        if anew or due is None or now >= due or now + delay_s < due:
+            self._note(name, now + delay_s)
+            self.plan_event(event, delay_s, optional=True)
+
+    # -- counts ------------------------------------------------------------------------------------
+
+    def _count(self) -> None:
+        before = self._noted("resumed_count", 0)
+        self._counted = SubPlanCounts.of(self._context.briefing(), before)
+
+    def _show_counts(self) -> None:
+        counts = self._now
+        self.output.update(
+            total_count=counts.total,
+            pending_count=counts.pending,
+            failed_count=counts.failed,
+            success_count=counts.success,
+        )
+        if counts.warned:
+            self.output["warning_count"] = counts.warned
+
+    @property
+    def _now(self) -> SubPlanCounts:
+        return self._last_shown() if self._counted is None else self._counted
+
+    def _last_shown(self) -> SubPlanCounts:
+        """As the last call left them in the output, for whom has not had them counted."""
+        names = ("total", "success", "failed", "pending")
+        return SubPlanCounts(*(self.output.get(f"{name}_count", 0) for name in names))
+
+    # -- the pace ----------------------------------------------------------------------------------
+
+    def _room(self) -> int | None:
+        """How many more may start now; None: any number."""
+        return self._pace().room(self._now.active, self._now.started, self._passed_s())
+
+    def _pace(self) -> Pace:
+        distribution = self._kept("distribution")
+        return Pace(self.concurrency_limit, *(distribution or ()))
+
+    def _passed_s(self) -> float:
+        """Since the first sub-plan could start."""
+        begun_at: float | None = self._noted("begun_at")
+        return 0.0 if begun_at is None else max(0.0, time() - begun_at)
+
+    # -- what is kept ------------------------------------------------------------------------------
+
+    def _keep(self, name: str, value: Any) -> None:
+        values = self.input if self.phase is Phase.PLAN else self.output
+        values.setdefault(_OWN, {})[name] = value
+
+    def _kept(self, name: str) -> Any:
+        """What run has set stands before what plan has."""
+        later = {} if self.phase is Phase.PLAN else self.output.get(_OWN, {})
+        return later[name] if name in later else self.input.get(_OWN, {}).get(name)
+
+    def _note(self, name: str, value: Any) -> None:
+        self.output.setdefault(_OWN, {})[name] = value
+
+    def _noted(self, name: str, default: Any = None) -> Any:
+        return self.output.get(_OWN, {}).get(name, default)
+
+
+def _with_one_more(counts: SubPlanCounts, made: SubPlan, held_back: bool) -> SubPlanCounts:
+    total = counts.total + 1
+    if made.failed:
+        return counts._replace(total=total, failed=counts.failed + 1, unplanned=counts.unplanned + 1)
+    return counts._replace(
+        total=total, pending=counts.pending + 1, held_back=counts.held_back + (1 if held_back else 0)
+    )
+
+
+def _exhaust(made: Any) -> None:
+    """``create_sub_plans`` may return what it triggered, also as a generator that triggers as it goes."""
+    if isinstance(made, Iterable) and not isinstance(made, SubPlan):
+        deque(made, maxlen=0)

@@ -1,0 +1,63 @@
+"""What the floor needs of those who run its jobs, be they processes or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from dynflow_mp.executor.news import News
+from dynflow_mp.executor.wire import StepToStop
+from dynflow_mp.model.work import Job
+
+
+class Workforce(Protocol):
+    """Workers: started, spoken to, listened to. Decides nothing; used by the core's thread only."""
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """Process ids by worker id, of those that are processes."""
+
+    def start(self) -> None:
+        """Get ready to have workers."""
+
+    def stop(self, grace_s: float) -> None:
+        """End everything."""
+
+    def spawn(self, queue: str) -> str:
+        """Have one more worker; news of it follow. Returns its id."""
+
+    def send(self, worker_id: str, numbered: Sequence[tuple[int, Job]]) -> None:
+        """Send jobs; their numbers grow per worker, from 1."""
+
+    def recall(self, worker_id: str) -> None:
+        """Ask for jobs not begun yet; news say which those were."""
+
+    def begun(self, worker_id: str) -> int:
+        """The number of the job that a worker began last; 0 for one that is gone."""
+
+    def resident(self, worker_id: str) -> int | None:
+        """How many bytes a worker has in memory; None where that cannot be told."""
+
+    def stop_step(self, worker_id: str, step: StepToStop) -> None:
+        """Ask a worker to leave a job, or to give it back: its outcome, or WorkReturned, follows – or nothing."""
+
+    def chunks_heard(self, worker_id: str, job_number: int, number: int) -> None:
+        """Tell a worker that it need not keep these output chunks any longer."""
+
+    def dump_stacks(self, worker_id: str) -> None:
+        """Have a worker print where it is, also while it is stuck: see ``output_tail``."""
+
+    def output_tail(self, worker_id: str) -> str:
+        """The last of what a worker printed."""
+
+    def terminate(self, worker_id: str) -> None:
+        """Have a worker end, unless it refuses."""
+
+    def kill(self, worker_id: str) -> None:
+        """End a worker at once, whatever it does."""
+
+    def renew_deadline(self) -> None:
+        """Whoever gives the jobs still turns."""
+
+    def hear(self, ready: Mapping[Any, int]) -> Sequence[News]:
+        """Everything new, given what the poller found."""

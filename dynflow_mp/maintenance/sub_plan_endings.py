@@ -1,0 +1,85 @@
+"""Ending the sub-plans of an action that was cancelled, beside the core: there may be thousands.
+
+EndSubPlans ─▶ those never begun: stopped, some hundred at a time ─▶ the action is told
+            └▶ those that run: Cancel or Abort to whoever runs each
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Lock, Thread
+
+from dynflow_mp.director.protocol import EndSubPlans
+from dynflow_mp.errors import NotCancellable, RequestError, SubPlanCancelled
+from dynflow_mp.model.stops import name_of
+from dynflow_mp.model.sub_plans import Ending
+from dynflow_mp.model.work import ErrorRecord
+from dynflow_mp.persistence.database import Fence
+from dynflow_mp.persistence.store import Store
+from dynflow_mp.telemetry import logger
+
+log = logger("maintenance.sub_plan_endings")
+
+_REASONS = {
+    Ending.HELD_BACK: "The task could not be started within the maintenance window.",
+    Ending.CANCEL: "The task was cancelled.",
+    Ending.ABORT: "The task was aborted.",
+}
+Cancel = Callable[[str, bool], "Future[list[int]]"]
+Tell = Callable[[str, int], object]
+
+
+class SubPlanEndings:
+    """Owns a thread, from the first order on. ``tell`` hints to a step that something became of its sub-plans."""
+
+    def __init__(self, store: Store, fence: Fence, cancel: Cancel, tell: Tell) -> None:
+        self._store, self._fence, self._cancel, self._tell = store, fence, cancel, tell
+        self._orders: SimpleQueue[EndSubPlans | None] = SimpleQueue()
+        self._guard = Lock()
+        self._thread: Thread | None = None
+
+    def carry_out(self, order: EndSubPlans) -> None:
+        """Any thread: do it, soon. An order that is lost with this process is given again by the action."""
+        with self._guard:
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="dynflow sub-plan endings", daemon=True)
+                self._thread.start()
+        self._orders.put(order)
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Twice is fine, before the first order too."""
+        self._orders.put(None)
+        with self._guard:
+            thread = self._thread
+        if thread is not None:
+            thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (order := self._orders.get()) is not None:
+            try:
+                self.end(order)
+            except Exception:
+                log.exception(
+                    "sub-plans could not be ended",
+                    extra={"action": "sub_plans_not_ended", "plan_id": order.plan_id},
+                )
+
+    def end(self, order: EndSubPlans) -> None:
+        """End them here and now. Done by the thread, and by worlds without one."""
+        plan_id, action_id, how = order.plan_id, order.action_id, order.how
+        error = ErrorRecord(name_of(SubPlanCancelled), _REASONS[how], cause="cancelled").to_bytes()
+        # In this order: what is taken up in between runs, and is told.
+        ended = self._store.end_never_begun(plan_id, action_id, how is Ending.HELD_BACK, error, self._fence)
+        if how is not Ending.HELD_BACK:
+            for sub_plan_id in self._store.running_sub_plans(plan_id, action_id):
+                self._cancel(sub_plan_id, how is Ending.ABORT).add_done_callback(_note)
+        if ended:
+            self._tell(plan_id, order.step_id)
+
+
+def _note(told: Future[list[int]]) -> None:
+    error = told.exception()
+    if error is not None and not isinstance(error, (NotCancellable, RequestError)):
+        log.warning("a sub-plan was not cancelled: %s", error, extra={"action": "sub_plan_not_cancelled"})

@@ -1,0 +1,144 @@
+"""What passes between an action and its sub-plans, as bytes on the wire.
+
+run ── trigger ──▶ NewSubPlan ─┐                              stored, started
+run ── orders ───▶ Orders ─────┴─ in the step's outcome ──▶   held-back ones started, running ones cancelled
+run ◀── in the job ── Briefing                            ◀── counted when the job is made
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, NamedTuple
+
+import msgpack
+
+from dynflow_mp.errors import DamagedData
+from dynflow_mp.model.flows import flow_from_tokens, flow_tokens
+from dynflow_mp.model.plans import HistoryEntry, PlannedAction, PlannedPlan, PlannedStep
+from dynflow_mp.model.policies import ActionPolicy
+from dynflow_mp.model.states import Phase, PlanState, Result, StepState
+
+MAX_TRIGGERED_BYTES = 64 * 1024 * 1024
+"""Plans that one call of ``run`` may trigger come to so many bytes at most; more go in batches."""
+
+
+class NewSubPlan(NamedTuple):
+    """A plan that an action triggered in ``run``. ``start``: it is to be run (not failed, not held back)."""
+
+    id: str
+    start: bool
+    plan: bytes
+
+    def to_bytes(self) -> bytes:
+        packed: bytes = msgpack.packb(self)
+        return packed
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> NewSubPlan:
+        return cls(*_unpacked(data))
+
+
+class Ending(str, Enum):
+    """How sub-plans that have not ended by themselves are to end."""
+
+    HELD_BACK = "held_back"
+    """Those that were not started are not started any more; the others go on."""
+    CANCEL = "cancel"
+    """The others are sent Cancel, too."""
+    ABORT = "abort"
+    """The others are sent Abort, too."""
+
+
+class Orders(NamedTuple):
+    """What an action wants done with its sub-plans once its outcome is stored.
+
+    ``start``: ids of held-back ones whose turn has come. ``end``: how all that have not ended are to.
+    """
+
+    start: tuple[str, ...] = ()
+    end: Ending | None = None
+
+    def to_bytes(self) -> bytes:
+        packed: bytes = msgpack.packb(self)
+        return packed
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Orders:
+        start, end = _unpacked(data)
+        return cls(start, None if end is None else Ending(end))
+
+
+class SubPlanCount(NamedTuple):
+    """How many sub-plans stand alike. ``begun``: an executor has taken them at least once."""
+
+    state: PlanState
+    result: Result
+    begun: bool
+    requested: bool
+    number: int
+
+
+class Briefing(NamedTuple):
+    """How an action's sub-plans stand; ``held_back`` are the next ones that are not started yet (not all)."""
+
+    counts: tuple[SubPlanCount, ...] = ()
+    held_back: tuple[str, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        packed: bytes = msgpack.packb(self)
+        return packed
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Briefing:
+        counts, held_back = _unpacked(data)
+        return cls(
+            tuple(SubPlanCount(_PLAN_STATES[count[0]], _RESULTS[count[1]], *count[2:]) for count in counts),
+            held_back,
+        )
+
+
+_PHASES = {phase.value: phase for phase in Phase}
+_PLAN_STATES = {state.value: state for state in PlanState}
+_STEP_STATES = {state.value: state for state in StepState}
+_RESULTS = {result.value: result for result in Result}
+_RUN_FLOW, _FINALIZE_FLOW = PlannedPlan._fields.index("run_flow"), PlannedPlan._fields.index("finalize_flow")
+
+
+def plan_to_bytes(plan: PlannedPlan) -> bytes:
+    """A whole new plan; enums travel as their texts, named tuples as lists of their fields."""
+    fields: list[Any] = list(plan)
+    fields[_RUN_FLOW], fields[_FINALIZE_FLOW] = flow_tokens(plan.run_flow), flow_tokens(plan.finalize_flow)
+    packed: bytes = msgpack.packb(fields)
+    return packed
+
+
+def plan_from_bytes(data: bytes) -> PlannedPlan:
+    """The plan of :func:`plan_to_bytes`. Raises :class:`DamagedData` for other bytes."""
+    fields = _unpacked(data)
+    try:
+        plan = PlannedPlan(*fields)
+        return plan._replace(
+            state=_PLAN_STATES[plan.state],
+            result=_RESULTS[plan.result],
+            run_flow=flow_from_tokens(list(fields[_RUN_FLOW])),
+            finalize_flow=flow_from_tokens(list(fields[_FINALIZE_FLOW])),
+            actions=[PlannedAction(*action) for action in plan.actions],
+            steps=[_step(step) for step in plan.steps],
+            policies={name: ActionPolicy.from_data(list(policy)) for name, policy in plan.policies.items()},
+            dependencies=list(plan.dependencies),
+            history=tuple(HistoryEntry(*entry) for entry in plan.history),
+        )
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise DamagedData(f"a plan that was triggered cannot be read: {error!r}") from error
+
+
+def _step(fields: tuple[Any, ...]) -> PlannedStep:
+    step_id, phase, state, *rest = fields
+    return PlannedStep(step_id, _PHASES[phase], _STEP_STATES[state], *rest)
+
+
+def _unpacked(data: bytes) -> Any:
+    try:
+        return msgpack.unpackb(data, use_list=False, strict_map_key=True)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise DamagedData(f"data about sub-plans cannot be read: {error}") from error

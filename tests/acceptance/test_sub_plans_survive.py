@@ -1,0 +1,138 @@
+"""Executors that are killed between sub-plans: none is lost, none is made twice, and their caller ends all the same."""
+
+import signal
+from collections import Counter
+
+import pytest
+from sub_plan_actions import BulkParent, FireAndForget, Parent
+from watching import lines_of, wait_until
+
+
+@pytest.fixture(autouse=True)
+def quick_to_look(monkeypatch):
+    for name, seconds in {
+        "reconcile_interval_s": 0.2,
+        "reask_interval_s": 0.5,
+        "lease_renewal_s": 0.2,
+        "no_executor_timeout_s": 30,
+    }.items():
+        monkeypatch.setenv(f"DYNFLOW_{name.upper()}", str(seconds))
+
+
+@pytest.fixture
+def supervisor(start_supervisor):
+    def start(**keywords):
+        return start_supervisor(app="sub_plan_actions", **keywords)
+
+    return start
+
+
+def kill(supervisor):
+    supervisor.signal(signal.SIGKILL)
+    supervisor.wait()
+
+
+def run_step(plan):
+    (step,) = [step for step in plan.steps.values() if step.phase == "run"]
+    return step
+
+
+def mended(client, plan):
+    """Resume what a kill has left in error, children first, until the caller has ended."""
+    for _ in range(20):
+        if plan.state == "stopped":
+            return plan
+        for future in [client.execute(child.id) for child in plan.sub_plans() if child.state == "paused"]:
+            future.result(30)
+        plan = client.execute(plan.id).result(60)
+    return pytest.fail(f"{plan} did not end")
+
+
+@pytest.mark.every_database
+def test_children_of_killed_executors_are_made_once_and_all_run(supervisor, a_client, tmp_path):
+    count, log = 60, tmp_path / "log"
+    client = a_client()
+    running = supervisor()
+    triggered = client.trigger(BulkParent, count, size=10, log=str(log), takes_s=0.01)
+
+    for enough in (5, 25, 45):
+        wait_until(lambda enough=enough: len(lines_of(log)) >= enough, what=f"{enough} lines")
+        kill(running)
+        running = supervisor()
+        if (
+            triggered.finished.done()
+            and client.persistence.load_execution_plan(triggered.id).state == "paused"
+        ):
+            client.execute(triggered.id)
+    plan = mended(client, wait_for_end(client, triggered.id))
+
+    assert plan.result == "success"
+    children = plan.sub_plans()
+    assert {(child.state, child.result) for child in children} == {("stopped", "success")}
+    assert sorted(child.entry_action.input["number"] for child in children) == list(range(count))
+    begun = Counter(line for line in lines_of(log) if line.startswith("begin"))
+    attempts = {f"begin {child.entry_action.input['number']}": run_step(child).attempts for child in children}
+    assert {line: number for line, number in begun.items() if number > attempts[line]} == {}
+    assert set(begun) == set(attempts)
+
+
+def wait_for_end(client, plan_id):
+    """The plan, once nobody runs it any more."""
+
+    def looked():
+        plan = client.persistence.load_execution_plan(plan_id)
+        return plan if plan.state in ("paused", "stopped") and not requested(client, plan_id) else None
+
+    return wait_until(looked, seconds=60, what="the end of the caller")
+
+
+def requested(client, plan_id):
+    return client.persistence.find_statuses({"id": plan_id})[plan_id].requested_at is not None
+
+
+def test_a_caller_that_waits_goes_on_in_another_executor(supervisor, a_client):
+    """Hints and timers of the executor that died are gone: the counts are in the store."""
+    client = a_client()
+    first = supervisor()
+    triggered = client.trigger(Parent, 3, kind="Waiter")
+
+    def children(state):
+        found = client.persistence.load_execution_plan(triggered.id).sub_plans()
+        return found if [run_step(child).state for child in found] == [state] * 3 else None
+
+    found = wait_until(lambda: children("suspended"), what="the suspension of the children")
+    kill(first)
+    supervisor()
+    wait_until(
+        lambda: all(
+            lock is not None and lock.world_id != first.world_id
+            for lock in map(client.coordinator.execution_lock, [triggered.id, *(c.id for c in found)])
+        ),
+        what="the takeover of all plans",
+    )
+    wait_until(lambda: children("suspended"), what="the suspension of the children")
+
+    for child in found:
+        assert client.event(child.id, run_step(child).id, "go").result(10)
+
+    plan = triggered.finished.result(10)
+    assert (plan.state, plan.result) == ("stopped", "success")
+    assert plan.entry_action.output["success_count"] == 3
+
+
+def test_children_that_were_stored_and_not_started_are_run_by_the_next_executor(
+    supervisor, a_client, tmp_path
+):
+    """Nobody waits for them, and who triggered them has ended."""
+    client, log = a_client(), tmp_path / "log"
+    first = supervisor(workers=1)
+    plan = client.trigger(FireAndForget, given={"log": str(log), "takes_s": 0.3}).finished.result(20)
+    wait_until(lambda: lines_of(log), what="the first child's beginning")
+
+    kill(first)
+    supervisor(workers=1)
+
+    found = [wait_for_end(client, child.id) for child in plan.sub_plans()]
+
+    assert sorted(child.state for child in found) in (["paused", "stopped"], ["stopped", "stopped"])
+    assert len(found) == 2
