@@ -8,14 +8,14 @@ from typing import NamedTuple
 from dynflow_mp.director.causes import abnormal_termination
 from dynflow_mp.director.protocol import Instruction, ReadySteps, RemindAt, RunErrand, StepDue
 from dynflow_mp.director.rescue import Rescue
-from dynflow_mp.director.setbacks import Chance, Verdict, after_error, after_loss
+from dynflow_mp.director.setbacks import Chance, Verdict, after_error, after_loss, is_named
 from dynflow_mp.director.skipping import skipped_with
 from dynflow_mp.director.step_book import StepBook
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.plans import PlanSkeleton, Setback
 from dynflow_mp.model.policies import RESCUE, RescueStrategy, combined_strategy
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.work import ErrorRecord
+from dynflow_mp.model.work import ErrorRecord, StepOutcome
 
 
 class Conduct(NamedTuple):
@@ -47,11 +47,13 @@ class Failures:
 
     # -- trying again ------------------------------------------------------------------------------
 
-    def after_error(self, step_id: int, retryable: bool, now: int) -> list[Instruction]:
-        """A step's code failed: how it is tried again; nothing if its error stands."""
-        if not retryable or self.final:
-            return []
+    def after_error(self, outcome: StepOutcome, now: int) -> list[Instruction]:
+        """A step failed and could say so: how it is tried again; nothing if its error stands."""
+        step_id = outcome.step_id
         policy, setback = self._book.policy_of(step_id), self._book.setback_of(step_id)
+        if policy.retry is None or self.final:
+            return []
+        retryable = outcome.retryable or is_named(policy, outcome.error)
         retried = after_error(policy, setback, retryable, now, self._conduct.chance)
         return [] if retried is None else self._again(step_id, retried)
 

@@ -170,9 +170,10 @@ class StepDue(NamedTuple):
 
 
 class DeadlineDue(NamedTuple):
-    """The plan's deadline has come."""
+    """The plan's deadline has come; ``epoch`` tells the run that it was put on the calendar for."""
 
     plan_id: str
+    epoch: int
 
 
 class PlanLost(NamedTuple):

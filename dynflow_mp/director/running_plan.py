@@ -158,7 +158,11 @@ class RunningPlan:
         if deadline_at is None:
             return []
         self._failures.final = deadline_at <= now
-        return [] if self._failures.final else [RemindAt(deadline_at, self.id, DeadlineDue(self.id))]
+        return (
+            []
+            if self._failures.final
+            else [RemindAt(deadline_at, self.id, DeadlineDue(self.id, self._epoch))]
+        )
 
     def _taken_up(self, now: int) -> list[Instruction]:
         """What the beginning of the flow yields.
@@ -238,7 +242,7 @@ class RunningPlan:
         if outcome.plans or outcome.orders is not None:
             instructions += follow(outcome, self.id, self._epoch, steps.action_id(step_id), now)
         if outcome.state is _ERROR and self._halting is None:
-            again = self._failures.after_error(step_id, outcome.retryable, now)
+            again = self._failures.after_error(outcome, now)
             if again:
                 return instructions + again
         return self._go_on(step_id, outcome.state, instructions, now)
@@ -308,11 +312,11 @@ class RunningPlan:
 
     # -- the deadline ------------------------------------------------------------------------------
 
-    def expire(self, now: int) -> list[Instruction]:
+    def expire(self, news: DeadlineDue, now: int) -> list[Instruction]:
         """The plan's deadline has come: nothing more begins, what runs is stopped."""
-        self._failures.final = True
-        if self._halting is not None:
+        if news.epoch != self._epoch or self._halting is not None:
             return []
+        self._failures.final = True
         if self._finalize.going_on:
             if self._finalize.with_a_worker:
                 return [self._stop(FINALIZE)]

@@ -54,8 +54,7 @@ def after_loss(
         if setback.crashes < MOST_CRASHES:
             return Verdict(error, setback, True)
         error = error._replace(message=f"{error.message} (crashes={setback.crashes})")
-    named = policy.retry is not None and _short(error.exception_class) in policy.retry.engine_errors
-    retried = after_error(policy, setback, named, now, chance)
+    retried = after_error(policy, setback, is_named(policy, error), now, chance)
     return Verdict(error, retried or setback, retried is not None)
 
 
@@ -66,5 +65,11 @@ def _wait_s(backoff_s: float, factor: float, retries: int) -> float:
         return _LONGEST_S
 
 
-def _short(class_name: str) -> str:
-    return class_name.rpartition(".")[2]
+def is_named(policy: ActionPolicy, error: ErrorRecord | bytes | None) -> bool:
+    """Whether the engine ended the step for something that the class's retry policy names."""
+    if policy.retry is None or error is None:
+        return False
+    record = ErrorRecord.from_bytes(error) if isinstance(error, bytes) else error
+    return (
+        record.cause is not None and record.exception_class.rpartition(".")[2] in policy.retry.engine_errors
+    )

@@ -21,6 +21,7 @@ from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.writes import Write
 from dynflow_mp.persistence.database import PATIENCE_S
+from dynflow_mp.persistence.inputs import put_input
 from dynflow_mp.persistence.retries import repeated
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.persistence.turn_commit import TurnCommit
@@ -67,15 +68,9 @@ class Amendments:
         data = encode(values, "input", self._max_payload)
         references = encode(kept, "references", _NO_LIMIT) if kept else None
         producers = tuple(dict.fromkeys(made_by for _, _, made_by, _ in kept))
-        dependencies = {**skeleton.dependencies, action_id: producers}
-        packed = encode(
-            [[consumer, list(made)] for consumer, made in dependencies.items() if made],
-            "dependencies",
-            _NO_LIMIT,
-        )
 
         def write(connection: Connection) -> None:
-            self._store.put_input(connection, skeleton.id, action_id, data, references, packed)
+            put_input(connection, skeleton.id, action_id, data, references, producers)
 
         return write
 

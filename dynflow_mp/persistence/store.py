@@ -30,6 +30,7 @@ from dynflow_mp.persistence import (
 )
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
+from dynflow_mp.persistence.inputs import put_input
 from dynflow_mp.persistence.rows import (
     ActionRow,
     AttemptRow,
@@ -39,7 +40,7 @@ from dynflow_mp.persistence.rows import (
     StepCount,
     StepRow,
 )
-from dynflow_mp.persistence.tables import actions, delayed_plans, events, execution_plans, steps
+from dynflow_mp.persistence.tables import delayed_plans, events, execution_plans, steps
 from dynflow_mp.persistence.turn import GuardFailed
 
 __all__ = ["ActionRow", "GuardFailed", "PlanRow", "PlanStatus", "StepCount", "StepRow", "Store"]
@@ -335,11 +336,6 @@ class Store:
     def replace_input(self, plan_id: str, action_id: int, data: bytes, fence: Fence | None = None) -> None:
         """Give an action another stored input, complete in itself; only while nobody runs the plan."""
         owner = select(execution_plans.c.owner_id).where(execution_plans.c.id == plan_id).with_for_update()
-        change = (
-            update(actions)
-            .where(actions.c.execution_plan_id == plan_id, actions.c.id == action_id)
-            .values(input=data, references=None)
-        )
 
         def replace_it(connection: Connection, _in_doubt: bool) -> None:
             row = connection.execute(owner).one_or_none()
@@ -347,29 +343,9 @@ class Store:
                 raise _not_found(plan_id)
             if row[0] is not None:
                 raise AlreadyRunning(f"plan {plan_id} is being executed: its data cannot be changed", plan_id)
-            if connection.execute(change).rowcount != 1:
-                raise PlanNotFound(f"plan {plan_id} has no action {action_id}", plan_id)
+            put_input(connection, plan_id, action_id, data)
 
         self.database.change(replace_it, fence)
-
-    def put_input(
-        self,
-        connection: Connection,
-        plan_id: str,
-        action_id: int,
-        data: bytes,
-        references: bytes | None,
-        dependencies: bytes,
-    ) -> None:
-        """Give an action another stored input, and its plan what it then depends on, in the caller's transaction."""
-        connection.execute(
-            update(actions)
-            .where(actions.c.execution_plan_id == plan_id, actions.c.id == action_id)
-            .values(input=data, references=references)
-        )
-        connection.execute(
-            update(execution_plans).where(execution_plans.c.id == plan_id).values(dependencies=dependencies)
-        )
 
     def load_attempts(self, plan_id: str, step_id: int | None = None) -> list[AttemptRow]:
         """The attempts of a plan's steps, or of one step, that did not succeed, in order."""

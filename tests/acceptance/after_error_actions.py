@@ -184,6 +184,13 @@ class RetriesPastDeadline(Action):
         raise ConnectionError("away")
 
 
+class RetriesForLong(Action):
+    retry = Retry(max_attempts=10, backoff_s=30, jitter=0)
+
+    def run(self):
+        raise ConnectionError("away")
+
+
 class WithDeadlineInARow(Action):
     deadline_s = 0.5
 
@@ -263,3 +270,46 @@ class DecidesForItself(Action):
 
     def rescue_strategy_for_self(self):
         return self.input["strategy"]
+
+
+class TimesOutOnce(Action):
+    """Takes too long the first time."""
+
+    run_timeout_s = 0.3
+    idempotent = True
+    retry = Retry(max_attempts=2, backoff_s=0.05)
+
+    def run(self):
+        note(self.input["log"], "call")
+        if attempts_in(self.input["log"]) == 1:
+            time.sleep(30)
+
+
+class StuckWithDeadline(Action):
+    deadline_s = 0.5
+    idempotent = True
+    rescue_strategy = Skip
+
+    def run(self):
+        note(self.input["log"], "call")
+        time.sleep(30)
+
+
+class StuckFinalizeWithDeadline(Action):
+    deadline_s = 0.5
+
+    def run(self):
+        pass
+
+    def finalize(self):
+        time.sleep(30)
+
+
+class StuckWhileSkipped(Action):
+    rescue_strategy = Skip
+
+    def run(self, event=None):
+        if event is Skip:
+            note(self.input["log"], "told")
+            time.sleep(30)
+        raise RuntimeError("skip me")

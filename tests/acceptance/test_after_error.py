@@ -1,5 +1,6 @@
 """What is done about a failure, on real workers: rescue, skip, retry, crashes, deadlines, edited inputs."""
 
+import os
 import time
 from itertools import pairwise
 
@@ -16,11 +17,16 @@ from after_error_actions import (
     Needs,
     Opinionless,
     Picky,
+    RetriesForLong,
     RetriesPastDeadline,
     SilentSkippable,
     Skippable,
     SkippableFinalize,
     SleepySkippable,
+    StuckFinalizeWithDeadline,
+    StuckWhileSkipped,
+    StuckWithDeadline,
+    TimesOutOnce,
     Together,
     TwoWithOneUser,
     UnwillingSkippable,
@@ -312,6 +318,20 @@ def test_a_failed_step_is_tried_again_after_longer_and_longer_waits(world, tmp_p
     assert history(plan) == ["start execution", "finish execution"]
 
 
+def test_steps_that_wait_for_another_attempt_hold_no_worker(world):
+    waiting = [world.trigger(RetriesForLong) for _ in range(4)]
+    for one in waiting:
+        wait_until(lambda id_=one.id: world.persistence.load_execution_plan(id_).run_steps[0].due_at)
+
+    plan = run(world, Flaky, log=os.devnull, works_at=0)
+
+    assert plan.result == "success"
+    status = world.execution_status(world.id).result(10)["default"]
+    assert (status["free_workers"], status["queue_size"]) == (2, 0)
+    for one in waiting:
+        world.halt(one.id).result(20)
+
+
 def test_after_the_last_attempt_the_error_stands_and_resume_counts_anew(world, tmp_path):
     log = tmp_path / "log"
     paused = run(world, Flaky, log=str(log), works_at=7)
@@ -413,3 +433,49 @@ def test_a_plan_may_be_given_a_deadline(world):
     for bad in (0, -1, "soon", float("inf"), True):
         with pytest.raises(BadArgument, match="deadline_s"):
             world.plan_with_options(Uses, deadline_s=bad)
+
+
+@pytest.mark.parametrize("kind", [StuckWithDeadline, StuckFinalizeWithDeadline])
+def test_what_runs_when_the_deadline_passes_is_stopped(world, tmp_path, kind):
+    """Neither tried again nor skipped, although it could be."""
+    log = tmp_path / "log"
+    begun = time.monotonic()
+    plan = run(world, kind, log=str(log))
+
+    (step,) = plan.failed_steps
+    assert (plan.state, plan.result, step.error.cause) == ("paused", "error", "deadline")
+    assert step.error.exception_class == "dynflow_mp.errors.DeadlineExceeded"
+    assert len(lines_of(log)) <= 1
+    assert time.monotonic() - begun < 15
+
+
+# -- together with limits and halting ----------------------------------------------------------------
+
+
+def test_a_step_that_took_too_long_is_tried_again_as_its_policy_says_and_is_no_crash(world, tmp_path):
+    plan = run(world, TimesOutOnce, log=str(tmp_path / "log"))
+
+    (step,) = plan.run_steps
+    assert (plan.result, step.attempts, step.retries, step.crashes) == ("success", 2, 1, 0)
+    assert [one.error.cause for one in step.failed_attempts] == ["timeout"]
+
+
+def test_a_plan_that_waits_for_a_retry_can_be_halted(world):
+    triggered = world.trigger(RetriesForLong)
+    wait_until(lambda: world.persistence.load_execution_plan(triggered.id).run_steps[0].due_at)
+
+    world.halt(triggered.id).result(20)
+    plan = triggered.finished.result(20)
+
+    assert (plan.state, plan.run_steps[0].state) == ("stopped", "pending")
+
+
+def test_a_plan_can_be_halted_while_a_step_is_told_that_it_is_skipped(world, tmp_path):
+    log = tmp_path / "log"
+    triggered = world.trigger(StuckWhileSkipped, log=str(log))
+    wait_until(lambda: lines_of(log), what="the event")
+
+    world.halt(triggered.id).result(20)
+    plan = triggered.finished.result(20)
+
+    assert (plan.state, plan.result, plan.failed_steps[0].error.cause) == ("stopped", "error", "halted")

@@ -19,6 +19,7 @@ from dynflow_mp.director.protocol import (
     Asker,
     EventArrived,
     FinalizeFinished,
+    HaltRequested,
     HandOver,
     ReadyFinalize,
     StepFinished,
@@ -29,6 +30,7 @@ from dynflow_mp.director.protocol import (
 )
 from dynflow_mp.errors import NotSkippable
 from dynflow_mp.model.flows import Concurrence, Sequence, step_ids
+from dynflow_mp.model.messages import Done
 from dynflow_mp.model.plans import Setback
 from dynflow_mp.model.policies import ActionPolicy, RetryPolicy
 from dynflow_mp.model.states import PlanState, Result, StepState, result_of
@@ -82,6 +84,7 @@ class World:
         self.driver.attempts = dict.fromkeys(self.steps, 0)
         self.setbacks = {}
         self.written = 0
+        self.halted = False
         # By step, how often it was begun anew, and how often something was recorded that explains it.
         self.calls = dict.fromkeys(self.steps, 0)
         self.reasons = dict.fromkeys(self.steps, 0)
@@ -155,6 +158,8 @@ class World:
             found.append("remind")
         if self.suspended():
             found.append("event")
+        if not self.halted and self.pick(*range(40)) == 0:
+            found = ["halt"]
         assert found, f"nothing can happen any more: {self.driver.stored}"
         return found
 
@@ -180,10 +185,10 @@ class World:
         if how == "returned":
             self.calls[step] -= begun_from is S.PENDING
             driver.tell(StepsReturned(PLAN, [step]))
-            if step not in self.stopped:
+            if step not in self.stopped and not self.halted:
                 driver.ready.append(step)
         elif how == "lost":
-            cause = "deadline" if step in self.stopped else "signal(9)"
+            cause = "halted" if self.halted else "deadline" if step in self.stopped else "signal(9)"
             driver.tell(StepLost(PLAN, step, 0, cause, "killed"))
         elif begun_from is S.SKIPPING:
             outcome = skipped(step) if how in ("well", "suspends") else failure(step)
@@ -212,6 +217,11 @@ class World:
     def event(self):
         step = self.pick(*self.suspended())
         self.driver.tell(EventArrived(PLAN, step, None, f"e{self.driver.now}", b"e"))
+
+    def halt(self):
+        self.halted = True
+        self.driver.tell(HaltRequested(PLAN, "client", "halt"))
+        self.driver.ready, self.finalizing = [], self.finalizing if self.finalize_sent else None
 
     def executor_dies(self):
         skeleton = self.skeleton(state=PlanState.RUNNING, owner_id=WORLD)
@@ -255,6 +265,10 @@ def test_each_attempt_ends_with_a_cause_whatever_happens(flow, auto_rescue, has_
         (save,) = only(SavePlan, world.attempt())
         states = set(world.driver.stored.values())
         assert S.RUNNING not in states
+        if world.halted:
+            assert world.driver.answers("halt") in ([Done()], [])
+            assert save.state is PlanState.STOPPED or save.history[-1].name == "terminate execution"
+            break
         if save.state is PlanState.STOPPED:
             assert states <= {S.SUCCESS, S.SKIPPED} or save.result is Result.ERROR
             break

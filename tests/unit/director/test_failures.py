@@ -218,6 +218,29 @@ def test_a_step_that_is_not_idempotent_is_tried_again_if_its_policy_names_the_lo
     assert only(SavePlan, lose(driver, 2))[0].state is PlanState.PAUSED
 
 
+def test_a_step_that_was_stopped_at_a_limit_is_tried_again_if_its_policy_names_that(driver):
+    """It could say so itself; that it was stopped is not for its code to judge."""
+    policies = {"A": ActionPolicy(idempotent=True, retry=RetryPolicy(2, 0.0, 1.0, 0.0, ("RunTimeout",)))}
+    stopped = ErrorRecord("dynflow_mp.errors.RunTimeout", "too long", (), "timeout").to_bytes()
+    driver.start(a_skeleton(2, policies=policies))
+
+    (move,) = only(MoveStep, driver.run(failure(2, error=stopped)))
+    assert (move.retries, move.crashes) == (1, None)
+    driver.send(2)
+    said = driver.tell(StepLost(PLAN, 2, 0, "timeout", "too long; worker 17 was killed"))
+    assert only(MoveStep, said) == []
+    assert only(SavePlan, said)[0].state is PlanState.PAUSED
+
+
+def test_an_error_of_a_user_s_that_is_called_like_the_engine_s_is_none_of_it(driver):
+    policies = {"A": ActionPolicy(retry=RetryPolicy(2, 0.0, 1.0, 0.0, ("RunTimeout",)))}
+    driver.start(a_skeleton(2, policies=policies))
+
+    said = driver.run(failure(2, error=ErrorRecord("shop.RunTimeout", "no").to_bytes()))
+
+    assert only(MoveStep, said) == []
+
+
 def test_what_could_not_be_read_is_no_crash(driver):
     driver.start(a_skeleton(2, policies=IDEMPOTENT))
     driver.send(2)
