@@ -16,6 +16,7 @@ import zmq
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.director import Director
+from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import RunErrand
 from dynflow_mp.errors import WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.errands import ErrandAsked, Tell
@@ -41,8 +42,10 @@ class CoreSettings(NamedTuple):
     world_id: str
     pools: Mapping[str, int]
     max_credit: int
+    conduct: Conduct
     directory: Path
     workers: WorkerSettings
+    errand_timeout_s: float | None = None
 
 
 class Core:
@@ -71,9 +74,11 @@ class Core:
         poller = zmq.Poller()
         poller.register(self._inbox.bell.fd, zmq.POLLIN)
         processes = Processes(settings.directory, settings.workers, poller)
-        self._floor = Floor(processes, settings.pools, settings.max_credit, self._begun)
+        self._floor = Floor(
+            processes, settings.pools, settings.max_credit, self._begun, settings.errand_timeout_s
+        )
         self._loop = Loop(
-            Director(settings.world_id),
+            Director(settings.world_id, settings.conduct),
             self._floor,
             Ledger(store, coordinator, self._keep_alive),
             self._reader,

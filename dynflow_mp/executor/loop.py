@@ -22,6 +22,7 @@ from dynflow_mp.director.protocol import (
     NOBODY,
     Answer,
     CancelRequested,
+    DeadlineDue,
     DrainBegun,
     DrainEnded,
     DropPlan,
@@ -40,12 +41,15 @@ from dynflow_mp.director.protocol import (
     ReadyEvent,
     ReadyFinalize,
     ReadySteps,
+    RemindAt,
     RunErrand,
     SendEvent,
     StartSubPlans,
+    StepDue,
     Stimulus,
     StopStep,
     WakeAt,
+    Withdraw,
     attended,
 )
 from dynflow_mp.errors import PlanNotFound
@@ -67,6 +71,8 @@ from dynflow_mp.model.writes import (
     ClaimPlan,
     ForgetEvents,
     MarkRunning,
+    MoveStep,
+    NoteHooks,
     RecordEvent,
     RequestPlan,
     ResetStep,
@@ -124,8 +130,8 @@ class Loop:
         self._director, self._floor = director, floor
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
-        self._outside, self._any_stopped = outside, False
-        self.timers: Timers[EventDue] = Timers()
+        self._outside, self._any_stopped, self._any_hooks = outside, False, False
+        self.timers: Timers[EventDue | StepDue | DeadlineDue] = Timers()
         """What is to be heard later, on the steady clock."""
         self._feeder = Feeder()
         self._writes: list[Write] = []
@@ -213,14 +219,17 @@ class Loop:
             ReadyEvent: lambda order, now: self._floor.ready(order),
             ReadyFinalize: lambda order, now: self._floor.ready(order),
             DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
+            Withdraw: lambda order, now: self._floor.withdraw(order.plan_id),
             WakeAt: self._wake_later,
             EventUndelivered: self._say_undelivered,
             ForgetEvents: self._forget_events,
+            RemindAt: self._remind_later,
         }
-        writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
+        writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep, MoveStep)
         writes += (SaveOutcome, AddChunks, RecordEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
+        deciders[NoteHooks] = self._note_hooks
         emissions: tuple[type, ...] = (Answer, HandOver, LoadPlan, SendEvent, StopStep, RunErrand)
         emissions += (StartSubPlans, EndSubPlans)
         deciders.update((kind, lambda order, now: self._emissions.append(order)) for kind in emissions)
@@ -286,6 +295,10 @@ class Loop:
     def _errand_unbriefed(self, news: ErrandUnbriefed, now: int) -> None:
         self._decide_all(self._floor.errands.unreadable(news.order, news.reason), now)
 
+    def _note_hooks(self, write: NoteHooks, now: int) -> None:
+        self._writes.append(write)
+        self._any_hooks = True
+
     def _forget_events(self, write: ForgetEvents, now: int) -> None:
         """Taken or dropped: what still waits for its time need not wait any longer."""
         self._writes.append(write)
@@ -302,6 +315,9 @@ class Loop:
     def _wake_later(self, order: WakeAt, now: int) -> None:
         due = monotonic() + max(0, order.due_at - now) / 1e6
         self.timers.add(due, EventDue(order.plan_id, order.event_id))
+
+    def _remind_later(self, order: RemindAt, now: int) -> None:
+        self.timers.add(monotonic() + max(0, order.due_at - now) / 1e6, order.stimulus)
 
     # -- what is ready goes to workers -------------------------------------------------------------
 
@@ -333,6 +349,9 @@ class Loop:
         if self._any_stopped:
             self._any_stopped = False
             self._outside.plan_stopped()
+        if self._any_hooks:
+            self._any_hooks = False
+            self._outside.hooks_noted()
         self._feed()
 
     def _feed(self) -> None:

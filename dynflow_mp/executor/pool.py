@@ -238,7 +238,7 @@ class Pool:
         for worker in self._workers.values():
             for number, item in worker.held.items():
                 job = item.job
-                if job.plan_id == plan_id and getattr(job, "step_id", 0) == step_id:
+                if job.plan_id == plan_id and not isinstance(job, Errand) and _step_id_of(job) == step_id:
                     return worker.id, number
         return None
 
@@ -293,8 +293,12 @@ def queued(job: Job, queue: str, limits: Limits | None = None) -> QueuedJob:
         return QueuedJob(job, queue, "", sum(len(part.input) for part in job.parts))
     if isinstance(job, Errand):
         # What it costs has nothing to do with what the class's steps cost.
-        return QueuedJob(job, queue, f"{job.kind} {job.action_class}", len(job.data))
+        return QueuedJob(job, queue, f"{job.kind} {job.action_class}", len(job.data), limits)
     return QueuedJob(job, queue, job.action_class, _size(job), limits)
+
+
+def _step_id_of(job: StepJob | FinalizeJob) -> int:
+    return job.step_id if isinstance(job, StepJob) else 0
 
 
 def _size(job: StepJob) -> int:

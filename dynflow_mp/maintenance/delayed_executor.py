@@ -30,10 +30,10 @@ log = logger("maintenance.delayed_executor")
 
 _AT_ONCE = 100
 """Most plans looked at in one round."""
-_LEAST_GAP_S = 0.02
+_LEAST_GAP_S = 0.01
 """Between two rounds: whoever tells of a thousand plans is heard once."""
-_GAP_BY_EFFORT = 4
-"""How much longer than the round before took: where very many plans wait, looking is not all that is done."""
+_GAP_BY_EFFORT = 3
+"""How much longer than looking took: where very many plans wait, looking is not all that is done."""
 _RETRY_S = 1.0
 _FOLLOW_S = 5.0
 """How often a world that does not lead looks whether another does."""
@@ -62,6 +62,7 @@ class DelayedExecutor:
         self._planning = planning(self.look)
         self._numbers = count(1)
         self._chained = False
+        self._gap_s = _LEAST_GAP_S
         self._wake = Event()
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="dynflow delayed executor", daemon=True)
@@ -95,23 +96,20 @@ class DelayedExecutor:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
-            begun = monotonic()
             try:
                 wait_s = self.round(now_us())
             except WorldFenced as error:
                 self._fenced(error)
                 return
             except InactiveWorld:
-                wait_s = (
-                    self._poll_s
-                )  # this world is ending; what comes of plannings that go on is still heard
+                # This world is ending; what comes of plannings that go on is still heard.
+                wait_s = self._poll_s
                 self._safely(self._leadership.let_go)
             except Exception:
                 # Whatever it was, the next round may go better; without any, scheduled plans would wait for ever.
                 log.exception("a round was given up", extra={"action": "delayed_round_failed"})
                 wait_s = min(self._poll_s, _RETRY_S)
-            effort_s = _GAP_BY_EFFORT * (monotonic() - begun)
-            self._stopping.wait(min(max(_LEAST_GAP_S, effort_s), _RETRY_S))
+            self._stopping.wait(self._gap_s)
             self._wake.wait(wait_s)
         self._safely(self._planning.end)
         self._safely(self._leadership.let_go)
@@ -129,9 +127,11 @@ class DelayedExecutor:
             self._have_it_run(planned)
         if not self._leadership.look():
             return min(self._poll_s, _FOLLOW_S)
+        begun = monotonic()
         others_plan = self._put_in_order()
         self._chained = self._schedule.any_chained()
         due = self._schedule.due(now, _AT_ONCE)
+        self._gap_s = min(max(_LEAST_GAP_S, _GAP_BY_EFFORT * (monotonic() - begun)), _RETRY_S)
         stopped = self._stop_those_that_cannot(due, now)
         for plan in due:
             if plan.id not in stopped and self._planning.room:
