@@ -7,6 +7,9 @@ from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.model.writes import NoteHooks
 
+_OF_AN_OWNER = CALLS_AN_EPOCH // 2
+"""An owner notes that the plan runs, and how it ended."""
+
 
 class HookNotes:
     """Owned by its running plan."""
@@ -21,6 +24,10 @@ class HookNotes:
 
         self.halted = False
         """Whether the plan is only halted: then it has neither failed nor succeeded (W14)."""
+
+    def go_on_for_the_dead(self) -> None:
+        """Whoever had the plan in this epoch may have noted its own: numbers begin behind those."""
+        self._next_id += _OF_AN_OWNER
 
     def note(self, state: PlanState, result: Result, now: int) -> list[NoteHooks]:
         """What is to be noted in the turn that stores this change."""

@@ -20,9 +20,11 @@ from dynflow_mp.executor.outside import Outside
 from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
+from dynflow_mp.persistence.hook_store import HookStore
 from dynflow_mp.testing.clock import ManagedClock, Ping
 from dynflow_mp.testing.core import InThreadCore
 from dynflow_mp.testing.delays import InThreadDelays
+from dynflow_mp.testing.hooks import InThreadHooks
 from dynflow_mp.testing.mishaps import ExecutorKilled, Mishaps
 from dynflow_mp.testing.wires import InThreadClient, InThreadConnector
 from dynflow_mp.world.ending import Ending
@@ -86,7 +88,13 @@ class InThreadParts(Parts):
             self._executor_config,
             self.store,
             self.mishaps,
-            Outside(self.connector.send, self._send_event, self._endings.end, self._plan_stopped),
+            Outside(
+                send=self.connector.send,
+                send_event=self._send_event,
+                end_sub_plans=self._endings.end,
+                plan_stopped=self._plan_stopped,
+                hooks_noted=self._hooks_noted,
+            ),
             self.middleware.rules,
         )
         self.executor.start()
@@ -98,6 +106,7 @@ class InThreadParts(Parts):
             self._fenced,
             sum(self._executor_config.pools.values()),
         )
+        self.hooks = self.hook_caller = InThreadHooks(HookStore(self.store.database), self.executor)
         self.recovery = Recovery(
             self.store,
             self.executor.coordinator,
@@ -121,6 +130,7 @@ class InThreadParts(Parts):
         if self._going_on:
             return  # called by a step, or by a callback: it is gone on with below
         self._going_on = True
+        self.hooks.wake()  # what a client stores is told to nobody
         try:
             jumps = 0
             while self._do_something() or self._jump_on():
@@ -138,18 +148,20 @@ class InThreadParts(Parts):
         if self._wires.deliver() or heard:
             return True
         if not self.executor.pending:
-            return self._look_at_schedule()
+            return self._look_around()
         try:
             self.executor.turn()
         except ExecutorKilled:
             self.kill_executor()
         return True
 
-    def _look_at_schedule(self) -> bool:
-        if not self.delays.pending:
-            return False
-        self.delays.go_on()
-        return True
+    def _look_around(self) -> bool:
+        """What others' threads do beside the core; one thing at a time."""
+        for beside in (self.hooks, self.delays):
+            if beside.pending:
+                beside.go_on()
+                return True
+        return False
 
     def _jump_on(self) -> bool:
         """For plans that somebody waits for; that others' time comes on the way is no reason to go there."""
@@ -192,6 +204,7 @@ class InThreadParts(Parts):
 
     def drain(self, grace_s: float) -> None:
         self._wires.executor = None
+        self.hooks.close()
         self.delays.close()
         self.executor.stop()
         self._wires.deliver()

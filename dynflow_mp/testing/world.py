@@ -10,7 +10,7 @@ from dynflow_mp.clock import own_time
 from dynflow_mp.config import Config
 from dynflow_mp.errors import ConfigError
 from dynflow_mp.reading.execution_plan import ExecutionPlan
-from dynflow_mp.reading.trigger_result import PlanningFailed
+from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
 from dynflow_mp.testing.clock import ManagedClock
 from dynflow_mp.testing.mishaps import Victim, Where
 from dynflow_mp.testing.parts import InThreadEnding, InThreadParts, TemporaryDatabase
@@ -85,6 +85,14 @@ class InThreadWorld(World):
         return self._parts
 
     # -- running ---------------------------------------------------------------------------------------
+
+    def trigger(
+        self, action_class: type[Action], /, *args: Any, **kwargs: Any
+    ) -> Triggered | PlanningFailed | Scheduled:
+        """As every world's, but all that follows from it is done when this returns, also from a failed planning."""
+        result = super().trigger(action_class, *args, **kwargs)
+        self.go_on()
+        return result
 
     def run(self, action_class: type[Action], /, *args: Any, **kwargs: Any) -> ExecutionPlan:
         """Trigger, and return the plan as it then stands: ended, paused, or waiting for an event.
