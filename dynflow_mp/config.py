@@ -60,6 +60,8 @@ class Config:
     meta: Mapping[str, Any] = field(default_factory=_default_meta)
     """What the world record says about this world."""
     auto_execute: bool = False
+    auto_rescue: bool = True
+    """Whether the rescue strategies of failed steps are carried out by themselves; else each failure pauses its plan."""
     auto_terminate: bool = True
     """Terminate at interpreter exit."""
     exit_on_terminate: bool = False
@@ -199,6 +201,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("eligible", "must be true, false or not given", lambda value: value is None or _is_bool(value)),
     ("meta", "must be a mapping", lambda value: isinstance(value, Mapping)),
     ("auto_execute", "must be true or false", _is_bool),
+    ("auto_rescue", "must be true or false", _is_bool),
     ("auto_terminate", "must be true or false", _is_bool),
     ("exit_on_terminate", "must be true or false", _is_bool),
     ("termination_timeout_s", _A_SPAN, _seconds),

@@ -1,6 +1,8 @@
 """Events waiting for the steps of one plan: one at a time per step, in the order they came.
 
 arrived ─▶ waiting (recorded) ─▶ taken (the step runs with it) ─▶ done | dropped (the step ended)
+              ▲                     └─ put back (a crash took the step, which runs again)
+              └─────────────────────┘
 """
 
 from __future__ import annotations
@@ -134,6 +136,14 @@ class EventBox:
             return [forget]
         return [forget, Answer(event.client_id, event.id, Done(), self._plan_id)]
 
+    def put_back(self, step_id: int) -> None:
+        """The call that took the event came to nothing: the step takes it again."""
+        event = self._taken.pop(step_id, None)
+        if event is not None and event.id == _HINT:
+            self.hint(step_id, event.data)
+        elif event is not None:
+            self._queues.setdefault(step_id, deque()).appendleft(event)
+
     def drop(self, step_id: int) -> list[Instruction]:
         """The step ended: it takes no more events. Tell their senders."""
         return self._drop(step_id, f"step {step_id} of plan {self._plan_id} ended before it took the event")
@@ -151,10 +161,11 @@ class EventBox:
         return [forget, *self._refusals(dropped, reason)]
 
     def _dropped(self, step_id: int) -> list[WaitingEvent]:
-        """All of the step's events but the one it has in hand; in the order in which they would have come."""
+        """All of the step's events, the one it has in hand first; in the order in which they would have come."""
         queue = self._queues.pop(step_id, deque())
+        taken = self._taken.pop(step_id, None)
         later = [self._later.pop(id_) for id_ in self._ids.get(step_id, ()) if id_ in self._later]
-        dropped = [*queue, *later]
+        dropped = [*([] if taken is None or taken.id == _HINT else [taken]), *queue, *later]
         for event in dropped:
             self._remove(event.id)
         return dropped

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynflow_mp.actions.errands import Kind
+from dynflow_mp.actions.rescue import tell_strategy
+from dynflow_mp.model.policies import RESCUE
 from dynflow_mp.model.work import Errand
 
 PLAN = "plan"
 """Plan what was scheduled: ``data`` are the codec's bytes of ``[arguments, input]``, the result a plan's bytes."""
+
+HOOKS = "hooks"
+"""Call hooks: ``data`` is what :func:`dynflow_mp.actions.hooks.packed` makes, the result a list of what went wrong."""
+_MOST, _LONGEST, _NO_LIMIT = 1000, 1000, 2**40
 
 
 def _plan(errand: Errand, max_payload: int) -> bytes:
@@ -33,4 +39,13 @@ def _plan(errand: Errand, max_payload: int) -> bytes:
     return encode_plan(with_key(planned.plan, planned.root))
 
 
-KINDS: Mapping[str, Kind] = {PLAN: _plan}
+def _hooks(errand: Errand, max_payload: int) -> bytes:
+    from dynflow_mp.actions.hooks import call_hooks
+    from dynflow_mp.actions.phases import world_middleware
+    from dynflow_mp.model.codec import encode
+
+    failures = call_hooks(errand.plan_id, errand.data, world_middleware())
+    return encode([failure[:_LONGEST] for failure in failures[:_MOST]], "failures", _NO_LIMIT)
+
+
+KINDS: Mapping[str, Kind] = {PLAN: _plan, RESCUE: tell_strategy, HOOKS: _hooks}

@@ -100,6 +100,11 @@ class Floor:
         self._shelf.close(plan_id)
         self._pool.withdraw(plan_id)
 
+    def withdraw(self, plan_id: str) -> None:
+        """Nothing of the plan that still waits will be sent; what is with workers goes on."""
+        self._shelf.withdraw(plan_id)
+        self._pool.withdraw(plan_id)
+
     def ready(self, order: ReadySteps | ReadyEvent | ReadyFinalize) -> None:
         """Steps may run."""
         if isinstance(order, ReadySteps):
@@ -210,7 +215,9 @@ class Floor:
     def _take_back(self, items: list[QueuedJob]) -> list[Stimulus]:
         """Jobs that were sent and never begun: as if they had not been sent."""
         kept = [item for item in items if isinstance(item.job, Errand) or self._shelf.knows(item.plan_id)]
-        self._pool.put_back(kept)
+        self._pool.put_back(
+            item for item in kept if isinstance(item.job, Errand) or self._shelf.sends(item.plan_id)
+        )
         return [StepsReturned(plan_id, step_ids) for plan_id, step_ids in _by_plan(items).items()]
 
     # -- workers come and go -----------------------------------------------------------------------
@@ -317,6 +324,11 @@ class Floor:
     def waiting(self) -> int:
         """How many jobs wait for a worker."""
         return self._pool.waiting
+
+    @property
+    def enough(self) -> int:
+        """How many jobs should wait at least, so that no worker runs dry."""
+        return self._pool.enough
 
     @property
     def busy(self) -> bool:

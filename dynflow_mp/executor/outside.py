@@ -21,5 +21,7 @@ class Outside(NamedTuple):
     """Sub-plans are to end with what triggered them."""
     plan_stopped: Callable[[], None] = lambda: None
     """A plan has stopped, for which others may have waited."""
+    hooks_noted: Callable[[], None] = lambda: None
+    """Hooks are to be called."""
     fenced: Callable[[WorldFenced], None] = lambda error: None
     """Another world has declared this one dead."""

@@ -286,7 +286,10 @@ _OUTCOME = frozenset(
 )
 _EVENT = frozenset(product((str,), (int,), (bytes,), (float, int, _NONE), (bool,)))
 _CHUNK = frozenset(product((bytes,), (str, _NONE), (int,), (int,)))
-_STATES = {state.value: state for state in (StepState.SUCCESS, StepState.ERROR, StepState.SUSPENDED)}
+_STATES = {
+    state.value: state
+    for state in (StepState.SUCCESS, StepState.ERROR, StepState.SUSPENDED, StepState.SKIPPED)
+}
 
 
 def _job(number: Any, fields: Any) -> tuple[int, Job]:

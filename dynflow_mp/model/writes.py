@@ -82,6 +82,26 @@ class ResetStep(NamedTuple):
     step_id: int
 
 
+class MoveStep(NamedTuple):
+    """A step that no call of its code moves: it is skipped, or to be tried again.
+
+    Guarded by state and attempts. ``due_at``, ``retries`` and ``crashes`` become the row's; ``forget_error``: its
+    error is told by the attempts before only.
+    """
+
+    plan_id: str
+    epoch: int
+    step_id: int
+    from_state: StepState
+    from_attempts: int
+    to_state: StepState
+    to_attempts: int
+    due_at: int | None = None
+    retries: int | None = None
+    crashes: int | None = None
+    forget_error: bool = False
+
+
 class SaveOutcome(NamedTuple):
     """What came of one attempt: the step's row, guarded by (``from_state``, attempt), and its action's.
 
@@ -116,6 +136,18 @@ class AddChunks(NamedTuple):
     action_id: int
     base: int
     chunks: tuple[OutputChunk, ...]
+
+
+class NoteHooks(NamedTuple):
+    """Hooks are to be called, for these kinds, since the plan's state changed so. ``id``: which change of this plan."""
+
+    plan_id: str
+    epoch: int
+    id: int
+    kinds: tuple[str, ...]
+    state: PlanState
+    result: Result
+    noted_at: int
 
 
 class RecordEvent(NamedTuple):
@@ -166,8 +198,10 @@ Write = (
     | MarkRunning
     | UnmarkRunning
     | ResetStep
+    | MoveStep
     | SaveOutcome
     | AddChunks
+    | NoteHooks
     | RecordEvent
     | ForgetEvents
     | StorePlan

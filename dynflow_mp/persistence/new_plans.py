@@ -10,10 +10,12 @@ from sqlalchemy import Connection
 
 from dynflow_mp.errors import AlreadyActive, UniqueKeyTaken
 from dynflow_mp.model.held_by_plans import OnConflict
+from dynflow_mp.model.hooks import kinds_of
 from dynflow_mp.model.plans import PlannedPlan, PlannedStep
 from dynflow_mp.model.states import Phase, PlanState, StepState, result_of
 from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.persistence.held_by_plans import give_up_locks, holder_of, keep_key, make_way, take_locks
+from dynflow_mp.persistence.hook_rows import note_for_new
 from dynflow_mp.persistence.planned import insert_plan
 
 
@@ -35,6 +37,7 @@ def store_new(
     """Insert a plan. Raises :class:`UniqueKeyTaken`, ``KeyHeld``, :class:`KeyRaced` or :class:`LockRefused`."""
     if plan.state is PlanState.STOPPED:  # it ended with its planning: it holds nothing
         insert_plan(connection, plan._replace(unique_key=None), None, now)
+        note_for_new(connection, plan, 0, _planned_kinds(plan, PlanState.PENDING), now)
         return
     if plan.unique_key is not None:
         make_way(connection, plan.unique_key, on_conflict, now)
@@ -42,7 +45,23 @@ def store_new(
     if lacking:
         raise LockRefused(lacking[plan.id])
     insert_plan(connection, plan, requested_at, now)
+    note_for_new(connection, plan, 0, _planned_kinds(plan, PlanState.PENDING), now)
     hold_key(connection, plan)
+
+
+def _planned_kinds(plan: PlannedPlan, *before: PlanState) -> list[str]:
+    """What a plan went through until it was planned, or could not be."""
+    return [*before, PlanState.PLANNING, *kinds_of(plan.state, plan.result)]
+
+
+def note_scheduled(connection: Connection, plan: PlannedPlan, now: int) -> None:
+    """Note hooks for a plan that waits for its time."""
+    note_for_new(connection, plan, 0, (PlanState.PENDING, PlanState.SCHEDULED), now)
+
+
+def note_planned_late(connection: Connection, plan: PlannedPlan, now: int) -> None:
+    """Note hooks for a plan that has waited."""
+    note_for_new(connection, plan, 1, _planned_kinds(plan), now)
 
 
 def fit_or_refused(connection: Connection, plan: PlannedPlan, now: int) -> PlannedPlan:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import NotScheduled, PlanNotFound
 from dynflow_mp.model.codec import decode, encode
+from dynflow_mp.model.hooks import kinds_of
 from dynflow_mp.model.plans import (
     DelayRecord,
     HistoryEntry,
@@ -41,6 +42,7 @@ from dynflow_mp.model.policies import DEFAULT_QUEUE
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.persistence import new_plans, planned
 from dynflow_mp.persistence.database import Database, Fence
+from dynflow_mp.persistence.hook_rows import note_for_waiting
 from dynflow_mp.persistence.skeleton import CHUNK
 from dynflow_mp.persistence.tables import actions, delayed_plans, execution_plans, plan_dependencies, steps
 
@@ -104,6 +106,7 @@ class Schedule:
                 return
             _require(connection, prerequisites)
             planned.insert_plan(connection, plan, None, now)
+            new_plans.note_scheduled(connection, plan, now)
             connection.execute(insert(delayed_plans).values(_record_values(plan.id, record)))
             if rows:
                 connection.execute(insert(plan_dependencies), rows)
@@ -263,6 +266,7 @@ class Schedule:
             asked_at = requested_at if fit.state is not PlanState.STOPPED else None
             planned.fill_plan(connection, fit, asked_at)
             new_plans.hold_key(connection, fit)
+            new_plans.note_planned_late(connection, fit, now_us())
             _forget(connection, plan.id)
             return True
 
@@ -294,6 +298,8 @@ class Schedule:
                 history = (*history, HistoryEntry(now, end.note, world_id))
             connection.execute(_stopping(plan_id, end, history, now))
             connection.execute(_ending_of_root(plan_id, row[2], end, now))
+            kinds = kinds_of(PlanState.STOPPED, end.result, halted=False)
+            note_for_waiting(connection, plan_id, kinds, end.result, now)
             _forget(connection, plan_id)
             return True
 

@@ -30,7 +30,15 @@ from dynflow_mp.persistence import (
 )
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
-from dynflow_mp.persistence.rows import ActionRow, ChunkRow, PlanRow, PlanStatus, StepCount, StepRow
+from dynflow_mp.persistence.rows import (
+    ActionRow,
+    AttemptRow,
+    ChunkRow,
+    PlanRow,
+    PlanStatus,
+    StepCount,
+    StepRow,
+)
 from dynflow_mp.persistence.tables import actions, delayed_plans, events, execution_plans, steps
 from dynflow_mp.persistence.turn import GuardFailed
 
@@ -85,7 +93,12 @@ class Store:
         )
 
     def request(self, plan_id: str, now: int, fence: Fence | None = None) -> PlanStatus:
-        """Ask that a planned or paused plan be executed; where it stands now. Raises PlanNotFound."""
+        """Ask that a planned or paused plan be executed; where it stands now. Raises PlanNotFound.
+
+        Who resumes a plan whose deadline has passed has decided that late is better than never: it has none any more.
+        """
+        columns = execution_plans.c
+        too_late = (columns.state == PlanState.PAUSED.value) & (columns.deadline_at <= now)
         asked = (
             update(execution_plans)
             .where(
@@ -93,7 +106,7 @@ class Store:
                 execution_plans.c.requested_at.is_(None),
                 execution_plans.c.state.in_(_REQUESTABLE),
             )
-            .values(requested_at=now)
+            .values(requested_at=now, deadline_at=case((too_late, null()), else_=columns.deadline_at))
         )
 
         def ask_for_it(connection: Connection, _in_doubt: bool) -> dict[str, PlanStatus]:
@@ -338,6 +351,29 @@ class Store:
                 raise PlanNotFound(f"plan {plan_id} has no action {action_id}", plan_id)
 
         self.database.change(replace_it, fence)
+
+    def put_input(
+        self,
+        connection: Connection,
+        plan_id: str,
+        action_id: int,
+        data: bytes,
+        references: bytes | None,
+        dependencies: bytes,
+    ) -> None:
+        """Give an action another stored input, and its plan what it then depends on, in the caller's transaction."""
+        connection.execute(
+            update(actions)
+            .where(actions.c.execution_plan_id == plan_id, actions.c.id == action_id)
+            .values(input=data, references=references)
+        )
+        connection.execute(
+            update(execution_plans).where(execution_plans.c.id == plan_id).values(dependencies=dependencies)
+        )
+
+    def load_attempts(self, plan_id: str, step_id: int | None = None) -> list[AttemptRow]:
+        """The attempts of a plan's steps, or of one step, that did not succeed, in order."""
+        return self.database.ask(lambda connection: queries.read_attempts(connection, plan_id, step_id))
 
     def _steps_before(self, wanted: Collection[Step]) -> dict[Step, tuple[str, int]]:
         """State and attempts as others see them: a running transaction's changes are not among them."""

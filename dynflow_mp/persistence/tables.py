@@ -105,6 +105,7 @@ steps = Table(
     Column("progress_weight", Float(53), nullable=False),
     Column("due_at", BigInteger),
     Column("crashes", Integer),
+    Column("retries", Integer),
     PrimaryKeyConstraint("execution_plan_id", "id"),
     sqlite_with_rowid=False,
 )
@@ -211,6 +212,7 @@ hook_calls = Table(
     Column("id", BigInteger, nullable=False, autoincrement=False),
     Column("kinds", Blob(), nullable=False),
     Column("noted_at", BigInteger, nullable=False),
+    Column("owner_id", Name(100)),
     PrimaryKeyConstraint("execution_plan_id", "id"),
     sqlite_with_rowid=False,
 )

@@ -20,6 +20,7 @@ from dynflow_mp.model.sub_plans import plan_from_bytes
 from dynflow_mp.model.writes import (
     ClaimPlan,
     MarkRunning,
+    MoveStep,
     ResetStep,
     SaveOutcome,
     SavePlan,
@@ -35,7 +36,7 @@ from dynflow_mp.persistence.turn_rows import Batch, TurnRows, packed_history
 from dynflow_mp.persistence.turn_statements import CLAIM, HOLD_MANY, HOLD_ONE
 
 _CHUNK = 500
-_STEP_WRITES = (SaveOutcome, UnmarkRunning, ResetStep, MarkRunning)
+_STEP_WRITES = (SaveOutcome, UnmarkRunning, MoveStep, ResetStep, MarkRunning)
 
 
 class GuardFailed(DynflowError):

@@ -17,6 +17,8 @@ from dynflow_mp.model.writes import (
     AddChunks,
     ForgetEvents,
     MarkRunning,
+    MoveStep,
+    NoteHooks,
     RecordEvent,
     RequestPlan,
     ResetStep,
@@ -27,11 +29,12 @@ from dynflow_mp.model.writes import (
 )
 from dynflow_mp.persistence import turn_statements as statements
 from dynflow_mp.persistence.culprits import Step
+from dynflow_mp.persistence.hook_rows import NOTE_HOOKS, hook_row
 from dynflow_mp.persistence.statements import Row, Statement
 
 _NO_LIMIT = 2**40
-_OUTCOME_RANK, _UNMARK_RANK, _RESET_RANK, _MARK_RANK = range(4)
-_RANKS = 4
+_OUTCOME_RANK, _UNMARK_RANK, _MOVE_RANK, _RESET_RANK, _MARK_RANK = range(5)
+_RANKS = 5
 
 
 class Batch(NamedTuple):
@@ -45,11 +48,12 @@ class Batch(NamedTuple):
 class _Wave:
     """Rows of steps of which no two concern the same step in the wrong order."""
 
-    __slots__ = ("marks", "outcomes", "resets", "unmarks")
+    __slots__ = ("marks", "moves", "outcomes", "resets", "unmarks")
 
     def __init__(self) -> None:
         self.outcomes: list[Row] = []
         self.unmarks: list[Row] = []
+        self.moves: list[Row] = []
         self.resets: list[Row] = []
         self.marks: list[Row] = []
 
@@ -57,6 +61,7 @@ class _Wave:
         """In this order: the ranks above follow it."""
         yield Batch(statements.OUTCOME, self.outcomes, True)
         yield Batch(statements.UNMARK, self.unmarks, True)
+        yield Batch(statements.MOVE, self.moves, True)
         yield Batch(statements.RESET, self.resets, True)
         yield Batch(statements.MARK, self.marks, True)
 
@@ -76,6 +81,7 @@ class TurnRows:
         self._requested: list[Row] = []
         self._written: list[Row] = []
         self._dropped: list[Row] = []
+        self._hook_calls: list[Row] = []
         self._plans: dict[str, Row] = {}
         self._sort(writes)
 
@@ -91,6 +97,7 @@ class TurnRows:
         # In this order, so that what is dropped does not stay because it came again.
         found.append(Batch(statements.ADD_CHUNK, self._written, False))
         found.append(Batch(statements.DROP_CHUNKS, self._dropped, False))
+        found.append(Batch(NOTE_HOOKS, self._hook_calls, False))
         return [batch for batch in found if batch.rows]
 
     def _payload_batches(self) -> list[Batch]:
@@ -102,9 +109,11 @@ class TurnRows:
         add = {
             SaveOutcome: self._outcome,
             AddChunks: self._chunks,
+            NoteHooks: self._hooks,
             MarkRunning: self._mark,
             UnmarkRunning: self._unmark,
             ResetStep: self._reset,
+            MoveStep: self._move,
             SavePlan: self._plan,
             RecordEvent: self._record,
             ForgetEvents: self._forget,
@@ -180,6 +189,11 @@ class TurnRows:
             else:
                 self._dropped.append((plan_id, action_id, base + number))
 
+    def _hooks(self, write: NoteHooks) -> None:
+        self._hook_calls.append(
+            hook_row(write.plan_id, write.id, write.kinds, write.state, write.result, write.noted_at)
+        )
+
     def _mark(self, write: MarkRunning) -> None:
         plan_id, _, step_id, from_state, attempt, started_at = write
         self._wave((plan_id, step_id), _MARK_RANK).marks.append(
@@ -190,6 +204,22 @@ class TurnRows:
         plan_id, _, step_id, to_state, attempt = write
         self._wave((plan_id, step_id), _UNMARK_RANK).unmarks.append(
             (to_state._value_, attempt - 1, attempt - 1, plan_id, step_id, attempt)
+        )
+
+    def _move(self, write: MoveStep) -> None:
+        step = (write.plan_id, write.step_id)
+        self._wave(step, _MOVE_RANK).moves.append(
+            (
+                write.to_state._value_,
+                write.to_attempts,
+                int(not write.forget_error),
+                write.due_at,
+                write.crashes,
+                write.retries,
+                *step,
+                write.from_state._value_,
+                write.from_attempts,
+            )
         )
 
     def _reset(self, write: ResetStep) -> None:

@@ -128,6 +128,10 @@ class PlanContext(Context):
         return self._triggering
 
     @property
+    def is_root(self) -> bool:
+        return self._triggering is None
+
+    @property
     def from_subscription(self) -> bool:
         return self._from_subscription
 

@@ -108,6 +108,10 @@ class Presence(Context):
         return str((left or own[-1:])[0].state)
 
     @property
+    def is_root(self) -> bool:
+        return self._row.caller_action_id is None or self._row.caller_execution_plan_id is not None
+
+    @property
     def caller_action(self) -> Action | None:
         return self._plan.caller_of(self._row)
 

@@ -19,9 +19,11 @@ from dynflow_mp.errors import DynflowError, WorldFenced
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
+from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.testing.clock import ManagedClock, Ping
 from dynflow_mp.testing.core import InThreadCore
+from dynflow_mp.testing.delays import InThreadDelays
 from dynflow_mp.testing.mishaps import ExecutorKilled, Mishaps
 from dynflow_mp.testing.wires import InThreadClient, InThreadConnector
 from dynflow_mp.world.ending import Ending
@@ -66,6 +68,7 @@ class InThreadParts(Parts):
             WatchedPlans(self.store, self.coordinator),
             self.library.load_execution_plan,
             self._executor_of,
+            stop_unowned=UnownedPlans(self.store, self.coordinator, self.connector.send).halt,
             go_on=self.go_on,
         )
         self._ending.on_close("client dispatcher", lambda: self.client.stop("the world is terminated"))
@@ -84,12 +87,24 @@ class InThreadParts(Parts):
             self._executor_config,
             self.store,
             self.mishaps,
-            Outside(self.connector.send, self._send_event, self._endings.end),
+            Outside(self.connector.send, self._send_event, self._endings.end, self._plan_stopped),
+            self.middleware.rules,
         )
         self.executor.start()
         self._wires.executor = (self.executor.world_id, self.executor.ask)
+        self.delays = self.delayed_executor = InThreadDelays(
+            self.schedule,
+            self.executor,
+            self.connector.send,
+            self._fenced,
+            sum(self._executor_config.pools.values()),
+        )
         self.recovery = Recovery(
-            self.store, self.executor.coordinator, self.connector.send, self.connector.send
+            self.store,
+            self.executor.coordinator,
+            self.connector.send,
+            self.connector.send,
+            self._look_for_scheduled,
         )
 
     @property
@@ -124,21 +139,37 @@ class InThreadParts(Parts):
         if self._wires.deliver() or heard:
             return True
         if not self.executor.pending:
-            return False
+            return self._look_at_schedule()
         try:
             self.executor.turn()
         except ExecutorKilled:
             self.kill_executor()
         return True
 
+    def _look_at_schedule(self) -> bool:
+        if not self.delays.pending:
+            return False
+        self.delays.go_on()
+        return True
+
     def _jump_on(self) -> bool:
+        """For plans that somebody waits for; that others' time comes on the way is no reason to go there."""
         if not self._jump or not self.client.open_requests:
             return False
-        due = self.clock.next_due
-        if due is None:
+        due, scheduled = self.clock.next_due, self.delays.next_due
+        if due is None or (due == scheduled and not self._others_wait()):
             return False
         self.clock.jump_to(due)
         return True
+
+    def _others_wait(self) -> bool:
+        """Whether anything else than scheduled plans waits for its time."""
+        return len(self.clock.pending_pings) > len(self.delays.pings)
+
+    def look_at_delayed(self) -> None:
+        """Plans were scheduled: those whose time has come are planned and run before this returns."""
+        super().look_at_delayed()
+        self.go_on()
 
     def kill_executor(self) -> None:
         """The executor dies as by kill -9; another one declares it dead and takes its plans over."""
@@ -151,16 +182,18 @@ class InThreadParts(Parts):
 
     @property
     def next_due(self) -> float | None:
-        return self.executor.next_due
+        due = [at for at in (self.executor.next_due, self.delays.next_due) if at is not None]
+        return min(due, default=None)
 
     @property
     def pings(self) -> list[Ping]:
-        return self.executor.pings
+        return self.executor.pings + self.delays.pings
 
     # -- the end ---------------------------------------------------------------------------------------
 
     def drain(self, grace_s: float) -> None:
         self._wires.executor = None
+        self.delays.close()
         self.executor.stop()
         self._wires.deliver()
 

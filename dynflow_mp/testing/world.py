@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.phases import use_middleware, world_middleware
 from dynflow_mp.clock import own_time
 from dynflow_mp.config import Config
 from dynflow_mp.errors import ConfigError
@@ -46,7 +47,7 @@ class InThreadWorld(World):
         self._own_database = None if "database_url" in settings else TemporaryDatabase()
         self._jump, self._most_turns = jump, most_turns
         self._managed = clock or ManagedClock()
-        self._time_before = own_time.get()
+        self._time_before, self._middleware_before = own_time.get(), world_middleware()
         own_time.set(self._managed)
         try:
             super().__init__(_config(settings, self._own_database))
@@ -73,6 +74,8 @@ class InThreadWorld(World):
     def _leave(self) -> None:
         if own_time.get() is self._managed:
             own_time.set(self._time_before)
+        if world_middleware() is not self._middleware_before:
+            use_middleware(self._middleware_before)
         if self._own_database is not None:
             self._own_database.remove()
 

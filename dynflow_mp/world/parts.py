@@ -21,14 +21,17 @@ from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import DelayedExecutorLock
 from dynflow_mp.director.events import SUB_PLANS
+from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import UNATTENDED, SendEvent
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTerminated
 from dynflow_mp.executor.open_files import make_room_for
+from dynflow_mp.maintenance.amendments import Amendments
 from dynflow_mp.maintenance.cleaner import Cleaner
 from dynflow_mp.maintenance.directory import WorldDirectory
 from dynflow_mp.maintenance.frozen_writers import FrozenWriters
 from dynflow_mp.maintenance.heirs import Heirs
+from dynflow_mp.maintenance.hook_caller import HookCaller
 from dynflow_mp.maintenance.leadership import led_by
 from dynflow_mp.maintenance.liveness import Liveness
 from dynflow_mp.maintenance.reconciler import Reconciler
@@ -38,6 +41,7 @@ from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope, LookAtDelayed
 from dynflow_mp.persistence.database import Database, write_locks
+from dynflow_mp.persistence.hook_store import HookStore
 from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
@@ -70,6 +74,8 @@ class Parts:
         self.core: Core | None = None
         """Only with workers."""
         self.middleware = NamedRules(config.middleware)
+        self.hook_caller: HookCaller | None = None
+        """Only with workers."""
         self.delayed_executor: DelayedExecutor | None = None
         """Only with workers."""
         self._config, self._ending, self._fenced = config, ending, fenced
@@ -121,9 +127,7 @@ class Parts:
             WatchedPlans(self.store, self.coordinator),
             self.library.load_execution_plan,
             self._executor_of,
-            stop_unowned=UnownedPlans(
-                self.store, self.coordinator, lambda answer: self.connector.send(answer)
-            ).halt,
+            stop_unowned=self._unowned_plans().halt,
             no_executor_timeout_s=self._config.no_executor_timeout_s,
             reask_interval_s=self._config.reask_interval_s,
         )
@@ -133,6 +137,15 @@ class Parts:
     def _executor_of(self, plan_id: str) -> str | None:
         lock = self.coordinator.execution_lock(plan_id)
         return None if lock is None else lock.world_id
+
+    def _unowned_plans(self) -> UnownedPlans:
+        # What is opened later is looked up when it is needed.
+        return UnownedPlans(
+            self.store,
+            self.coordinator,
+            lambda answer: self.connector.send(answer),
+            lambda world_id: self.recovery.invalidate(world_id),
+        )
 
     def _open_executor(self) -> None:
         # Not imported at the top: a client world needs no worker processes.
@@ -154,6 +167,7 @@ class Parts:
                 send_event=self._send_event,
                 end_sub_plans=endings.carry_out,
                 plan_stopped=self._plan_stopped,
+                hooks_noted=self._hooks_noted,
                 fenced=self._fenced,
             ),
         )
@@ -167,6 +181,10 @@ class Parts:
         taken = self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
         if not event.optional:
             taken.add_done_callback(_say_if_undelivered)
+
+    def _hooks_noted(self) -> None:
+        if self.hook_caller is not None:
+            self.hook_caller.wake()
 
     def _plan_stopped(self) -> None:
         if self.delayed_executor is not None:
@@ -183,9 +201,20 @@ class Parts:
         liveness.start()
         self._ending.on_close("liveness", liveness.stop)
         directory = WorldDirectory(self.coordinator)
-        heirs = Heirs(self.connector, directory, None if self.core is None else self.receive)
+        core = self.core
+        heirs = (
+            Heirs(self.connector, directory, None)
+            if core is None
+            else Heirs(self.connector, directory, self.receive, core.offer)
+        )
+        self.amendments = Amendments(self.store, self.coordinator, config.max_payload)
         self.recovery = Recovery(
-            self.store, self.coordinator, self.connector.send, heirs.go_on, self._look_for_scheduled
+            self.store,
+            self.coordinator,
+            self.connector.send,
+            heirs.go_on,
+            self._look_for_scheduled,
+            Conduct(config.auto_rescue),
         )
         if config.pools:
             reconciler = Reconciler(
@@ -193,6 +222,7 @@ class Parts:
                 self.coordinator,
                 self.recovery,
                 heirs.ask_any,
+                heirs.offer,
                 self._fenced,
                 interval_s=config.reconcile_interval_s,
                 lease_ttl_s=config.lease_ttl_s,
@@ -200,6 +230,7 @@ class Parts:
             reconciler.start()
             self._ending.on_close("reconciler", reconciler.stop)
             self._open_delayed_executor(heirs)
+            self._open_hook_caller()
             self._open_cleaner()
 
     def _open_delayed_executor(self, heirs: Heirs) -> None:
@@ -220,6 +251,15 @@ class Parts:
         )
         delayed.start()
         self._ending.on_close("delayed executor", delayed.stop)
+
+    def _open_hook_caller(self) -> None:
+        core = self.core
+        assert core is not None  # a world with workers has one
+        hooks = HookStore(self.store.database)
+        caller = HookCaller(hooks, self.coordinator, core.run_errand, self._config.reconcile_interval_s)
+        self.hook_caller = caller
+        caller.start()
+        self._ending.on_close("hooks", caller.stop)
 
     def _open_cleaner(self) -> None:
         if self._config.cleaner_max_age_s is None:

@@ -24,6 +24,7 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.config import Config
 from dynflow_mp.coordinator.records import AutoExecuteLock, WorldRecord
 from dynflow_mp.errors import (
+    BadArgument,
     ConfigError,
     DynflowError,
     ForkedWorld,
@@ -152,9 +153,11 @@ class World:
         id: str | None = None,  # noqa: A002 - Dynflow's name for it
         unique_key: str | None = None,
         on_conflict: OnConflict | str | None = None,
+        deadline_s: float | None = None,
     ) -> ExecutionPlan:
-        """Plan under an id of the caller's own choice (a UUID as text), or with a unique key."""
-        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict)
+        """Plan under an id of the caller's own choice (a UUID as text), with a unique key, with a deadline of its own."""
+        within_s = None if deadline_s is None else arguments.span("deadline_s", deadline_s)
+        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict, deadline_s=within_s)
         return self.persistence.load_execution_plan(new.id)
 
     def _store_new(
@@ -166,11 +169,18 @@ class World:
         unique_key: str | None,
         on_conflict: OnConflict | str | None,
         requested_at: int | None = None,
+        deadline_s: float | None = None,
     ) -> NewPlan:
         self._check_alive()
         middleware = self._parts.middleware.rules
         planned = plan_here(
-            action_class, args, dict(kwargs or {}), plan_id, self.config.max_payload, middleware
+            action_class,
+            args,
+            dict(kwargs or {}),
+            plan_id,
+            self.config.max_payload,
+            middleware,
+            deadline_s,
         )
         store, fence = self._parts.store, self.coordinator.fence
         return store_planned(store, fence, planned, unique_key, on_conflict, requested_at)
@@ -242,6 +252,31 @@ class World:
         if status.state is PlanState.STOPPED:
             return _failed(PlanStopped(f"plan {plan_id} is stopped; it cannot be executed again", plan_id))
         return self._parts.client.execute(plan_id)
+
+    def skip(self, plan_id: str, step_id: int) -> list[int]:
+        """Skip a failed step of a paused plan: with it all steps that need its output, and their finalize steps.
+
+        Returns the ids of all that are skipped. ``execute`` then goes on without them; an action whose ``run``
+        takes an event is told first. Raises :class:`NotSkippable`, or :class:`AlreadyRunning` while the plan is
+        executed.
+        """
+        self._check_alive()
+        arguments.number("step_id", step_id)
+        return self._parts.amendments.skip(plan_id_of(plan_id), step_id)
+
+    def edit_input(
+        self, plan_id: str, step_id: int, changes: Mapping[str, Any], *, replace: bool = False
+    ) -> None:
+        """Change keys of a failed step's input (with ``replace`` all of it), before its plan is resumed.
+
+        Written into the plan's history. Raises :class:`NotEditable`, :class:`AlreadyRunning` while the plan is
+        executed, :class:`DataError` for what cannot be stored.
+        """
+        self._check_alive()
+        arguments.number("step_id", step_id)
+        if not isinstance(changes, Mapping):
+            raise BadArgument(f"changes={changes!r}: must be a mapping")
+        self._parts.amendments.edit_input(plan_id_of(plan_id), step_id, changes, replace)
 
     def event(
         self,

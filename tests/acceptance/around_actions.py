@@ -1,9 +1,10 @@
 """Actions with something around them, for workers to import."""
 
+import os
 import time
 from pathlib import Path
 
-from dynflow_mp import Action, Middleware, OnConflict, Singleton
+from dynflow_mp import Action, Middleware, OnConflict, Singleton, hook
 
 
 def note(action, text):
@@ -121,3 +122,96 @@ class Streams(Action):
 class TooLarge(Action):
     def run(self):
         self.output_chunk("x" * 5_000_000)
+
+
+class Watched(Action):
+    """Notes every state of its plan."""
+
+    def plan(self, **values):
+        if values.get("cannot"):
+            raise ValueError("cannot be planned")
+        self.plan_self(**values)
+
+    def run(self):
+        if self.input.get("fail") and not Path(self.input["fail"]).exists():
+            raise RuntimeError("no luck")
+
+    @hook
+    def note_state(self, plan):
+        note(self, f"{plan.state} {plan.result}")
+
+    @hook("success", "failure")
+    def note_end(self, plan):
+        note(self, f"end {plan.result}")
+
+
+class Silenced(Watched):
+    def note_state(self, plan):
+        note(self, "never")
+
+
+class Raises(Watched):
+    @hook("stopped")
+    def another(self, plan):
+        raise SystemExit("a bad hook")
+
+
+class Kills(Action):
+    """A hook that takes its worker with it; others are called all the same."""
+
+    def run(self):
+        pass
+
+    @hook("running")
+    def die(self, plan):
+        os.kill(os.getpid(), 9)
+
+    @hook("stopped")
+    def after(self, plan):
+        note(self, "after")
+
+
+class Family(Action):
+    """A root with two of its own kind below it (B255)."""
+
+    def plan(self, children=2, **values):
+        self.plan_self(**values)
+        for _ in range(children):
+            self.plan_action(Family, children=0, **values)
+
+    def run(self):
+        pass
+
+    @hook("success")
+    def count(self, plan):
+        if self.is_root:
+            note(self, f"root {self.output or 'has no output'}")
+        else:
+            note(self, "child")
+
+
+class AroundHooks(Middleware):
+    def hook(self, plan):
+        note(self.action, f"before {plan.state}")
+        self.pass_on(plan)
+        note(self.action, "after")
+
+
+class Wrapped(Action):
+    middleware = (AroundHooks,)
+
+    def run(self):
+        pass
+
+    @hook("stopped")
+    def tell(self, plan):
+        note(self, "told")
+
+
+class Stuck(Singleton):
+    """Runs until its file is there."""
+
+    def run(self):
+        note(self, "begun")
+        while not Path(self.input["until"]).exists():
+            time.sleep(0.01)

@@ -113,6 +113,23 @@ def test_one_database_is_all_that_executors_and_clients_share(database_kind: str
     assert "A │ killed while it works" in ended.stdout
 
 
+def test_singletons_and_unique_keys_show_one_at_a_time() -> None:
+    ended = run("examples.singletons")
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == [
+        "the second backup was refused: Action Backup is already active",
+        "the first ended with success",
+        "now another may run: success",
+        "locked: False",
+        "a second invoice was refused: invoice-7 is held by the first plan: True",
+        "asked to return it, the same plan comes back: True",
+        "both get I-7",
+        "sent: final",
+        "the draft was replaced",
+    ]
+
+
 def test_plans_start_later() -> None:
     ended = run("examples.future_execution")
 
@@ -170,3 +187,29 @@ def test_plans_are_halted_whatever_they_do() -> None:
     assert "workers replaced: 1 of 2" in lines
     assert "locks held: 0" in lines
     assert sum("PlanStopped" in line for line in lines) == 2
+
+
+def test_what_fails_is_tried_again_skipped_by_itself_or_skipped_by_hand() -> None:
+    ended = run("examples.retries")
+
+    assert ended.returncode == 0, ended.stderr
+    told = ended.stdout
+    assert "tried again: stopped, success; 100% done" in told
+    assert "attempt 3: weather: answered at the 3. try" in told
+    assert "skipped by itself: stopped, warning" in told
+    assert "and left a grey square" in told
+    assert "Fetch failed 4 times: ConnectionError" in told
+    assert "without Fetch (step 3), Publish (step 7)" in told
+
+
+def test_sub_plans_run_a_few_at_a_time_and_a_failed_one_is_mended_alone() -> None:
+    ended = run("examples.sub_plans", "--pages", "9", "--at-once", "2")
+
+    assert ended.returncode == 0, ended.stderr
+    *_, first, failed, mended, together = ended.stdout.splitlines()
+    assert first == "at first: the book is paused (error); pages: 9 total, 8 success, 1 failed"
+    assert failed == "page 2 failed: there is no ink for page 2"
+    assert mended == "mended: the book is stopped (success); pages: 9 total, 9 success, 0 failed"
+    found = re.fullmatch(r"9 pages, never more than (\d) at once; bound: yes", together)
+    assert found
+    assert int(found[1]) <= 2

@@ -13,8 +13,9 @@ from dynflow_mp.actions.named_rules import rules_at
 from dynflow_mp.actions.phases import run_finalize, run_step, use_middleware
 from dynflow_mp.actions.registry import name_of
 from dynflow_mp.actions.transaction import TransactionMiddleware
-from dynflow_mp.model.codec import EMPTY, decode, encode
+from dynflow_mp.model.codec import EMPTY, MAX_PAYLOAD, decode, encode
 from dynflow_mp.model.work import ErrorRecord, FinalizeJob, FinalizePart, StepJob
+from dynflow_mp.planning.delaying import plan_scheduled, schedule
 from dynflow_mp.planning.planner import plan
 
 PLAN_ID = "0193f0c5-0000-7000-8000-000000000001"
@@ -438,3 +439,30 @@ class Unlucky(Sold):
 def test_a_commit_that_fails_fails_the_plan_and_the_finalize_phase() -> None:
     assert isinstance(planned(Unlucky).error, ConnectionError)
     assert [outcome.state for outcome in finalize(Unlucky, Unlucky)] == ["success", "error"]
+
+
+class LogDelay(LogEverything):
+    def delay(self, *args: Any, **kwargs: Any) -> Any:
+        LOG.append("before_delay")
+        changed = self.pass_on(*args, **kwargs)
+        LOG.append("after_delay")
+        return changed
+
+
+class Delayed(Observed):
+    middleware = (Use(LogDelay, replace=LogEverything),)
+
+    def delay(self, options: Any, /, *args: Any, **kwargs: Any) -> None:
+        LOG.append("delay")
+
+
+def test_b231_the_order_around_an_action_that_is_delayed() -> None:
+    made = schedule(Delayed, (), {}, {}, plan_id=PLAN_ID)
+    plan_scheduled(
+        name_of(Delayed), PLAN_ID, made.arguments, made.plan.actions[0].input, lambda: 1, MAX_PAYLOAD
+    )
+
+    assert [
+        *("before_delay", "delay", "after_delay"),
+        *("plan_phase before", "plan before", "plan", "plan after", "plan_phase after"),
+    ] == LOG

@@ -269,3 +269,34 @@ def test_who_goes_on_making_sub_plans_needs_no_briefing():
     _, (wanted,) = shelf.take()
 
     assert wanted.briefed == ()
+
+
+def test_nothing_of_a_plan_that_was_withdrawn_becomes_a_job_any_more():
+    """Not what waited, not what was complete, not what is being read, nor finalize."""
+    shelf = Shelf()
+    shelf.open(a_skeleton([1, 2, 3], finalize=[4]), payloads([10]))
+    shelf.ready("p", [1, 2])
+    jobs, (wanted,) = shelf.take()
+    shelf.ready("p", [3])
+    shelf.ready_finalize("p", [4])
+    _, (*_, finalize) = shelf.take()
+
+    shelf.withdraw("p")
+
+    for page in (wanted, finalize):
+        assert shelf.arrived(PayloadPage(page, payloads([20, 30, 40]), {})) == []
+    assert [item.job.step_id for item in jobs] == [1]
+    assert shelf.take() == ([], [])
+    assert (shelf.knows("p"), shelf.sends("p")) == (True, False)
+
+
+def test_a_step_that_is_being_skipped_is_told_so():
+    shelf = Shelf()
+    skeleton = a_skeleton([1, 2])
+    skeleton.steps.set_state(2, StepState.SKIPPING)
+    shelf.open(skeleton, payloads([10, 20]))
+
+    shelf.ready("p", [1, 2])
+    jobs, _ = shelf.take()
+
+    assert [item.job.skipping for item in jobs] == [False, True]

@@ -63,6 +63,7 @@ outcomes = st.builds(
     st.booleans(),
     st.lists(data, max_size=2).map(tuple),
     st.lists(chunks, max_size=2).map(tuple),
+    maybe_data,
 )
 
 errands = st.builds(Errand, texts, ids, texts, texts, data)

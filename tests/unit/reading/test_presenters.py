@@ -138,3 +138,12 @@ def test_output_chunks_are_read_from_where_the_plan_is() -> None:
         (2, None),
     ]
     assert [chunk.value for chunk in plan.entry_action.output_chunks("log")] == ["a"]
+
+
+def test_b326_text_in_an_output_is_plain_text() -> None:
+    shelf = shelf_with(Plain)
+    shelf.change_action(1, output=encode({"text": "grüße", "blob": b"x"}, "output"))
+
+    output = loaded(shelf).entry_action.output
+
+    assert (type(output["text"]), type(output["blob"])) == (str, bytes)

@@ -25,6 +25,7 @@ def upgrade() -> None:
     op.add_column("dynflow_execution_plans", sa.Column("unique_key", Name(255)))
     op.add_column("dynflow_steps", sa.Column("due_at", sa.BigInteger))
     op.add_column("dynflow_steps", sa.Column("crashes", sa.Integer))
+    op.add_column("dynflow_steps", sa.Column("retries", sa.Integer))
     _delayed_plans()
     _plan_dependencies()
     _output_chunks()
@@ -78,6 +79,7 @@ def _hook_calls() -> None:
         sa.Column("id", sa.BigInteger, nullable=False, autoincrement=False),
         sa.Column("kinds", Blob(), nullable=False),
         sa.Column("noted_at", sa.BigInteger, nullable=False),
+        sa.Column("owner_id", Name(100)),
         sa.PrimaryKeyConstraint("execution_plan_id", "id"),
         sqlite_with_rowid=False,
     )

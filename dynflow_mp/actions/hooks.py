@@ -1,0 +1,120 @@
+"""Methods of actions that are called when the state of their plan has changed.
+
+state stored, call noted ─▶ errand ─▶ worker: each action whose class asked ─ hook middleware ─▶ its methods
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from dynflow_mp.actions.action import action_in
+from dynflow_mp.actions.context import Context
+from dynflow_mp.actions.failure import exception_name, message_of
+from dynflow_mp.actions.hooking import HookedPlan, hook, hooks_of
+from dynflow_mp.actions.middleware import MiddlewareRules, call
+from dynflow_mp.actions.registry import registry
+from dynflow_mp.errors import UnknownAction
+from dynflow_mp.model.codec import decode, encode
+from dynflow_mp.model.hooks import HookedAction
+from dynflow_mp.model.states import Phase, PlanState, Result
+
+__all__ = ["HookContext", "HookedAction", "HookedPlan", "call_hooks", "hook", "packed"]
+
+_NO_LIMIT = 2**40
+
+
+class HookContext(Context):
+    """One action while its hooks are called: it is looked at, as when it is read."""
+
+    __slots__ = ("_input", "_output", "_plan_id", "_row")
+
+    phase = Phase.PRESENT
+
+    def __init__(self, plan_id: str, row: HookedAction) -> None:
+        self._plan_id, self._row = plan_id, row
+        self._input: dict[str, Any] | None = None
+        self._output: dict[str, Any] | None = None
+
+    @property
+    def plan_id(self) -> str:
+        return self._plan_id
+
+    @property
+    def action_id(self) -> int:
+        return self._row.id
+
+    @property
+    def plan_step_id(self) -> int:
+        return self._row.plan_step_id
+
+    @property
+    def run_step_id(self) -> int | None:
+        return self._row.run_step_id
+
+    @property
+    def finalize_step_id(self) -> int | None:
+        return self._row.finalize_step_id
+
+    @property
+    def is_root(self) -> bool:
+        return self._row.caller_action_id is None or self._row.caller_plan_id is not None
+
+    def get_input(self) -> dict[str, Any]:
+        if self._input is None:
+            self._input = decode(self._row.input)
+        return self._input
+
+    def get_output(self) -> dict[str, Any]:
+        if self._output is None:
+            self._output = {} if self._row.output is None else decode(self._row.output)
+        return self._output
+
+
+def packed(kinds: list[str], facts: tuple[str, str, str], actions: list[HookedAction]) -> bytes:
+    """What :func:`call_hooks` is given; ``facts`` are the plan's label, state and result."""
+    return encode([kinds, list(facts), [list(action) for action in actions]], "hooks", _NO_LIMIT)
+
+
+def call_hooks(plan_id: str, data: bytes, rules: MiddlewareRules) -> list[str]:
+    """Call the hooks of all these actions, for one kind after the other; what went wrong, a line each.
+
+    A hook that raises keeps no other from being called.
+    """
+    kinds, (label, state, result), rows = decode(data)
+    plan = HookedPlan(plan_id, label, PlanState(state), Result(result))
+    failures: list[str] = []
+    for kind in kinds:
+        for fields in rows:
+            _call_of_action(HookedAction(*fields), plan, kind, rules, failures)
+    return failures
+
+
+def _call_of_action(
+    row: HookedAction, plan: HookedPlan, kind: str, rules: MiddlewareRules, failures: list[str]
+) -> None:
+    try:
+        action_class = registry.find(row.action_class)
+    except UnknownAction as error:
+        failures.append(str(error))
+        return
+    names = hooks_of(action_class).get(kind)
+    if not names:
+        return
+    action: Any = action_in(action_class, HookContext(plan.id, row))
+
+    def all_hooks(news: HookedPlan) -> None:
+        for name in names:
+            _guarded(f"{row.action_class}.{name}", partial(getattr(action, name), news), failures)
+
+    around = call(rules.around(action_class).hook, "hook", plan.id, action, all_hooks)
+    news = plan if kind in (plan.state.value, "success", "failure") else plan._replace(state=PlanState(kind))
+    _guarded(f"the middleware around {row.action_class}", lambda: around(news), failures)
+
+
+def _guarded(what: str, do: Callable[[], Any], failures: list[str]) -> None:
+    try:
+        do()
+    except BaseException as error:  # also SystemExit: a hook's end, never the worker's
+        failures.append(f"{what}: {exception_name(type(error))}: {message_of(error)}")
