@@ -290,6 +290,20 @@ CLASSES_ONLY = MiddlewareRules()
 """Where a world has no rules of its own."""
 
 
+_of_this_process = CLASSES_ONLY
+
+
+def world_middleware() -> MiddlewareRules:
+    """The rules that stand around the classes of this process: a worker is of one world."""
+    return _of_this_process
+
+
+def set_world_middleware(rules: MiddlewareRules) -> None:
+    """From now on these rules stand around the classes of this process."""
+    global _of_this_process
+    _of_this_process = rules
+
+
 def call(
     layers: Layers, kind: str, plan_id: str, action: Action | None, innermost: Callable[..., Any]
 ) -> Callable[..., Any]:

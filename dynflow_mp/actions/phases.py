@@ -17,7 +17,7 @@ from dynflow_mp.actions.context import Context, SuspendedAction
 from dynflow_mp.actions.definition import refuse_unfinished
 from dynflow_mp.actions.failure import record_of
 from dynflow_mp.actions.layers import Layered, finalized_within, layered
-from dynflow_mp.actions.middleware import CLASSES_ONLY, Layers, MiddlewareRules
+from dynflow_mp.actions.middleware import Layers, MiddlewareRules, set_world_middleware, world_middleware
 from dynflow_mp.actions.output_chunks import ChunkSink, KeptChunks, numbered
 from dynflow_mp.actions.planned_event import planned_event
 from dynflow_mp.actions.policy import accepts_event
@@ -139,7 +139,7 @@ def _around_phase(root_class: str) -> Layers:
     try:
         layered = facts_of(root_class).layered
     except UnknownAction:
-        return _world_middleware.outermost.finalize_phase
+        return world_middleware().outermost.finalize_phase
     return () if layered is None else layered.around.finalize_phase
 
 
@@ -194,18 +194,11 @@ class ClassFacts(NamedTuple):
 
 _facts: dict[str, ClassFacts] = {}
 _facts_generation = -1
-_world_middleware = CLASSES_ONLY
-
-
-def world_middleware() -> MiddlewareRules:
-    """The rules that stand around the classes of this process."""
-    return _world_middleware
 
 
 def use_middleware(rules: MiddlewareRules) -> None:
     """From now on these rules stand around the classes of this process: a worker is of one world."""
-    global _world_middleware
-    _world_middleware = rules
+    set_world_middleware(rules)
     _facts.clear()
 
 
@@ -228,7 +221,7 @@ def _gather(kind: type[Action]) -> ClassFacts:
         kind.retry if isinstance(kind.retry, Retry) else None,
         _constant_pair(kind.run_progress is Action.run_progress, kind.run_progress_weight),
         _constant_pair(kind.finalize_progress is Action.finalize_progress, kind.finalize_progress_weight),
-        layered(kind, _world_middleware),
+        layered(kind, world_middleware()),
     )
 
 

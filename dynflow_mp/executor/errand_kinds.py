@@ -19,7 +19,7 @@ _MOST, _LONGEST, _NO_LIMIT = 1000, 1000, 2**40
 
 def _plan(errand: Errand, max_payload: int) -> bytes:
     # Not imported at the top: most workers never plan, and it costs an idle one its memory.
-    from dynflow_mp.actions.phases import world_middleware
+    from dynflow_mp.actions.middleware import world_middleware
     from dynflow_mp.actions.unique_key import with_key
     from dynflow_mp.clock import now_us
     from dynflow_mp.model.codec import decode
@@ -41,7 +41,7 @@ def _plan(errand: Errand, max_payload: int) -> bytes:
 
 def _hooks(errand: Errand, max_payload: int) -> bytes:
     from dynflow_mp.actions.hooks import call_hooks
-    from dynflow_mp.actions.phases import world_middleware
+    from dynflow_mp.actions.middleware import world_middleware
     from dynflow_mp.model.codec import encode
 
     failures = call_hooks(errand.plan_id, errand.data, world_middleware())

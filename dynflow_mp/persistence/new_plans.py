@@ -6,9 +6,12 @@ make way for the key ─▶ locks ─┬─ all taken ─▶ rows, key        on
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
 from sqlalchemy import Connection
 
-from dynflow_mp.errors import AlreadyActive, UniqueKeyTaken
+from dynflow_mp.errors import AlreadyActive, PersistenceError, UniqueKeyTaken
 from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.hooks import kinds_of
 from dynflow_mp.model.plans import PlannedPlan, PlannedStep
@@ -16,7 +19,7 @@ from dynflow_mp.model.states import Phase, PlanState, StepState, result_of
 from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.persistence.held_by_plans import give_up_locks, holder_of, keep_key, make_way, take_locks
 from dynflow_mp.persistence.hook_rows import note_for_new
-from dynflow_mp.persistence.planned import insert_plan
+from dynflow_mp.persistence.planned import insert_plan, insert_plans
 
 
 class LockRefused(Exception):
@@ -64,21 +67,49 @@ def note_planned_late(connection: Connection, plan: PlannedPlan, now: int) -> No
     note_for_new(connection, plan, 1, _planned_kinds(plan), now)
 
 
-def fit_or_refused(connection: Connection, plan: PlannedPlan, now: int) -> PlannedPlan:
+def fit_or_refused(
+    connection: Connection, plan: PlannedPlan, now: int, keys: Mapping[str, str] = MappingProxyType({})
+) -> PlannedPlan:
     """For plans that nobody waits to be told about (planned late, or by a step): take the locks of its classes.
 
-    A plan that cannot have all it is to hold comes back as one that could not be planned. Once its row is there,
+    ``keys`` are the plans that are about to hold keys, by key. A plan that cannot have all it is to hold comes back as one that could not be planned. Once its row is there,
     :func:`hold_key` follows.
     """
     if plan.state is PlanState.STOPPED:
         return plan._replace(unique_key=None)
-    if plan.unique_key is not None and (holder := holder_of(connection, plan.unique_key)) is not None:
-        return refused(plan, UniqueKeyTaken(plan.unique_key, holder.plan_id), now)
+    if plan.unique_key is not None:
+        holder = holder_of(connection, plan.unique_key)
+        holder_id = keys.get(plan.unique_key) if holder is None else holder.plan_id
+        if holder_id is not None:
+            return refused(plan, UniqueKeyTaken(plan.unique_key, holder_id), now)
     lacking = take_locks(connection, [(name, plan.id) for name in plan.singletons])
     if lacking:
         give_up_locks(connection, [plan.id])
         return refused(plan, AlreadyActive(lacking[plan.id]), now)
     return plan
+
+
+def store_triggered(
+    connection: Connection, triggered: Iterable[tuple[PlannedPlan, int | None]], now: int
+) -> None:
+    """Insert plans that steps have triggered; with each goes when it was requested, None if it was not."""
+    plans: list[tuple[PlannedPlan, int | None]] = []
+    keys: dict[str, str] = {}  # those of this turn have no row yet
+    for plan, requested_at in triggered:
+        fit = fit_or_refused(connection, plan, now, keys)
+        if fit.unique_key is not None:
+            keys[fit.unique_key] = fit.id
+        plans.append((fit, requested_at if fit.state is plan.state else None))
+    insert_plans(connection, plans, now)
+    for plan, _ in plans:
+        note_for_new(connection, plan, 0, _planned_kinds(plan, PlanState.PENDING), now)
+        try:
+            hold_key(connection, plan)
+        except KeyRaced:
+            # All of the turn is done again, and finds who was quicker.
+            raise PersistenceError(
+                f"the unique key {plan.unique_key!r} was taken meanwhile", "locked"
+            ) from None
 
 
 def hold_key(connection: Connection, plan: PlannedPlan) -> None:

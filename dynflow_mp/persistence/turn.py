@@ -28,9 +28,9 @@ from dynflow_mp.model.writes import (
     UnmarkRunning,
     Write,
 )
+from dynflow_mp.persistence import new_plans
 from dynflow_mp.persistence.culprits import StepsBefore, culprits
 from dynflow_mp.persistence.held_by_plans import give_up_keys, give_up_locks, take_locks
-from dynflow_mp.persistence.planned import insert_plans
 from dynflow_mp.persistence.statements import Row, run_all
 from dynflow_mp.persistence.turn_rows import Batch, TurnRows, packed_history
 from dynflow_mp.persistence.turn_statements import CLAIM, HOLD_MANY, HOLD_ONE
@@ -77,8 +77,10 @@ def _store(connection: Connection, triggered: list[StorePlan]) -> None:
 
     A turn in doubt need not look for them: the outcome's guard tells whether it was carried out.
     """
-    plans = [(plan_from_bytes(write.plan), write.requested_at) for write in triggered]
-    insert_plans(connection, plans, now_us())
+    now = now_us()
+    new_plans.store_triggered(
+        connection, [(plan_from_bytes(write.plan), write.requested_at) for write in triggered], now
+    )
 
 
 def _take_locks(connection: Connection, claims: list[ClaimPlan]) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.middleware import world_middleware
 from dynflow_mp.actions.registry import short_name
 from dynflow_mp.actions.sub_plan import PlannedSubPlan, SubPlanner
+from dynflow_mp.actions.unique_key import with_key
 from dynflow_mp.errors import PlanningError
 from dynflow_mp.model.plans import PlannedPlan
 from dynflow_mp.planning.ids import new_plan_id
@@ -35,9 +37,10 @@ def sub_planner(now: Callable[[], int], random: Callable[[int], bytes]) -> SubPl
             new_id=lambda: new_plan_id(now(), random),
             caller=caller,
             max_payload=max_payload,
+            middleware=world_middleware(),
         )
         _check_names(planned.plan)
-        return PlannedSubPlan(planned.plan, planned.error)
+        return PlannedSubPlan(with_key(planned.plan, planned.root), planned.error)
 
     return plan_sub_plan
 

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from dynflow_mp import Action, Middleware, OnConflict, Singleton, hook
+from dynflow_mp import Action, Middleware, OnConflict, Singleton, WithSubPlans, hook
 
 
 def note(action, text):
@@ -213,5 +213,33 @@ class Stuck(Singleton):
 
     def run(self):
         note(self, "begun")
+        while not Path(self.input["until"]).exists():
+            time.sleep(0.01)
+
+
+class Fans(WithSubPlans):
+    """Two sub-plans of classes that there may be one of at a time, two that have the same key."""
+
+    def create_sub_plans(self):
+        for number in range(2):
+            self.trigger(Waiting, until=self.input["until"])
+            self.trigger(Keyed, until=self.input["until"], number=number)
+
+
+class Waiting(Singleton):
+    def run(self):
+        while not Path(self.input["until"]).exists():
+            time.sleep(0.01)
+
+    @hook("success", "failure")
+    def tell(self, plan):
+        with Path(self.input["until"] + ".log").open("a") as file:
+            file.write(f"{plan.result}\n")
+
+
+class Keyed(Action):
+    unique_key = "the only one"
+
+    def run(self):
         while not Path(self.input["until"]).exists():
             time.sleep(0.01)

@@ -1,8 +1,8 @@
 """One plan at a time: of a singleton class, and of a unique key. No lock and no key outlives its plan."""
 
 import pytest
-from around_actions import Guarded, Import, Nightly, Order, Ordinary, Report
-from watching import run, wait_until
+from around_actions import Fans, Guarded, Import, Nightly, Order, Ordinary, Report, Waiting
+from watching import lines_of, run, wait_until
 
 from dynflow_mp import AlreadyActive, BadUniqueKey, UniqueKeyTaken
 from dynflow_mp.coordinator.records import SingletonActionLock
@@ -209,3 +209,40 @@ def test_a_key_that_cannot_be_kept_is_refused_and_nothing_stored(world, key):
 
 def test_a_key_of_255_characters_is_kept(world):
     assert world.trigger_with_options(Ordinary, unique_key="k" * 255).finished.result(20).result == "success"
+
+
+# -- sub-plans -------------------------------------------------------------------------------------
+
+
+def test_a_sub_plan_that_cannot_have_what_it_is_to_hold_could_not_be_planned(world, tmp_path):
+    until = tmp_path / "until"
+    triggered = world.trigger(Fans, until=str(until))
+    wait_until(
+        lambda: world.persistence.count_execution_plans({"caller_execution_plan_id": triggered.id}) == 4
+    )
+    assert len(locks(world)) == len(keys(world)) == 1
+
+    until.touch()
+    parent = triggered.finished.result(60)
+
+    found = [(plan.label, plan.result) for plan in parent.sub_plans()]
+    assert sorted(found) == [
+        ("Keyed", "error"),
+        ("Keyed", "success"),
+        ("Waiting", "error"),
+        ("Waiting", "success"),
+    ]
+    assert locks(world) == keys(world) == []
+    wait_until(lambda: sorted(lines_of(f"{until}.log")) == ["error", "success"] or None, what="hooks")
+
+
+def test_a_halted_plan_holds_nothing_any_more(world, tmp_path):
+    triggered = world.trigger_with_options(
+        Waiting, kwargs={"until": str(tmp_path / "never")}, unique_key="halt me"
+    )
+    wait_until(lambda: any(count.state == "running" for count in world.persistence.step_counts(triggered.id)))
+
+    world.halt(triggered.id).result(30)
+
+    assert triggered.finished.result(30).state == "stopped"
+    assert locks(world) == keys(world) == []
