@@ -187,3 +187,18 @@ def test_who_has_read_a_sub_plan_that_was_ended_cannot_claim_it(store: Store, ru
     store.end_never_begun(PLAN, ACTION, False, ERROR)
 
     assert running(claim(plan_id(2))) == {plan_id(2)}
+
+
+def test_plans_below_that_failed_are_found_the_deepest_first(store: Store, running: Turn):
+    failed = {"state": PlanState.PAUSED, "result": Result.ERROR}
+    store.save_plan(a_child(2, **failed))
+    store.save_plan(a_child(3, caller_plan_id=plan_id(2), **failed))
+    store.save_plan(a_child(4))
+    store.save_plan(a_child(5, state=PlanState.RUNNING))
+    store.save_plan(a_child(6, caller_plan_id=plan_id(5), **failed))
+    store.save_plan(a_child(7, caller_plan_id=plan_id(4), **failed))
+
+    found = store.failed_below(PLAN)
+
+    assert sorted(found) == [plan_id(2), plan_id(3), plan_id(6)]
+    assert found.index(plan_id(3)) < found.index(plan_id(2))
