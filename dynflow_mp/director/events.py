@@ -31,6 +31,7 @@ class WaitingEvent(NamedTuple):
 _HINT = ""
 """The id of what is not stored."""
 NEXT_BATCH, SUB_PLANS = encode(Signal.NEXT_BATCH, "event"), encode(Signal.SUB_PLANS, "event")
+_NO_EVENT = WaitingEvent(_HINT, b"", None, None)
 HINTS = (NEXT_BATCH, SUB_PLANS)
 """Events that only say that there is something to look at; in this order they are told."""
 
@@ -118,6 +119,11 @@ class EventBox:
             del self._hinted[step_id]
         event = self._taken[step_id] = WaitingEvent(_HINT, data, None, None)
         return event
+
+    def called_bare(self, step_ids: Iterable[int]) -> None:
+        """These steps are about to be called without an event: until that is done they take none."""
+        for step_id in step_ids:
+            self._taken[step_id] = _NO_EVENT
 
     def hint(self, step_id: int, data: bytes) -> None:
         """There is something to look at for the step. It is told once, however often this is said; not stored."""

@@ -123,16 +123,22 @@ class RunningPlan:
         again without an event: what they wait for may have come while nobody ran the plan.
         """
         first = self._cursor.start()
-        waiting = [step_id for step_id in first if self._waits(step_id)]
-        if not waiting:
+        suspended = self._steps.in_state(first, _SUSPENDED)
+        if not suspended:
             return self._ready(first, now)
+        waiting = [step_id for step_id in suspended if self._events.has_for(step_id)]
         out = set(waiting)
+        self._events.called_bare(step_id for step_id in suspended if step_id not in out)
+        for step_id in waiting:
+            if self._has_sub_plans(step_id):
+                self._events.hint(step_id, SUB_PLANS)  # what was said while nobody ran the plan is lost
         ready = [step_id for step_id in first if step_id not in out]
         events = [order for step_id in waiting for order in self._next_event(step_id)]
         return [*self._ready(ready, now), *events]
 
-    def _waits(self, step_id: int) -> bool:
-        return self._steps.state(step_id) is _SUSPENDED and self._events.has_for(step_id)
+    def _has_sub_plans(self, step_id: int) -> bool:
+        policy = self._skeleton.policies.get(self._steps.kind(step_id).action_class)
+        return policy is not None and policy.with_sub_plans
 
     # -- steps on their way ------------------------------------------------------------------------
 
