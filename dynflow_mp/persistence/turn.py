@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from dynflow_mp.clock import now_us
-from dynflow_mp.errors import DynflowError
+from dynflow_mp.errors import DamagedData, DynflowError
+from dynflow_mp.model.plans import PlannedPlan
 from dynflow_mp.model.sub_plans import plan_from_bytes
 from dynflow_mp.model.writes import (
     ClaimPlan,
@@ -71,8 +72,15 @@ def _store(connection: Connection, triggered: list[StorePlan]) -> None:
 
     A turn in doubt need not look for them: the outcome's guard tells whether it was carried out.
     """
-    plans = [(plan_from_bytes(write.plan), write.requested_at) for write in triggered]
-    insert_plans(connection, plans, now_us())
+    insert_plans(connection, [(_plan_of(write), write.requested_at) for write in triggered], now_us())
+
+
+def _plan_of(write: StorePlan) -> PlannedPlan:
+    """Raises :class:`GuardFailed`, naming the plan that triggered it, for bytes that are no plan."""
+    try:
+        return plan_from_bytes(write.plan)
+    except DamagedData as error:
+        raise GuardFailed([write.plan_id]) from error
 
 
 def _claim(connection: Connection, claims: list[ClaimPlan]) -> set[str]:

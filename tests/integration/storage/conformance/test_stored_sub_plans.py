@@ -17,7 +17,7 @@ from dynflow_mp.model.sub_plans import plan_to_bytes
 from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.model.writes import RequestPlan, StorePlan
 from dynflow_mp.persistence.database import Database
-from dynflow_mp.persistence.store import Store
+from dynflow_mp.persistence.store import GuardFailed, Store
 from dynflow_mp.persistence.turn_commit import TurnCommit
 
 Turn = Callable[..., frozenset[str]]
@@ -72,6 +72,14 @@ def test_a_guard_that_refuses_the_outcome_stores_no_sub_plans(store: Store, runn
         running(outcome(3, attempt=7), stored(2))
 
     assert store.plan_statuses([plan_id(2)]) == {}
+
+
+def test_bytes_that_are_no_plan_are_a_loss_of_the_plan_that_sent_them(store: Store, running: Turn):
+    with pytest.raises(GuardFailed) as refused:
+        running(outcome(3), StorePlan(PLAN, 1, b"no plan", NOW))
+
+    assert refused.value.plan_ids == {PLAN}
+    assert store.load_steps(PLAN, [3])[0].state is StepState.RUNNING
 
 
 def test_a_turn_in_doubt_stores_its_sub_plans_once(
