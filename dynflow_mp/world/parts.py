@@ -109,9 +109,7 @@ class Parts:
             WatchedPlans(self.store, self.coordinator),
             self.library.load_execution_plan,
             self._executor_of,
-            stop_unowned=UnownedPlans(
-                self.store, self.coordinator, lambda answer: self.connector.send(answer)
-            ).halt,
+            stop_unowned=self._unowned_plans().halt,
             no_executor_timeout_s=self._config.no_executor_timeout_s,
             reask_interval_s=self._config.reask_interval_s,
         )
@@ -121,6 +119,15 @@ class Parts:
     def _executor_of(self, plan_id: str) -> str | None:
         lock = self.coordinator.execution_lock(plan_id)
         return None if lock is None else lock.world_id
+
+    def _unowned_plans(self) -> UnownedPlans:
+        # What is opened later is looked up when it is needed.
+        return UnownedPlans(
+            self.store,
+            self.coordinator,
+            lambda answer: self.connector.send(answer),
+            lambda world_id: self.recovery.invalidate(world_id),
+        )
 
     def _open_executor(self) -> None:
         # Not imported at the top: a client world needs no worker processes.

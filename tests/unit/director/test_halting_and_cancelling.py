@@ -138,6 +138,7 @@ def test_a_second_halt_gets_the_same_answer(driver):
     driver.tell(HALT)
 
     assert driver.tell(HALT._replace(request_id="h2")) == []
+    assert driver.tell(HALT) == []
     driver.finish(success(2))
 
     assert driver.answers("h1") == driver.answers("h2") == [Done()]
