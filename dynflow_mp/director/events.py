@@ -33,6 +33,7 @@ class WaitingEvent(NamedTuple):
 _HINT = ""
 """The id of what is not stored."""
 NEXT_BATCH, SUB_PLANS = encode(Signal.NEXT_BATCH, "event"), encode(Signal.SUB_PLANS, "event")
+_NO_EVENT = WaitingEvent(_HINT, b"", None, None)
 HINTS = (NEXT_BATCH, SUB_PLANS)
 """Events that only say that there is something to look at; in this order they are told."""
 
@@ -121,6 +122,11 @@ class EventBox:
         event = self._taken[step_id] = WaitingEvent(_HINT, data, None, None)
         return event
 
+    def called_bare(self, step_ids: Iterable[int]) -> None:
+        """These steps are about to be called without an event: until that is done they take none."""
+        for step_id in step_ids:
+            self._taken[step_id] = _NO_EVENT
+
     def hint(self, step_id: int, data: bytes) -> None:
         """There is something to look at for the step. It is told once, however often this is said; not stored."""
         self._hinted.setdefault(step_id, set()).add(data)
@@ -139,9 +145,11 @@ class EventBox:
     def put_back(self, step_id: int) -> None:
         """The call that took the event came to nothing: the step takes it again."""
         event = self._taken.pop(step_id, None)
-        if event is not None and event.id == _HINT:
+        if event is None or event is _NO_EVENT:
+            return
+        if event.id == _HINT:
             self.hint(step_id, event.data)
-        elif event is not None:
+        else:
             self._queues.setdefault(step_id, deque()).appendleft(event)
 
     def drop(self, step_id: int) -> list[Instruction]:

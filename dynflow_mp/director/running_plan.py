@@ -16,7 +16,7 @@ from dynflow_mp.director.cancelling import cancellations
 from dynflow_mp.director.causes import abnormal_termination, recorded
 from dynflow_mp.director.cursor import FlowCursor
 from dynflow_mp.director.deliveries import Deliveries
-from dynflow_mp.director.events import EventBox
+from dynflow_mp.director.events import SUB_PLANS, EventBox
 from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct, Failures
 from dynflow_mp.director.finalize_phase import FinalizePhase
 from dynflow_mp.director.halting import Halting
@@ -171,14 +171,18 @@ class RunningPlan:
         first = self._cursor.start()
         if self._failures.final:
             return self._refuse(first, now)
-        waiting = {step_id for step_id in first if self._waits_for_event(step_id)}
-        if waiting:
-            first = [step_id for step_id in first if step_id not in waiting]
-        events = [order for step_id in sorted(waiting) for order in self.deliveries.next(step_id)]
-        return [*self._hand_out(first, now), *events]
-
-    def _waits_for_event(self, step_id: int) -> bool:
-        return self._steps.state(step_id) is _SUSPENDED and self._events.has_for(step_id)
+        suspended = self._steps.in_state(first, _SUSPENDED)
+        if not suspended:
+            return self._hand_out(first, now)
+        waiting = [step_id for step_id in suspended if self._events.has_for(step_id)]
+        out = set(waiting)
+        self._events.called_bare(step_id for step_id in suspended if step_id not in out)
+        for step_id in waiting:
+            if self._book.policy_of(step_id).with_sub_plans:
+                self._events.hint(step_id, SUB_PLANS)  # what was said while nobody ran the plan is lost
+        ready = [step_id for step_id in first if step_id not in out]
+        events = [order for step_id in waiting for order in self.deliveries.next(step_id)]
+        return [*self._hand_out(ready, now), *events]
 
     def _hand_out(self, ready: list[int], now: int) -> list[Instruction]:
         """Steps to run at once, and steps to try again later."""

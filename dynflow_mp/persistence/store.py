@@ -157,6 +157,10 @@ class Store:
             fence,
         )
 
+    def failed_below(self, plan_id: str) -> list[str]:
+        """All plans below this one, however deep, that are paused with an error; the deepest first."""
+        return self.database.ask(lambda connection: sub_plans.failed_below(connection, plan_id))
+
     def running_sub_plans(self, plan_id: str, action_id: int) -> list[str]:
         """The sub-plans of an action that somebody runs."""
         return self.database.ask(lambda connection: sub_plans.running_of(connection, plan_id, action_id))

@@ -241,17 +241,30 @@ class World:
 
     # -- asking ------------------------------------------------------------------------------------
 
-    def execute(self, plan_id: str) -> Future[ExecutionPlan]:
-        """Run a planned plan, or resume a paused one; the future ends with the plan when the attempt ended."""
+    def execute(self, plan_id: str, *, sub_plans: bool = False) -> Future[ExecutionPlan]:
+        """Run a planned plan, or resume a paused one; the future ends with the plan when the attempt ended.
+
+        ``sub_plans``: resume all plans below it, too, that are paused with an error.
+        """
         self._check_alive()
+        with_sub_plans = arguments.flag("sub_plans", sub_plans)
         try:
             plan_id = plan_id_of(plan_id)
+            if with_sub_plans:
+                self._resume_below(plan_id)
             status = self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
         except PlanNotFound as error:
             return _failed(error)
         if status.state is PlanState.STOPPED:
             return _failed(PlanStopped(f"plan {plan_id} is stopped; it cannot be executed again", plan_id))
         return self._parts.client.execute(plan_id)
+
+    def _resume_below(self, plan_id: str) -> None:
+        """Their callers wait for them, and see that they are asked for before they run."""
+        store = self._parts.store
+        for below in store.failed_below(plan_id):
+            store.request(below, now_us(), fence=self.coordinator.fence)
+            self._parts.client.execute(below)
 
     def skip(self, plan_id: str, step_id: int) -> list[int]:
         """Skip a failed step of a paused plan: with it all steps that need its output, and their finalize steps.
