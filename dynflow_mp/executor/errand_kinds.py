@@ -23,7 +23,7 @@ def _plan(errand: Errand, max_payload: int) -> bytes:
     from dynflow_mp.actions.unique_key import with_key
     from dynflow_mp.clock import now_us
     from dynflow_mp.model.codec import decode
-    from dynflow_mp.model.planned_codec import encode_plan
+    from dynflow_mp.model.planned_codec import plan_to_bytes
     from dynflow_mp.planning.delaying import plan_scheduled
 
     arguments, stored_input = decode(errand.data)
@@ -36,7 +36,7 @@ def _plan(errand: Errand, max_payload: int) -> bytes:
         max_payload,
         world_middleware(),
     )
-    return encode_plan(with_key(planned.plan, planned.root))
+    return plan_to_bytes(with_key(planned.plan, planned.root))
 
 
 def _hooks(errand: Errand, max_payload: int) -> bytes:

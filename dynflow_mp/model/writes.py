@@ -173,7 +173,7 @@ class ForgetEvents(NamedTuple):
 class StorePlan(NamedTuple):
     """A sub-plan that a step of this plan triggered is stored whole, with the step's outcome.
 
-    ``plan`` are the bytes of :func:`~dynflow_mp.model.sub_plans.plan_to_bytes`. ``requested_at`` None: it is not to
+    ``plan`` are the bytes of :func:`~dynflow_mp.model.planned_codec.plan_to_bytes`. ``requested_at`` None: it is not to
     be run (now).
     """
 

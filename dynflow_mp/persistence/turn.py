@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import DamagedData, DynflowError
+from dynflow_mp.model.planned_codec import plan_from_bytes
 from dynflow_mp.model.plans import PlannedPlan
-from dynflow_mp.model.sub_plans import plan_from_bytes
 from dynflow_mp.model.writes import (
     ClaimPlan,
     MarkRunning,

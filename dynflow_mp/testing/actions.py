@@ -12,9 +12,10 @@ from dynflow_mp.actions.phases import run_finalize, run_step
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import MissingOutput
 from dynflow_mp.model.codec import decode, encode
+from dynflow_mp.model.planned_codec import plan_from_bytes
 from dynflow_mp.model.plans import PlannedPlan
 from dynflow_mp.model.states import Phase, StepState
-from dynflow_mp.model.sub_plans import NewSubPlan, plan_from_bytes
+from dynflow_mp.model.sub_plans import NewSubPlan
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, PlannedEvent, StepJob, StepOutcome
 from dynflow_mp.planning.plan_context import PlanContext, context_of
 from dynflow_mp.planning.sub_plans import sub_planner

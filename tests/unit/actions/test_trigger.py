@@ -7,8 +7,9 @@ from dynflow_mp.actions import sub_plan
 from dynflow_mp.actions.phases import run_step
 from dynflow_mp.actions.registry import name_of
 from dynflow_mp.model.codec import EMPTY, encode
+from dynflow_mp.model.planned_codec import plan_from_bytes
 from dynflow_mp.model.states import PlanState, StepState
-from dynflow_mp.model.sub_plans import NewSubPlan, plan_from_bytes
+from dynflow_mp.model.sub_plans import NewSubPlan
 from dynflow_mp.model.work import ErrorRecord, StepJob
 from dynflow_mp.planning.planner import plan
 from dynflow_mp.planning.sub_plans import sub_planner

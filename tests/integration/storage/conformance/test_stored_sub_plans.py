@@ -11,9 +11,9 @@ from stored_plans import NOW, PLAN, a_plan, claim, end, mark, outcome, plan_id
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import PlanNotFound
+from dynflow_mp.model.planned_codec import plan_to_bytes
 from dynflow_mp.model.plans import Caller
 from dynflow_mp.model.states import PlanState, Result, StepState
-from dynflow_mp.model.sub_plans import plan_to_bytes
 from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.model.writes import RequestPlan, StorePlan
 from dynflow_mp.persistence.database import Database
