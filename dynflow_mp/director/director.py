@@ -259,7 +259,7 @@ class Director:
 
     def _deadline_due(self, news: DeadlineDue, now: int) -> list[Instruction]:
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else self._and_forget(plan, plan.expire(news, now), now)
+        return [] if plan is None else self._and_forget(plan, plan.expire(now), now)
 
     # -- events ------------------------------------------------------------------------------------
 

@@ -170,10 +170,9 @@ class StepDue(NamedTuple):
 
 
 class DeadlineDue(NamedTuple):
-    """The plan's deadline has come; ``epoch`` tells the run that it was put on the calendar for."""
+    """The plan's deadline has come."""
 
     plan_id: str
-    epoch: int
 
 
 class PlanLost(NamedTuple):

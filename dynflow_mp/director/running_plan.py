@@ -158,11 +158,7 @@ class RunningPlan:
         if deadline_at is None:
             return []
         self._failures.final = deadline_at <= now
-        return (
-            []
-            if self._failures.final
-            else [RemindAt(deadline_at, self.id, DeadlineDue(self.id, self._epoch))]
-        )
+        return [] if self._failures.final else [RemindAt(deadline_at, self.id, DeadlineDue(self.id))]
 
     def _taken_up(self, now: int) -> list[Instruction]:
         """What the beginning of the flow yields.
@@ -312,11 +308,11 @@ class RunningPlan:
 
     # -- the deadline ------------------------------------------------------------------------------
 
-    def expire(self, news: DeadlineDue, now: int) -> list[Instruction]:
+    def expire(self, now: int) -> list[Instruction]:
         """The plan's deadline has come: nothing more begins, what runs is stopped."""
-        if news.epoch != self._epoch or self._halting is not None:
-            return []
         self._failures.final = True
+        if self._halting is not None:
+            return []
         if self._finalize.going_on:
             if self._finalize.with_a_worker:
                 return [self._stop(FINALIZE)]

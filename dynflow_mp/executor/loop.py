@@ -134,8 +134,6 @@ class Loop:
         self.timers: Timers[EventDue | StepDue | DeadlineDue] = Timers()
         """What is to be heard later, on the steady clock."""
         self._feeder = Feeder()
-        # By plan, what is to be forgotten when the plan is done with: a deadline may be days away.
-        self._deadlines: dict[str, DeadlineDue] = {}
         self._writes: list[Write] = []
         self._emissions: list[_Emission] = []
         self._stopping: Stop | None = None
@@ -221,7 +219,7 @@ class Loop:
             ReadySteps: lambda order, now: self._floor.ready(order),
             ReadyEvent: lambda order, now: self._floor.ready(order),
             ReadyFinalize: lambda order, now: self._floor.ready(order),
-            DropPlan: self._drop_plan,
+            DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
             Withdraw: lambda order, now: self._floor.withdraw(order.plan_id),
             WakeAt: self._wake_later,
             EventUndelivered: self._say_undelivered,
@@ -325,14 +323,6 @@ class Loop:
 
     def _remind_later(self, order: RemindAt, now: int) -> None:
         self.timers.add(monotonic() + max(0, order.due_at - now) / 1e6, order.stimulus)
-        if isinstance(order.stimulus, DeadlineDue):
-            self._deadlines[order.plan_id] = order.stimulus
-
-    def _drop_plan(self, order: DropPlan, now: int) -> None:
-        self._floor.close_plan(order.plan_id)
-        deadline = self._deadlines.pop(order.plan_id, None)
-        if deadline is not None:
-            self.timers.forget(deadline)
 
     # -- what is ready goes to workers -------------------------------------------------------------
 

@@ -20,7 +20,6 @@ from dynflow_mp.errors import DynflowError, WorldFenced
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
-from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.testing.clock import ManagedClock, Ping
 from dynflow_mp.testing.core import InThreadCore
@@ -69,7 +68,7 @@ class InThreadParts(Parts):
             WatchedPlans(self.store, self.coordinator),
             self.library.load_execution_plan,
             self._executor_of,
-            stop_unowned=UnownedPlans(self.store, self.coordinator, self.connector.send).halt,
+            stop_unowned=self._unowned_plans().halt,
             go_on=self.go_on,
         )
         self._ending.on_close("client dispatcher", lambda: self.client.stop("the world is terminated"))

@@ -39,13 +39,13 @@ def causes(said):
 
 def pass_deadline(driver):
     driver.now = LATE
-    return driver.tell(DeadlineDue(PLAN, 1))
+    return driver.tell(DeadlineDue(PLAN))
 
 
 def test_the_deadline_is_put_on_the_calendar_as_the_plan_is_taken_up(driver):
     said = driver.start(with_deadline(2))
 
-    assert only(RemindAt, said) == [RemindAt(LATE, PLAN, DeadlineDue(PLAN, 1))]
+    assert only(RemindAt, said) == [RemindAt(LATE, PLAN, DeadlineDue(PLAN))]
     assert only(ReadySteps, said) == [ReadySteps(PLAN, [2])]
 
 
@@ -199,10 +199,3 @@ def test_a_deadline_that_passes_after_the_plan_ended_is_nobody_s(driver):
     driver.run(success(2))
 
     assert pass_deadline(driver) == []
-
-
-def test_a_deadline_of_an_earlier_run_is_nobody_s(driver):
-    driver.start(with_deadline(2, lock_epoch=4))
-
-    assert pass_deadline(driver) == []
-    assert driver.director.runs(PLAN)
