@@ -69,13 +69,6 @@ class Repeats(Action):
         self.output["ran"] = True
 
 
-class SkippedWhenLost(Action):
-    rescue_strategy = Skip
-
-    def run(self):
-        pass
-
-
 class HasAnHour(Action):
     deadline_s = 3600
 

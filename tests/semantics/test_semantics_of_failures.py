@@ -11,6 +11,7 @@ from failing_actions import (
     HasAnHour,
     MustFail,
     MustPause,
+    Repeats,
     Several,
 )
 
@@ -102,3 +103,12 @@ def test_a_deadline_passes_by_the_clock(world, clock):
 
     assert (plan.state, plan.failed_steps[0].error.cause) == ("paused", "deadline")
     assert clock.elapsed_s == pytest.approx(3600, abs=5)
+
+
+@pytest.mark.parametrize(("deaths", "ended"), [(2, ("success", 2)), (3, ("error", 3))])
+def test_an_idempotent_step_survives_two_crashes(world, deaths, ended):
+    world.lose_worker(at=Repeats, times=deaths)
+
+    plan = world.run(Repeats)
+
+    assert (plan.result, plan.run_steps[0].crashes) == ended
