@@ -112,3 +112,34 @@ def test_an_idempotent_step_survives_two_crashes(world, deaths, ended):
     plan = world.run(Repeats)
 
     assert (plan.result, plan.run_steps[0].crashes) == ended
+
+
+def test_b356_a_skippable_step_whose_executor_died_is_skipped(world):
+    world.kill_executor(at=ActionWithSkip)
+
+    plan = world.run(ActionWithSkip)
+
+    assert (plan.state, plan.result) == ("stopped", "warning")
+    assert plan.run_steps[0].failed_attempts[0].error.cause == "supervisor_lost"
+    assert plan.entry_action.output["message"] == "skipped because of what failed"
+
+
+def test_an_idempotent_step_whose_executor_died_runs_again(world):
+    world.kill_executor(at=Repeats, ran=True)
+
+    plan = world.run(Repeats)
+
+    assert (plan.result, plan.run_steps[0].crashes, plan.run_steps[0].attempts) == ("success", 1, 2)
+
+
+def test_a_retry_outlives_its_executor(slow_world):
+    triggered = slow_world.trigger(Backs, works_at=2)
+    (step,) = slow_world.persistence.load_execution_plan(triggered.id).run_steps
+    assert step.due_at is not None
+
+    slow_world.kill_executor()
+    slow_world.clock.advance(9)
+    assert not triggered.finished.done()
+    slow_world.clock.advance(2)
+
+    assert triggered.finished.result(0).run_steps[0].attempts == 2
