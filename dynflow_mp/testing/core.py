@@ -17,6 +17,7 @@ from dynflow_mp.config import Config
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.director.director import Director
+from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import RunErrand
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
 from dynflow_mp.executor.core import holder_of
@@ -55,7 +56,7 @@ class InThreadCore:
         self._workers = InThreadWorkers(config.max_payload, mishaps, middleware)
         self._floor = Floor(self._workers, config.pools, _ONE_AT_A_TIME, Event())
         self._loop = Loop(
-            Director(self.world_id),
+            Director(self.world_id, Conduct(config.auto_rescue)),
             self._floor,
             Ledger(store, self.coordinator, lambda: None),
             _ReaderAtOnce(store, holder_of(self.coordinator), self._inbox.post),

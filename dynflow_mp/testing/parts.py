@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from dynflow_mp.config import Config
 from dynflow_mp.connectors.connector import Connector
+from dynflow_mp.director.failures import Conduct
 from dynflow_mp.errors import DynflowError, WorldFenced
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.maintenance.recovery import Recovery
@@ -113,6 +114,7 @@ class InThreadParts(Parts):
             self.connector.send,
             self.connector.send,
             self._look_for_scheduled,
+            Conduct(self._executor_config.auto_rescue),
         )
 
     @property

@@ -111,6 +111,7 @@ class Parts:
         self.schedule = Schedule(database)
         self.coordinator = Coordinator(database, self.world_id, lambda: not self._ending.begun)
         self.library = Library(self.store, self.coordinator.fence, middleware=self.middleware)
+        self.amendments = Amendments(self.store, self.coordinator, self._config.max_payload)
         self.record = OwnRecord(self.coordinator, self._config, self._advertised)
         self.record.register()
         self._ending.on_close("record", self._delete_record)
@@ -207,7 +208,6 @@ class Parts:
             if core is None
             else Heirs(self.connector, directory, self.receive, core.offer)
         )
-        self.amendments = Amendments(self.store, self.coordinator, config.max_payload)
         self.recovery = Recovery(
             self.store,
             self.coordinator,
