@@ -426,7 +426,9 @@ def test_without_auto_rescue_the_plan_stays_paused(
 ) -> None:
     hold_of(ActionPolicy(rescue_strategy="skip"))
 
-    Recovery(store, other, answered.append, answered.append, Conduct(auto_rescue=False)).invalidate(WORLD)
+    Recovery(store, other, answered.append, answered.append, conduct=Conduct(auto_rescue=False)).invalidate(
+        WORLD
+    )
 
     assert (store.load_plan(PLAN).result, answered) == (
         "error",
