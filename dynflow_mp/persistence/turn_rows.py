@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from dynflow_mp.clock import now_us
-from dynflow_mp.model.codec import encode
-from dynflow_mp.model.plans import HistoryEntry, history_to_data
+from dynflow_mp.model.codec import encode_own
+from dynflow_mp.model.plans import HistoryEntry
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import (
     ForgetEvents,
@@ -28,7 +28,6 @@ from dynflow_mp.persistence import turn_statements as statements
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.statements import Row, Statement
 
-_NO_LIMIT = 2**40
 _OUTCOME_RANK, _UNMARK_RANK, _RESET_RANK, _MARK_RANK = range(4)
 _RANKS = 4
 
@@ -223,4 +222,4 @@ class TurnRows:
 
 def packed_history(history: tuple[HistoryEntry, ...]) -> bytes:
     """As it is stored in a plan's row."""
-    return encode(history_to_data(history), "history", _NO_LIMIT)
+    return encode_own(history)
