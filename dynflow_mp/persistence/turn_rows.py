@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from dynflow_mp.clock import now_us
-from dynflow_mp.model.codec import encode
-from dynflow_mp.model.plans import HistoryEntry, history_to_data
+from dynflow_mp.model.codec import encode_own
+from dynflow_mp.model.plans import HistoryEntry
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import (
     AddChunks,
@@ -32,7 +32,6 @@ from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.hook_rows import NOTE_HOOKS, hook_row
 from dynflow_mp.persistence.statements import Row, Statement
 
-_NO_LIMIT = 2**40
 _OUTCOME_RANK, _UNMARK_RANK, _MOVE_RANK, _RESET_RANK, _MARK_RANK = range(5)
 _RANKS = 5
 
@@ -268,4 +267,4 @@ class TurnRows:
 
 def packed_history(history: tuple[HistoryEntry, ...]) -> bytes:
     """As it is stored in a plan's row."""
-    return encode(history_to_data(history), "history", _NO_LIMIT)
+    return encode_own(history)
