@@ -16,8 +16,10 @@ from dynflow_mp.config import Config
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.director.director import Director
+from dynflow_mp.director.protocol import RunErrand
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
 from dynflow_mp.executor.core import holder_of
+from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import Loop
@@ -72,6 +74,10 @@ class InThreadCore:
     def ask(self, envelope: Envelope) -> None:
         """A request has come."""
         self._inbox.post(envelope)
+
+    def run_errand(self, order: RunErrand, tell: Tell) -> None:
+        """Have a worker do an errand."""
+        self._inbox.post(ErrandAsked(order, tell))
 
     @property
     def pending(self) -> bool:

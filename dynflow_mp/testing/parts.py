@@ -13,13 +13,17 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 
+from dynflow_mp.actions.middleware import CLASSES_ONLY
+from dynflow_mp.actions.phases import use_middleware
 from dynflow_mp.config import Config
 from dynflow_mp.connectors.connector import Connector
 from dynflow_mp.errors import DynflowError, WorldFenced
 from dynflow_mp.executor.outside import Outside
+from dynflow_mp.maintenance.hook_caller import HookCaller
 from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
+from dynflow_mp.persistence.hook_store import HookStore
 from dynflow_mp.testing.clock import ManagedClock, Ping
 from dynflow_mp.testing.core import InThreadCore
 from dynflow_mp.testing.mishaps import ExecutorKilled, Mishaps
@@ -27,6 +31,8 @@ from dynflow_mp.testing.wires import InThreadClient, InThreadConnector
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.parts import Parts
 
+_NEVER_S = 1e9
+"""There is no thread that waits so long."""
 _MEMORY = "/dev/shm"
 """Where files are kept in memory, on systems that have such a place."""
 
@@ -72,6 +78,9 @@ class InThreadParts(Parts):
 
     def _open_maintenance(self) -> None:
         """Nothing happens by itself here; but who is killed is recovered from as elsewhere."""
+        if self._config.middleware:
+            use_middleware(self.middleware.rules)
+            self._ending.on_close("middleware", lambda: use_middleware(CLASSES_ONLY))
         self._ending.on_close("executor", lambda: self.executor.close())
         self._new_executor()
         self.clock.watch(self)
@@ -84,8 +93,17 @@ class InThreadParts(Parts):
             self._executor_config,
             self.store,
             self.mishaps,
-            Outside(self.connector.send, self._send_event, self._endings.end),
+            Outside(
+                self.connector.send,
+                self._send_event,
+                self._endings.end,
+                hooks_noted=self._hooks_noted,
+            ),
         )
+        self.hook_caller = HookCaller(
+            HookStore(self.store.database), self.executor.coordinator, self.executor.run_errand, _NEVER_S
+        )
+        self.hook_caller.wake()  # for what another has left
         self.executor.start()
         self._wires.executor = (self.executor.world_id, self.executor.ask)
         self.recovery = Recovery(
@@ -107,6 +125,7 @@ class InThreadParts(Parts):
         if self._going_on:
             return  # called by a step, or by a callback: it is gone on with below
         self._going_on = True
+        self._hooks_noted()  # for what was planned meanwhile
         try:
             jumps = 0
             while self._do_something() or self._jump_on():
@@ -124,7 +143,7 @@ class InThreadParts(Parts):
         if self._wires.deliver() or heard:
             return True
         if not self.executor.pending:
-            return False
+            return self.hook_caller is not None and self.hook_caller.look()
         try:
             self.executor.turn()
         except ExecutorKilled:
@@ -146,6 +165,7 @@ class InThreadParts(Parts):
         dead.close()
         self._new_executor()
         self.recovery.invalidate(dead.world_id)
+        self._hooks_noted()
 
     # -- what the clock asks ---------------------------------------------------------------------------
 
