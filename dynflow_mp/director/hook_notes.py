@@ -14,11 +14,10 @@ _OF_AN_OWNER = CALLS_AN_EPOCH // 2
 class HookNotes:
     """Owned by its running plan."""
 
-    __slots__ = ("_epoch", "_next_id", "_plan_id", "_policies", "any", "halted")
+    __slots__ = ("_epoch", "_plan_id", "_policies", "any", "halted")
 
     def __init__(self, skeleton: PlanSkeleton, epoch: int) -> None:
         self._plan_id, self._epoch, self._policies = skeleton.id, epoch, skeleton.policies
-        self._next_id = epoch * CALLS_AN_EPOCH
         self.any = any(policy.hooks for policy in skeleton.policies.values())
         """Whether there are hooks at all."""
 
@@ -31,7 +30,8 @@ class HookNotes:
 
     def note(self, state: PlanState, result: Result, now: int) -> list[NoteHooks]:
         """What is to be noted in the turn that stores this change."""
-        number, self._next_id = self._next_id, self._next_id + 1
+        # Known by what it is about, not counted: who ends the plan may not be who began it.
+        number = self._epoch * CALLS_AN_EPOCH + (0 if state is PlanState.RUNNING else 1)
         kinds = wanted(self._policies, kinds_of(state, result, self.halted))
         if not kinds:
             return []

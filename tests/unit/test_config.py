@@ -129,6 +129,24 @@ def test_an_environment_value_that_cannot_be_read_is_refused_and_named(tmp_path,
         load(tmp_path, environment={variable: text})
 
 
+def test_middleware_is_kept_by_the_place_where_workers_find_it(tmp_path):
+    from dynflow_mp import TransactionMiddleware
+
+    config = load(tmp_path, {"middleware": [TransactionMiddleware, "shop.audit:RULES"]})
+    assert config.middleware == (
+        "dynflow_mp.actions.transaction:TransactionMiddleware",
+        "shop.audit:RULES",
+    )
+    environment = {"DYNFLOW_MIDDLEWARE": "shop.audit:Audit, shop.audit:Log"}
+    assert load(tmp_path, None, environment).middleware == ("shop.audit:Audit", "shop.audit:Log")
+
+
+@pytest.mark.parametrize("wrong", ["shop.audit:Audit", ["shop.audit"], ["shop..audit:A"], [":A"], [3]])
+def test_middleware_that_has_no_place_is_refused(tmp_path, wrong):
+    with pytest.raises(ConfigError, match="middleware"):
+        load(tmp_path, {"middleware": wrong})
+
+
 def test_the_default_queue_has_one_number_of_workers(tmp_path):
     assert load(tmp_path, {"queues": {"default": 3}}).pools == {"default": 3}
     with pytest.raises(ConfigError, match="'default' has its number by workers"):

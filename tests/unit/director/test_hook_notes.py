@@ -2,7 +2,8 @@
 
 from plans_for_tests import PLAN, a_skeleton, failure, only, success
 
-from dynflow_mp.director.protocol import DrainEnded
+from dynflow_mp.director.protocol import Asker, DrainEnded
+from dynflow_mp.director.running_plan import RunningPlan
 from dynflow_mp.model.flows import Sequence
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import PlanState, StepState
@@ -56,3 +57,13 @@ def test_a_plan_that_is_handed_over_is_not_paused_for_anybody(driver):
     driver.tell(DrainEnded())
 
     assert [kinds for _, kinds, _, _ in noted(driver)] == [("running",)]
+
+
+def test_a_plan_whose_executor_died_notes_its_pause_under_another_number_than_its_beginning():
+    dead = a_skeleton(
+        Sequence([2]), states={2: StepState.RUNNING}, policies=ALL, state=PlanState.RUNNING, lock_epoch=1
+    )
+    said = RunningPlan.left_by_the_dead(dead._replace(owner_id="gone"), Asker("", "")).abandoned(9)
+
+    (note,) = only(NoteHooks, said)
+    assert (note.id, note.kinds) == (5, ("paused",))
