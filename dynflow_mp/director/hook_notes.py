@@ -7,9 +7,6 @@ from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.model.writes import NoteHooks
 
-_OF_AN_OWNER = CALLS_AN_EPOCH // 2
-"""An owner notes that the plan runs, and how it ended."""
-
 
 class HookNotes:
     """Owned by its running plan."""
@@ -20,13 +17,8 @@ class HookNotes:
         self._plan_id, self._epoch, self._policies = skeleton.id, epoch, skeleton.policies
         self.any = any(policy.hooks for policy in skeleton.policies.values())
         """Whether there are hooks at all."""
-
         self.halted = False
         """Whether the plan is only halted: then it has neither failed nor succeeded (W14)."""
-
-    def go_on_for_the_dead(self) -> None:
-        """Whoever had the plan in this epoch may have noted its own: numbers begin behind those."""
-        self._next_id += _OF_AN_OWNER
 
     def note(self, state: PlanState, result: Result, now: int) -> list[NoteHooks]:
         """What is to be noted in the turn that stores this change."""

@@ -112,9 +112,7 @@ class RunningPlan:
     @classmethod
     def left_by_the_dead(cls, skeleton: PlanSkeleton, asker: Asker, conduct: Conduct) -> RunningPlan:
         """The plan as its owner left it, at the epoch the owner had; nothing but :meth:`abandoned` fits."""
-        plan = cls(skeleton, asker, skeleton.owner_id or "", conduct, skeleton.lock_epoch)
-        plan._hooks.go_on_for_the_dead()
-        return plan
+        return cls(skeleton, asker, skeleton.owner_id or "", conduct, skeleton.lock_epoch)
 
     @property
     def caller(self) -> Caller | None:
