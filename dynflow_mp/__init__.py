@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         CyclicMiddleware,
         DamagedData,
         DataError,
+        DeadlineExceeded,
         DefinitionError,
         DynflowError,
         EventDropped,
@@ -44,8 +45,10 @@ if TYPE_CHECKING:
         MissingOutput,
         NoExecutor,
         NotCancellable,
+        NotEditable,
         NotExecutable,
         NotScheduled,
+        NotSkippable,
         PayloadTooLarge,
         PersistenceError,
         PlanningError,
@@ -71,9 +74,10 @@ if TYPE_CHECKING:
         WrongPhase,
     )
     from dynflow_mp.model.held_by_plans import OnConflict
-    from dynflow_mp.model.policies import RescueStrategy
+    from dynflow_mp.model.policies import Fail, Pause, RescueStrategy, Skip
     from dynflow_mp.model.references import OutputReference
-    from dynflow_mp.model.signals import Signal
+    from dynflow_mp.model.retries import Retry
+    from dynflow_mp.model.signals import Abort, Cancel, Poll, Signal, Timeout
     from dynflow_mp.model.states import (
         Phase,
         PlanState,
@@ -83,9 +87,6 @@ if TYPE_CHECKING:
     from dynflow_mp.reading.execution_plan import ExecutionPlan
     from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
     from dynflow_mp.world import World
-
-    Abort, Cancel, Poll, Timeout = Signal.ABORT, Signal.CANCEL, Signal.POLL, Signal.TIMEOUT
-    Fail, Pause, Skip = RescueStrategy.FAIL, RescueStrategy.PAUSE, RescueStrategy.SKIP
 
 __version__ = "0.1.0"
 
@@ -105,6 +106,7 @@ __all__ = [
     "CyclicMiddleware",
     "DamagedData",
     "DataError",
+    "DeadlineExceeded",
     "DefinitionError",
     "DynflowError",
     "EventDropped",
@@ -119,8 +121,10 @@ __all__ = [
     "MissingOutput",
     "NoExecutor",
     "NotCancellable",
+    "NotEditable",
     "NotExecutable",
     "NotScheduled",
+    "NotSkippable",
     "OnConflict",
     "OutputReference",
     "Pause",
@@ -139,9 +143,11 @@ __all__ = [
     "RequestTimeout",
     "RescueStrategy",
     "Result",
+    "Retry",
     "RunTimeout",
     "Scheduled",
     "SchemaMismatch",
+    "Signal",
     "Singleton",
     "Skip",
     "StartedTooLate",
@@ -188,7 +194,8 @@ _HOMES = {
     "Polling": "dynflow_mp.actions.polling",
     "Timeouts": "dynflow_mp.actions.timeouts",
     "Config": "dynflow_mp.config",
-    "RescueStrategy": "dynflow_mp.model.policies",
+    **dict.fromkeys(("Fail", "Pause", "RescueStrategy", "Skip"), "dynflow_mp.model.policies"),
+    "Retry": "dynflow_mp.model.retries",
     "OutputReference": "dynflow_mp.model.references",
     "Phase": "dynflow_mp.model.states",
     "PlanState": "dynflow_mp.model.states",
@@ -202,35 +209,20 @@ _HOMES = {
     "TransactionMiddleware": "dynflow_mp.actions.transaction",
     "Singleton": "dynflow_mp.actions.singleton",
     "OnConflict": "dynflow_mp.model.held_by_plans",
+    **dict.fromkeys(("Abort", "Cancel", "Poll", "Signal", "Timeout"), "dynflow_mp.model.signals"),
     "hook": "dynflow_mp.actions.hooking",
     "HookedPlan": "dynflow_mp.actions.hooking",
     "World": _WORLD,
 }
 
 
-_MEMBERS = {
-    **dict.fromkeys(("Abort", "Cancel", "Poll", "Timeout"), "Signal"),
-    **dict.fromkeys(("Fail", "Pause", "Skip"), "RescueStrategy"),
-}
-"""Events and strategies are members of enums: ``event is Skip`` holds for ``RescueStrategy.SKIP``."""
-
-
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in _MEMBERS:
-        globals()[name] = value = _member(name)
-        return value
     home = _HOMES.get(name, "dynflow_mp.errors")
     value = _absent_in_workers(name) if _in_worker and home == _WORLD else getattr(import_module(home), name)
     globals()[name] = value
     return value
-
-
-def _member(name: str) -> Any:
-    enum = _MEMBERS[name]
-    home = "dynflow_mp.model.signals" if enum == "Signal" else "dynflow_mp.model.policies"
-    return getattr(import_module(home), enum)[name.upper()]
 
 
 def __dir__() -> list[str]:

@@ -60,6 +60,8 @@ class Config:
     meta: Mapping[str, Any] = field(default_factory=_default_meta)
     """What the world record says about this world."""
     auto_execute: bool = False
+    auto_rescue: bool = True
+    """Whether the rescue strategies of failed steps are carried out by themselves; else each failure pauses its plan."""
     auto_terminate: bool = True
     """Terminate at interpreter exit."""
     exit_on_terminate: bool = False
@@ -79,6 +81,8 @@ class Config:
     """How often an executor looks for dead worlds and for requested plans nobody takes."""
     delayed_poll_s: float = 15.0
     """How often the executor that has scheduled plans planned looks for them, and others whether there is one."""
+    errand_timeout_s: float = 300.0
+    """How long a worker may be kept by what is no step: planning a scheduled plan, a hook, a rescue method."""
     cleaner_max_age_s: float | None = None
     """Stopped plans that ended longer ago are deleted; None: none ever is."""
     cleaner_interval_s: float = 3600.0
@@ -197,6 +201,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("eligible", "must be true, false or not given", lambda value: value is None or _is_bool(value)),
     ("meta", "must be a mapping", lambda value: isinstance(value, Mapping)),
     ("auto_execute", "must be true or false", _is_bool),
+    ("auto_rescue", "must be true or false", _is_bool),
     ("auto_terminate", "must be true or false", _is_bool),
     ("exit_on_terminate", "must be true or false", _is_bool),
     ("termination_timeout_s", _A_SPAN, _seconds),
@@ -208,6 +213,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("lease_ttl_s", _A_SPAN, _seconds),
     ("reconcile_interval_s", _A_SPAN, _seconds),
     ("delayed_poll_s", _A_SPAN, _seconds),
+    ("errand_timeout_s", _A_SPAN, _seconds),
     (
         "cleaner_max_age_s",
         f"{_A_SPAN}, or not given",

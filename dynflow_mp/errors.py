@@ -148,6 +148,14 @@ class NotExecutable(RequestError):
     """The plan's state does not allow executing it."""
 
 
+class NotSkippable(RequestError):
+    """The step cannot be skipped: it did not fail, or it is no step that can be."""
+
+
+class NotEditable(RequestError):
+    """The step's input cannot be edited: it did not fail, or it is no step whose input is used again."""
+
+
 class PlanNotFound(RequestError, KeyError):
     """No plan with this id is stored."""
 
@@ -275,6 +283,10 @@ class AbnormalTermination(DynflowError):
     """The executor died while this step ran."""
 
 
+class DeadlineExceeded(DynflowError):
+    """The plan's deadline passed before this step had ended."""
+
+
 class StepError(DynflowError):
     """A step's own failure, as ``Action.error`` with a text raises it."""
 
@@ -304,6 +316,15 @@ class SubPlanFailed(StepError):
 
 class TimeoutExceeded(StepError, TimeoutError):
     """The time that an action had set itself (``schedule_timeout``) was over."""
+
+
+ENGINE_ERRORS: tuple[type[DynflowError], ...] = (
+    WorkerLost,
+    AbnormalTermination,
+    RunTimeout,
+    MemoryLimitExceeded,
+)
+"""What the engine charges a step with that its own code did not raise, and that may be tried again after."""
 
 
 class UnknownError(DynflowError):

@@ -13,6 +13,7 @@ from dynflow_mp.actions.sub_plan import SubPlan
 from dynflow_mp.errors import UnknownAction
 from dynflow_mp.model.held_by_plans import SINGLETON_LOCK, OnConflict, singleton_lock_id
 from dynflow_mp.model.policies import RescueStrategy
+from dynflow_mp.model.retries import Retry
 from dynflow_mp.model.states import Phase
 
 A = TypeVar("A", bound="Action")
@@ -31,7 +32,10 @@ class Action:
     """An action class, its dotted name, or a list of them: wherever one is planned, so is this."""
     queue: ClassVar[str | None] = None
     """The workers' pool for run and finalize; None: the planning action's, then ``default``."""
-    rescue_strategy: ClassVar[RescueStrategy | str] = RescueStrategy.PAUSE
+    rescue_strategy: ClassVar[RescueStrategy | str | None] = RescueStrategy.PAUSE
+    """What is done by itself about a failed step: ``Skip``, ``Pause`` or ``Fail``; None: what the others say."""
+    retry: ClassVar[Retry | None] = None
+    """When a failed ``run`` is tried again by itself; None: never."""
     idempotent: ClassVar[bool] = False
     run_timeout_s: ClassVar[float | None] = None
     """How many seconds one call of ``run`` may take; then it is stopped, whatever it does."""
@@ -47,6 +51,9 @@ class Action:
     """A method that gives a text, or a pattern for the input such as ``"order-{order_id}"``: no two plans hold the same key."""
     unique_mode: ClassVar[OnConflict | str] = OnConflict.RAISE
     """What becomes of a plan whose key is taken: ``raise``, ``return`` (the other plan), ``replace`` (it)."""
+    """Whether a ``run`` that a crash interrupted is run again by itself (up to its third crash)."""
+    deadline_s: ClassVar[float | None] = None
+    """Of the root action: how long after its planning began the plan may still begin anything."""
     run_progress_weight: float = 1
     finalize_progress_weight: float = 1
 
@@ -235,6 +242,19 @@ class Action:
     def error(self, what: str | BaseException) -> NoReturn:
         """Fail this step with a text or an exception, and leave the phase at once."""
         self._context.error(what)
+
+    # -- after an error --------------------------------------------------------------------------
+
+    def rescue_strategy_for_self(self) -> RescueStrategy | str | None:
+        """What to do when a step of this action failed; asked in a worker, where ``steps`` are the failed ones."""
+        return self.rescue_strategy
+
+    def rescue_strategy_for_planned_action(self, action: Action) -> RescueStrategy | str | None:
+        """What to do about the failures of an action that this one planned; asked in a worker.
+
+        Unless overridden: what that action says itself.
+        """
+        return action._context.rescue_strategy()
 
     # -- present ---------------------------------------------------------------------------------
 

@@ -45,10 +45,10 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
     def current_batch(self) -> Sequence[Any]:
         """What this call of ``create_sub_plans`` is to make sub-plans for; empty once all are made."""
         size = min(self.batch_size, self._left_to_make)
-        room = self._room()
+        room = self._room_for_more()
         if room is not None:
             size = min(size, room)
-        return self.batch(self._now.total, size) if size > 0 else []
+        return self.batch(self._standing.total, size) if size > 0 else []
 
     @property
     def can_spawn_next_batch(self) -> bool:
@@ -57,30 +57,30 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
 
     # -- the step ----------------------------------------------------------------------------------
 
-    def _end_all(self, how: Ending) -> None:
-        super()._end_all(how)
+    def _end_sub_plans(self, how: Ending) -> None:
+        super()._end_sub_plans(how)
         self._make_no_more()
 
     def _make_no_more(self) -> None:
         left = self._left_to_make
         if left:
-            self._note("never_made", left)
+            self._note_own("never_made", left)
             self.on_planning_finished()
 
-    def _begin(self) -> None:
+    def _begin_sub_plans(self) -> None:
         self.output["total_count"] = self.total_count()
         if self._left_to_make:
             self._make_a_batch()
         else:
             self.on_planning_finished()
 
-    def _go_on(self) -> None:
-        if self._now.none_could_be_planned:
+    def _go_on_with_sub_plans(self) -> None:
+        if self._standing.none_could_be_planned:
             return
-        super()._go_on()
-        if not self._left_to_make or self._cancelled:
+        super()._go_on_with_sub_plans()
+        if not self._left_to_make or self._is_being_ended:
             return
-        if self._pace().over(self._passed_s()):
+        if self._pace_of_starts().over(self._since_begun_s()):
             self._give_up_waiting()
         else:
             self._make_a_batch()
@@ -90,46 +90,46 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
         self._make_no_more()
 
     def _make_a_batch(self) -> None:
-        if self._room() == 0:
+        if self._room_for_more() == 0:
             return
         _exhaust(self.create_sub_plans())
-        if not self._made:
+        if not self._made_now:
             raise StepError("create_sub_plans() triggered nothing, although sub-plans are still to be made")
         if not self._left_to_make:
             self.on_planning_finished()
 
     def _more_to_do(self) -> Signal | None:
         alone = super()._more_to_do()
-        if alone is not None or not self._left_to_make or self._cancelled:
+        if alone is not None or not self._left_to_make or self._is_being_ended:
             return alone
-        if self._pace().free:
+        if self._pace_of_starts().free:
             # What is stored with this call is what it says: nothing has to be counted before the next one.
             return Signal.NEXT_BATCH
-        return Signal.SUB_PLANS if self._room() else None
+        return Signal.SUB_PLANS if self._room_for_more() else None
 
     @property
     def _left_to_make(self) -> int:
         expected: int = self.output.get("total_count", 0)
-        return max(0, expected - self._now.total - self._never_made)
+        return max(0, expected - self._standing.total - self._never_made)
 
     @property
     def _never_made(self) -> int:
-        never: int = self._noted("never_made", 0)
+        never: int = self._own_note("never_made", 0)
         return never
 
     def _last_shown(self) -> SubPlanCounts:
         return super()._last_shown()._replace(total=self.output.get("planned_count", 0))
 
     def _is_over(self) -> bool:
-        if not self._made and self._now.none_could_be_planned:
-            raise SubPlanFailed(self._now.failed)
+        if not self._made_now and self._standing.none_could_be_planned:
+            raise SubPlanFailed(self._standing.failed)
         return super()._is_over()
 
     def _show_counts(self) -> None:
         expected = self.output.get("total_count", 0)
         super()._show_counts()
         self.output.update(
-            total_count=expected, planned_count=self._now.total, cancelled_count=self._never_made
+            total_count=expected, planned_count=self._standing.total, cancelled_count=self._never_made
         )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from dynflow_mp.actions.unwinding import Failed
 from dynflow_mp.errors import WrongPhase
+from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.states import Phase
 
 if TYPE_CHECKING:
@@ -162,6 +163,9 @@ class Context:
 
     def output_chunks(self, kind: str | None) -> list[Any]:
         self.refuse("output_chunks", Phase.PRESENT)
+
+    def rescue_strategy(self) -> RescueStrategy | None:
+        self.refuse("rescue_strategy_for_planned_action", Phase.PRESENT)
 
     def planned_actions(self, kind: type[Action] | None) -> list[Action]:
         self.refuse("planned_actions", Phase.PRESENT)

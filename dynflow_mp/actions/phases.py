@@ -27,7 +27,9 @@ from dynflow_mp.actions.sub_plan import SubPlan, SubPlanner, Triggering
 from dynflow_mp.actions.unwinding import Failed, Suspended
 from dynflow_mp.errors import MissingOutput, StepError, UnknownAction
 from dynflow_mp.model.codec import EMPTY, MAX_PAYLOAD, decode, encode, path_text
+from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.references import Key, reference_text
+from dynflow_mp.model.retries import Retry
 from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.model.sub_plans import Briefing, Orders
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, PlannedEvent, StepJob, StepOutcome
@@ -68,6 +70,8 @@ def run_step(
             prepare(action)
         call_run = copy_context().run
         run = action.run if facts.layered is None else facts.layered.running(action)
+        if job.skipping:
+            return _skip(job, call, facts, action, begun, run)
         returned = call_run(run) if job.event is None else call_run(_wake, run, facts, job.event)
         if returned is not None:
             refuse_unfinished("run", returned)
@@ -75,6 +79,26 @@ def run_step(
     except Suspended:
         state = _SUSPENDED
     except BaseException as error:  # also SystemExit and KeyboardInterrupt: a step's end, never the worker's
+        state = call.fail(error)
+    return call.outcome(job.step_id, state, facts, action, begun)
+
+
+def _skip(
+    job: StepJob, call: _RunCall, facts: ClassFacts, action: Any, begun: float, run: Callable[..., Any]
+) -> StepOutcome:
+    """Tell a failed step that it is being skipped, so that it may clean up or leave what others need of it.
+
+    The event of a step that is being skipped is the strategy itself: ``event is Skip`` holds. It cannot wait.
+    """
+    state = StepState.SKIPPED
+    try:
+        if facts.takes_event:
+            returned = copy_context().run(run, RescueStrategy.SKIP)
+            if returned is not None:
+                refuse_unfinished("run", returned)
+    except Suspended:
+        state = call.fail(StepError("a step that is being skipped cannot be suspended"))
+    except BaseException as error:  # as in run_step
         state = call.fail(error)
     return call.outcome(job.step_id, state, facts, action, begun)
 
@@ -160,6 +184,7 @@ class ClassFacts(NamedTuple):
 
     kind: type[Action]
     takes_event: bool
+    retry: Retry | None
     run_pair: tuple[float, float] | None
     """Progress and weight where the class overrides neither method; None: they must be asked."""
     finalize_pair: tuple[float, float] | None
@@ -193,6 +218,7 @@ def _gather(kind: type[Action]) -> ClassFacts:
     return ClassFacts(
         kind,
         accepts_event(kind),
+        kind.retry if isinstance(kind.retry, Retry) else None,
         _constant_pair(kind.run_progress is Action.run_progress, kind.run_progress_weight),
         _constant_pair(kind.finalize_progress is Action.finalize_progress, kind.finalize_progress_weight),
         layered(kind, world_middleware()),
@@ -376,10 +402,15 @@ class _Call(Context):
             self._resolved,
             None if failure is None else record_of(failure).to_bytes(),
             events,
+            retryable=failure is not None and facts is not None and self.is_retryable(failure, facts),
             plans=plans,
             orders=orders,
             chunks=() if self._chunks is None else self._chunks.rest(),
         )
+
+    def is_retryable(self, failure: BaseException, facts: ClassFacts) -> bool:
+        """Whether the class wants to be tried again after this error."""
+        return False
 
     def _changed_output(self) -> bytes | None:
         data = encode(self._output, "output", self._limit)
@@ -440,6 +471,9 @@ class _RunCall(_Call):
 
     def events(self) -> tuple[PlannedEvent, ...]:
         return () if self._events is None else tuple(self._events)
+
+    def is_retryable(self, failure: BaseException, facts: ClassFacts) -> bool:
+        return facts.retry is not None and facts.retry.covers(failure)
 
     # -- sub-plans ---------------------------------------------------------------------------------
 

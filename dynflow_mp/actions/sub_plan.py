@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from dynflow_mp.errors import StepError, TooMuchTriggered
+from dynflow_mp.model.planned_codec import plan_to_bytes
 from dynflow_mp.model.plans import PlannedPlan
-from dynflow_mp.model.sub_plans import MAX_TRIGGERED_BYTES, NewSubPlan, Orders, plan_to_bytes
+from dynflow_mp.model.sub_plans import MAX_TRIGGERED_BYTES, NewSubPlan, Orders
 
 if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action

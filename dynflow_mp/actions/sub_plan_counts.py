@@ -1,7 +1,7 @@
 """How an action's sub-plans stand, as it sees them: counted in the store, never remembered.
 
 stopped  success, warning ─▶ success       error, cancelled, left unfinished ─▶ failed
-paused   error            ─▶ failed        otherwise ─▶ pending
+paused   error            ─▶ failed        otherwise, or to be resumed ─▶ pending
 planned  not requested    ─▶ held back     requested ─▶ pending
 """
 
@@ -77,7 +77,8 @@ def _went_well(count: SubPlanCount) -> bool:
 def _failed(count: SubPlanCount) -> bool:
     if count.state is PlanState.STOPPED:
         return True
-    return count.state is PlanState.PAUSED and count.result is Result.ERROR
+    # One that is to be resumed is asked for already: it will run.
+    return count.state is PlanState.PAUSED and count.result is Result.ERROR and not count.requested
 
 
 def _could_not_be_planned(count: SubPlanCount) -> bool:

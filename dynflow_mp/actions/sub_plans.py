@@ -48,9 +48,9 @@ class WithSubPlans(Cancellable, abstract=True):
     """Seconds from one look at the counts to the next, should nobody have hinted at a change."""
 
     _with_sub_plans: ClassVar[bool] = True
-    _counted: SubPlanCounts | None = None
+    _counted_sub_plans: SubPlanCounts | None = None
     """As they stand, with what this call has triggered; None outside of run."""
-    _made: int = 0
+    _made_now: int = 0
     """How many this call has triggered."""
     """As they stood when this call was made ready."""
 
@@ -67,16 +67,16 @@ class WithSubPlans(Cancellable, abstract=True):
 
     def limit_concurrency_level(self, level: int) -> None:
         """Never run more than ``level`` sub-plans at once. In plan or run; kept with the action."""
-        self._keep("concurrency_limit", checked_level(level))
+        self._keep_own("concurrency_limit", checked_level(level))
 
     def distribute_over_time(self, seconds: float, count: int) -> None:
         """Start ``count`` sub-plans evenly over so many seconds; what has not started by then never will."""
-        self._keep("distribution", list(checked_span(seconds, count)))
+        self._keep_own("distribution", list(checked_span(seconds, count)))
 
     @property
     def concurrency_limit(self) -> int | None:
         """How many sub-plans may run at once; None: any number."""
-        level: int | None = self._kept("concurrency_limit")
+        level: int | None = self._own_kept("concurrency_limit")
         return level
 
     @property
@@ -85,7 +85,7 @@ class WithSubPlans(Cancellable, abstract=True):
         limit = self.concurrency_limit
         if limit is None:
             return None
-        return max(0, limit - self._now.active)
+        return max(0, limit - self._standing.active)
 
     # -- the step ----------------------------------------------------------------------------------
 
@@ -94,7 +94,7 @@ class WithSubPlans(Cancellable, abstract=True):
         if event is RescueStrategy.SKIP:
             return
         if event is not Signal.NEXT_BATCH:
-            self._count()
+            self._count_sub_plans()
         if event is None:
             self._begin_or_resume()
         elif event is Signal.CANCEL:
@@ -102,36 +102,36 @@ class WithSubPlans(Cancellable, abstract=True):
         elif event is Signal.ABORT:
             self.abort()
         elif isinstance(event, Signal) and event in _LOOK:
-            self._go_on()
+            self._go_on_with_sub_plans()
         else:
             raise unrecognized(self, event)
         self._show_counts()
         if self._is_over():
             self.on_finish()
         else:
-            self._wait(anew=event is None)
+            self._wait_for_sub_plans(anew=event is None)
 
     def cancel(self) -> None:
         """Start no further sub-plans, and have Cancel sent to those that run."""
-        self._end_all(Ending.CANCEL)
+        self._end_sub_plans(Ending.CANCEL)
 
     def abort(self) -> None:
         """Start no further sub-plans, and have Abort sent to those that run."""
-        self._end_all(Ending.ABORT)
+        self._end_sub_plans(Ending.ABORT)
 
-    def _end_all(self, how: Ending) -> None:
-        self._note("ending", how.value)
+    def _end_sub_plans(self, how: Ending) -> None:
+        self._note_own("ending", how.value)
         self._context.order(Orders(end=how))
 
     def trigger(self, kind: type[Action], /, *args: Any, **kwargs: Any) -> SubPlan:
         """As :meth:`Action.trigger`; what the pace does not allow yet is stored, and started later."""
         if self.phase is not Phase.RUN:
             return super().trigger(kind, *args, **kwargs)
-        room = self._room()
+        room = self._room_for_more()
         held_back = room is not None and room <= 0
         made = self._context.trigger(kind, args, kwargs, held_back)
-        self._counted = _with_one_more(self._now, made, held_back)
-        self._made += 1
+        self._counted_sub_plans = _with_one_more(self._standing, made, held_back)
+        self._made_now += 1
         return made
 
     def run_progress(self) -> float:
@@ -146,38 +146,40 @@ class WithSubPlans(Cancellable, abstract=True):
     # -- what follows from the counts --------------------------------------------------------------
 
     def _begin_or_resume(self) -> None:
-        if self._now.none_could_be_planned:
+        if self._standing.none_could_be_planned:
             # Nobody can repair a plan that could not be planned: once its cause is gone, it is made again.
-            self._note("resumed_count", self._noted("resumed_count", 0) + self._now.unplanned)
-            self._count()
-        if self._now.total or self._cancelled:
-            self._go_on()
+            self._note_own("resumed_count", self._own_note("resumed_count", 0) + self._standing.unplanned)
+            self._count_sub_plans()
+        if self._standing.total or self._is_being_ended:
+            self._go_on_with_sub_plans()
         else:
-            self._note("begun_at", time())
-            self._begin()
+            self._note_own("begun_at", time())
+            self._begin_sub_plans()
 
-    def _begin(self) -> None:
+    def _begin_sub_plans(self) -> None:
         _exhaust(self.create_sub_plans())
 
-    def _go_on(self) -> None:
+    def _go_on_with_sub_plans(self) -> None:
         """Start those that were held back, as far as there is room for them now."""
-        if not self._now.held_back:
+        if not self._standing.held_back:
             return
-        if self._cancelled:
+        if self._is_being_ended:
             # Said before, and the executor died over it.
             self._context.order(Orders(end=Ending.HELD_BACK))
-        elif self._pace().over(self._passed_s()):
+        elif self._pace_of_starts().over(self._since_begun_s()):
             self._give_up_waiting()
         else:
             self._start_held_back()
 
     def _start_held_back(self) -> None:
         ids = self._context.briefing().held_back
-        room = self._room()
+        room = self._room_for_more()
         chosen = ids if room is None else ids[:room]
         if chosen:
             self._context.order(Orders(start=chosen))
-            self._counted = self._now._replace(held_back=self._now.held_back - len(chosen))
+            self._counted_sub_plans = self._standing._replace(
+                held_back=self._standing.held_back - len(chosen)
+            )
 
     def _give_up_waiting(self) -> None:
         """They could not be started within the time they were to be spread over."""
@@ -185,9 +187,9 @@ class WithSubPlans(Cancellable, abstract=True):
 
     def _is_over(self) -> bool:
         """Whether all have ended. Raises :class:`SubPlanFailed` if they did not all end well."""
-        if self._made or self._counted is None:
+        if self._made_now or self._counted_sub_plans is None:
             return False  # to fail or to finish now would be to say so of what is not stored yet
-        counts = self._now
+        counts = self._standing
         if not counts.none_could_be_planned and (counts.pending or self._left_to_make):
             return False
         if counts.failed or self._never_made:
@@ -205,12 +207,12 @@ class WithSubPlans(Cancellable, abstract=True):
         return 0
 
     @property
-    def _cancelled(self) -> bool:
-        return self._noted("ending") is not None
+    def _is_being_ended(self) -> bool:
+        return self._own_note("ending") is not None
 
     # -- waiting -----------------------------------------------------------------------------------
 
-    def _wait(self, anew: bool) -> None:
+    def _wait_for_sub_plans(self, anew: bool) -> None:
         """Suspend until something becomes of the sub-plans, or it is time to look or to start one.
 
         ``anew``: timers set by earlier calls may be gone.
@@ -219,34 +221,34 @@ class WithSubPlans(Cancellable, abstract=True):
         if more is not None:
             self.plan_event(more)
         self._wake_in(Signal.POLL, self.polling_interval, "poll_at", anew)
-        if self._now.held_back or self._left_to_make:
-            due_s = self._pace().next_start_s(self._now.started)
+        if self._standing.held_back or self._left_to_make:
+            due_s = self._pace_of_starts().next_start_s(self._standing.started)
             if due_s is not None:
-                self._wake_in(Signal.SUB_PLANS, max(0.001, due_s - self._passed_s()), "start_at", anew)
+                self._wake_in(Signal.SUB_PLANS, max(0.001, due_s - self._since_begun_s()), "start_at", anew)
         self.suspend()
 
     def _more_to_do(self) -> Signal | None:
         """What to be woken by at once, if nobody else would although there is something to do."""
-        if self._counted is None:
+        if self._counted_sub_plans is None:
             return Signal.SUB_PLANS
-        alone = self._made and not self._now.active and not self._now.held_back
+        alone = self._made_now and not self._standing.active and not self._standing.held_back
         return Signal.SUB_PLANS if alone else None
 
     def _wake_in(self, event: Signal, delay_s: float, name: str, anew: bool) -> None:
         """One timer of each kind at a time: it lasts longer than calls and executors do."""
-        now, due = time(), self._noted(name)
+        now, due = time(), self._own_note(name)
         if anew or due is None or now >= due or now + delay_s < due:
-            self._note(name, now + delay_s)
+            self._note_own(name, now + delay_s)
             self.plan_event(event, delay_s, optional=True)
 
     # -- counts ------------------------------------------------------------------------------------
 
-    def _count(self) -> None:
-        before = self._noted("resumed_count", 0)
-        self._counted = SubPlanCounts.of(self._context.briefing(), before)
+    def _count_sub_plans(self) -> None:
+        before = self._own_note("resumed_count", 0)
+        self._counted_sub_plans = SubPlanCounts.of(self._context.briefing(), before)
 
     def _show_counts(self) -> None:
-        counts = self._now
+        counts = self._standing
         self.output.update(
             total_count=counts.total,
             pending_count=counts.pending,
@@ -257,8 +259,8 @@ class WithSubPlans(Cancellable, abstract=True):
             self.output["warning_count"] = counts.warned
 
     @property
-    def _now(self) -> SubPlanCounts:
-        return self._last_shown() if self._counted is None else self._counted
+    def _standing(self) -> SubPlanCounts:
+        return self._last_shown() if self._counted_sub_plans is None else self._counted_sub_plans
 
     def _last_shown(self) -> SubPlanCounts:
         """As the last call left them in the output, for whom has not had them counted."""
@@ -267,34 +269,36 @@ class WithSubPlans(Cancellable, abstract=True):
 
     # -- the pace ----------------------------------------------------------------------------------
 
-    def _room(self) -> int | None:
+    def _room_for_more(self) -> int | None:
         """How many more may start now; None: any number."""
-        return self._pace().room(self._now.active, self._now.started, self._passed_s())
+        return self._pace_of_starts().room(
+            self._standing.active, self._standing.started, self._since_begun_s()
+        )
 
-    def _pace(self) -> Pace:
-        distribution = self._kept("distribution")
+    def _pace_of_starts(self) -> Pace:
+        distribution = self._own_kept("distribution")
         return Pace(self.concurrency_limit, *(distribution or ()))
 
-    def _passed_s(self) -> float:
+    def _since_begun_s(self) -> float:
         """Since the first sub-plan could start."""
-        begun_at: float | None = self._noted("begun_at")
+        begun_at: float | None = self._own_note("begun_at")
         return 0.0 if begun_at is None else max(0.0, time() - begun_at)
 
     # -- what is kept ------------------------------------------------------------------------------
 
-    def _keep(self, name: str, value: Any) -> None:
+    def _keep_own(self, name: str, value: Any) -> None:
         values = self.input if self.phase is Phase.PLAN else self.output
         values.setdefault(_OWN, {})[name] = value
 
-    def _kept(self, name: str) -> Any:
+    def _own_kept(self, name: str) -> Any:
         """What run has set stands before what plan has."""
         later = {} if self.phase is Phase.PLAN else self.output.get(_OWN, {})
         return later[name] if name in later else self.input.get(_OWN, {}).get(name)
 
-    def _note(self, name: str, value: Any) -> None:
+    def _note_own(self, name: str, value: Any) -> None:
         self.output.setdefault(_OWN, {})[name] = value
 
-    def _noted(self, name: str, default: Any = None) -> Any:
+    def _own_note(self, name: str, default: Any = None) -> Any:
         return self.output.get(_OWN, {}).get(name, default)
 
 

@@ -69,6 +69,10 @@ class FlowCursor:
             place.failed = True
         return [] if place.unfinished else self._go_on(place)
 
+    def handed_out(self) -> list[int]:
+        """The steps that were handed out and have not ended."""
+        return [step_id for step_id, out in enumerate(self._out) if out]
+
     @property
     def done(self) -> bool:
         """Nothing is handed out and nothing more will be."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from dynflow_mp.director.callers import HINT, Callers
 from dynflow_mp.director.events import SUB_PLANS
+from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct
 from dynflow_mp.director.protocol import (
     NOBODY,
     UNATTENDED,
@@ -18,6 +19,7 @@ from dynflow_mp.director.protocol import (
     Asker,
     CancelRequested,
     ChunksWritten,
+    DeadlineDue,
     DrainBegun,
     DrainEnded,
     DropPlan,
@@ -35,6 +37,7 @@ from dynflow_mp.director.protocol import (
     PlanRequested,
     PlanUnavailable,
     SendEvent,
+    StepDue,
     StepFinished,
     StepLost,
     StepsReturned,
@@ -53,10 +56,12 @@ from dynflow_mp.errors import (
     UnprocessableEvent,
     WorldTerminated,
 )
+from dynflow_mp.model.codec import decode
 from dynflow_mp.model.messages import Accepted, Done, Failed
 from dynflow_mp.model.plans import Caller, PlanSkeleton
+from dynflow_mp.model.policies import RESCUE, RescueStrategy
 from dynflow_mp.model.states import PlanState
-from dynflow_mp.model.work import PlannedEvent
+from dynflow_mp.model.work import ErrorRecord, PlannedEvent
 
 ErrandAsker = Callable[[ErrandFinished | ErrandLost, int], list[Instruction]]
 
@@ -66,8 +71,9 @@ _EXECUTABLE = (PlanState.PLANNED, PlanState.PAUSED)
 class Director:
     """The plans this executor has taken. Owned by the core's thread."""
 
-    def __init__(self, world_id: str) -> None:
+    def __init__(self, world_id: str, conduct: Conduct = DEFAULT_CONDUCT) -> None:
         self._world_id = world_id
+        self._conduct = conduct
         self._plans: dict[str, RunningPlan] = {}
         self._arriving: dict[str, Asker] = {}
         # Whose end was said but may not be stored yet: if it cannot be, their askers are still waiting.
@@ -75,7 +81,7 @@ class Director:
         self._callers = Callers()
         self._draining = False
         # Who hears what came of errands, by their kind; who has RunErrand given enters itself.
-        self._errand_askers: dict[str, ErrandAsker] = {}
+        self._errand_askers: dict[str, ErrandAsker] = {RESCUE: self._rescue_told}
         self._handlers: dict[type, Callable[[Any, int], list[Instruction]]] = {
             StepFinished: self._step_finished,
             StepsSent: self._steps_sent,
@@ -91,6 +97,8 @@ class Director:
             EventDue: self._event_due,
             CancelRequested: self._cancel_requested,
             HaltRequested: self._halt_requested,
+            StepDue: self._step_due,
+            DeadlineDue: self._deadline_due,
             PlanLost: self._plan_lost,
             ErrandFinished: self._errand_ended,
             ErrandLost: self._errand_ended,
@@ -180,7 +188,7 @@ class Director:
         return self._claim(skeleton, Asker(NOBODY, request_id), now)
 
     def _claim(self, skeleton: PlanSkeleton, asker: Asker, now: int) -> list[Instruction]:
-        plan = self._plans[skeleton.id] = RunningPlan(skeleton, asker, self._world_id)
+        plan = self._plans[skeleton.id] = RunningPlan(skeleton, asker, self._world_id, self._conduct)
         if skeleton.caller is not None:
             self._callers.begun(skeleton.caller)
         return self._and_forget(plan, plan.claim(now), now)
@@ -245,6 +253,14 @@ class Director:
         plan = self._plans.get(news.plan_id)
         return [] if plan is None else self._and_forget(plan, plan.lost(news, now), now)
 
+    def _step_due(self, news: StepDue, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        return [] if plan is None else self._and_forget(plan, plan.step_due(news, now), now)
+
+    def _deadline_due(self, news: DeadlineDue, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        return [] if plan is None else self._and_forget(plan, plan.expire(now), now)
+
     # -- events ------------------------------------------------------------------------------------
 
     def _event_arrived(self, event: EventArrived, now: int) -> list[Instruction]:
@@ -255,19 +271,30 @@ class Director:
                 event.plan_id,
             )
             return [Answer(event.client_id or "", event.request_id, Failed.of(error), event.plan_id)]
-        return plan.take_event(event, now)
+        return plan.deliveries.take(event, now)
 
     def _event_due(self, news: EventDue, now: int) -> list[Instruction]:
         if news.event_id.startswith(HINT):
             return self._pause_over(news, now)
         plan = self._plans.get(news.plan_id)
-        return [] if plan is None else plan.event_due(news.event_id)
+        return [] if plan is None else plan.deliveries.due(news.event_id)
 
     # -- errands -----------------------------------------------------------------------------------
 
     def _errand_ended(self, news: ErrandFinished | ErrandLost, now: int) -> list[Instruction]:
         asker = self._errand_askers.get(news.kind)
         return [] if asker is None else asker(news, now)
+
+    def _rescue_told(self, news: ErrandFinished | ErrandLost, now: int) -> list[Instruction]:
+        plan = self._plans.get(news.plan_id)
+        if plan is None:
+            return []
+        if isinstance(news, ErrandFinished) and news.result is not None:
+            said = decode(news.result)
+            strategy = None if said is None else RescueStrategy(said)
+            return self._and_forget(plan, plan.rescue_told(news.errand_id, strategy, now), now)
+        reason = news.message if isinstance(news, ErrandLost) else _message_of(news.error)
+        return self._and_forget(plan, plan.rescue_untold(news.errand_id, reason, now), now)
 
     # -- whoever waits for sub-plans ---------------------------------------------------------------
 
@@ -291,7 +318,7 @@ class Director:
             return []
         plan = self._plans.get(plan_id)
         if plan is not None:
-            return plan.hint(step_id)
+            return plan.deliveries.hint(step_id)
         return [SendEvent(PlannedEvent(plan_id, step_id, SUB_PLANS, None, True))]
 
     # -- cancel and halt ---------------------------------------------------------------------------
@@ -336,6 +363,10 @@ class Director:
         del self._plans[plan.id]
         self._ended[plan.id] = plan.asker
         return instructions if plan.caller is None else instructions + self._sub_plan_ended(plan.caller, now)
+
+
+def _message_of(error: bytes | None) -> str:
+    return "" if error is None else ErrorRecord.from_bytes(error).message
 
 
 def _already_running(plan_id: str) -> AlreadyRunning:

@@ -1,6 +1,8 @@
 """Events waiting for the steps of one plan: one at a time per step, in the order they came.
 
 arrived ─▶ waiting (recorded) ─▶ taken (the step runs with it) ─▶ done | dropped (the step ended)
+              ▲                     └─ put back (a crash took the step, which runs again)
+              └─────────────────────┘
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class WaitingEvent(NamedTuple):
 _HINT = ""
 """The id of what is not stored."""
 NEXT_BATCH, SUB_PLANS = encode(Signal.NEXT_BATCH, "event"), encode(Signal.SUB_PLANS, "event")
+_NO_EVENT = WaitingEvent(_HINT, b"", None, None)
 HINTS = (NEXT_BATCH, SUB_PLANS)
 """Events that only say that there is something to look at; in this order they are told."""
 
@@ -119,6 +122,11 @@ class EventBox:
         event = self._taken[step_id] = WaitingEvent(_HINT, data, None, None)
         return event
 
+    def called_bare(self, step_ids: Iterable[int]) -> None:
+        """These steps are about to be called without an event: until that is done they take none."""
+        for step_id in step_ids:
+            self._taken[step_id] = _NO_EVENT
+
     def hint(self, step_id: int, data: bytes) -> None:
         """There is something to look at for the step. It is told once, however often this is said; not stored."""
         self._hinted.setdefault(step_id, set()).add(data)
@@ -133,6 +141,16 @@ class EventBox:
         if event.client_id is None:
             return [forget]
         return [forget, Answer(event.client_id, event.id, Done(), self._plan_id)]
+
+    def put_back(self, step_id: int) -> None:
+        """The call that took the event came to nothing: the step takes it again."""
+        event = self._taken.pop(step_id, None)
+        if event is None or event is _NO_EVENT:
+            return
+        if event.id == _HINT:
+            self.hint(step_id, event.data)
+        else:
+            self._queues.setdefault(step_id, deque()).appendleft(event)
 
     def drop(self, step_id: int) -> list[Instruction]:
         """The step ended: it takes no more events. Tell their senders."""
@@ -151,10 +169,11 @@ class EventBox:
         return [forget, *self._refusals(dropped, reason)]
 
     def _dropped(self, step_id: int) -> list[WaitingEvent]:
-        """All of the step's events but the one it has in hand; in the order in which they would have come."""
+        """All of the step's events, the one it has in hand first; in the order in which they would have come."""
         queue = self._queues.pop(step_id, deque())
+        taken = self._taken.pop(step_id, None)
         later = [self._later.pop(id_) for id_ in self._ids.get(step_id, ()) if id_ in self._later]
-        dropped = [*queue, *later]
+        dropped = [*([] if taken is None or taken.id == _HINT else [taken]), *queue, *later]
         for event in dropped:
             self._remove(event.id)
         return dropped

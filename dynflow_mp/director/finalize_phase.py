@@ -44,6 +44,15 @@ class FinalizePhase:
         ]
         return [*resets, book.begin_part(parts[0], now)]
 
+    @property
+    def with_a_worker(self) -> bool:
+        """Whether its job has been sent and not answered for."""
+        return self.going_on and any(map(self._book.is_with_a_worker, self.parts()[:1]))
+
+    def refused(self, error: ErrorRecord, now: int) -> list[Instruction]:
+        """It may not begin any more: its first part is charged with why."""
+        return [*self.sent(now), *self.lost(0, error, now)]
+
     def returned(self) -> list[Instruction]:
         """The job was never begun."""
         return self._book.unmark(self.parts()[:1])

@@ -22,12 +22,12 @@ class Halting:
 
     def __init__(self, plan_id: str, running: Iterable[int]) -> None:
         self._plan_id = plan_id
-        self._askers: list[Asker] = []
+        self._askers: dict[Asker, None] = {}
         self._left = set(running)
 
     def asked_by(self, asker: Asker) -> None:
-        """One more who is to be told."""
-        self._askers.append(asker)
+        """One more who is to be told; the same one again is told once."""
+        self._askers[asker] = None
 
     @property
     def over(self) -> bool:

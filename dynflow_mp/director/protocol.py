@@ -161,6 +161,20 @@ class HaltRequested(NamedTuple):
     request_id: str
 
 
+class StepDue(NamedTuple):
+    """The time has come to try a step again; ``due_at`` is the time that was set."""
+
+    plan_id: str
+    step_id: int
+    due_at: int
+
+
+class DeadlineDue(NamedTuple):
+    """The plan's deadline has come."""
+
+    plan_id: str
+
+
 class PlanLost(NamedTuple):
     """A guard refused this plan's writes: another world has it, or it is gone."""
 
@@ -210,6 +224,8 @@ Stimulus = (
     | EventDue
     | CancelRequested
     | HaltRequested
+    | StepDue
+    | DeadlineDue
     | PlanLost
     | ErrandFinished
     | ErrandLost
@@ -255,6 +271,20 @@ class StopStep(NamedTuple):
     step_id: int
     cause: str
     message: str
+
+
+class Withdraw(NamedTuple):
+    """Send nothing more of the plan; what is with workers goes on."""
+
+    plan_id: str
+
+
+class RemindAt(NamedTuple):
+    """Say ``stimulus`` at ``due_at`` (microseconds UTC)."""
+
+    due_at: int
+    plan_id: str
+    stimulus: StepDue | DeadlineDue
 
 
 class RunErrand(NamedTuple):
@@ -346,6 +376,8 @@ Instruction = (
     | ReadyEvent
     | ReadyFinalize
     | StopStep
+    | Withdraw
+    | RemindAt
     | RunErrand
     | StartSubPlans
     | EndSubPlans

@@ -1,19 +1,23 @@
 """One plan while this executor runs it: run phase, finalize phase, end.
 
-    claim ─▶ run flow ─┬─ failed ────────────────────────────▶ paused
-                       └─ done ─▶ finalize (one job) ─┬─ failed ─▶ paused
-                                                      └─ done ───▶ stopped
+    claim ─▶ run flow ─┬─ failed ────────────────────────────▶ rescue
+              ▲        └─ done ─▶ finalize (one job) ─┬─ failed ─▶ rescue
+              │                                       └─ done ───▶ stopped
+              └─ skip ◀─ rescue ─▶ paused | stopped             halt ─▶ stopped
 
 Everything here is decided from what it is told; instructions come back as lists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dynflow_mp.director.cancelling import cancellations
+from dynflow_mp.director.causes import abnormal_termination, recorded
 from dynflow_mp.director.cursor import FlowCursor
-from dynflow_mp.director.events import HINTS, SUB_PLANS, EventBox
+from dynflow_mp.director.deliveries import Deliveries
+from dynflow_mp.director.events import SUB_PLANS, EventBox
+from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct, Failures
 from dynflow_mp.director.finalize_phase import FinalizePhase
 from dynflow_mp.director.halting import Halting
 from dynflow_mp.director.hook_notes import HookNotes
@@ -23,31 +27,35 @@ from dynflow_mp.director.protocol import (
     Asker,
     CancelRequested,
     ChunksWritten,
+    DeadlineDue,
     DropPlan,
-    EventArrived,
     FinalizeFinished,
     HandOver,
     Instruction,
-    ReadyEvent,
     ReadyFinalize,
     ReadySteps,
-    SendEvent,
+    RemindAt,
+    StepDue,
     StepLost,
-    WakeAt,
+    StopStep,
+    Withdraw,
 )
 from dynflow_mp.director.singletons import Singletons
 from dynflow_mp.director.step_book import PASSED, StepBook
 from dynflow_mp.director.sub_plans import follow
-from dynflow_mp.errors import NotCancellable, WorkerLost
+from dynflow_mp.errors import NotCancellable
 from dynflow_mp.model.messages import Done, Failed, Told
 from dynflow_mp.model.plans import Caller, HistoryEntry, PlanSkeleton
+from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.states import PlanState, Result, StepState, check_plan_move, result_of
-from dynflow_mp.model.stops import ERRORS, name_of
-from dynflow_mp.model.work import ErrorRecord, PlannedEvent, StepOutcome
+from dynflow_mp.model.stops import DEADLINE
+from dynflow_mp.model.work import StepOutcome
 from dynflow_mp.model.writes import ClaimPlan, SavePlan
 
 _MICRO = 1_000_000
 _RUNNING, _SUSPENDED = StepState.RUNNING, StepState.SUSPENDED
+_ERROR = StepState.ERROR
+_LONGEST_NOTE = 200
 
 
 class RunningPlan:
@@ -58,6 +66,7 @@ class RunningPlan:
         "_cursor",
         "_epoch",
         "_events",
+        "_failures",
         "_finalize",
         "_halting",
         "_history",
@@ -67,11 +76,19 @@ class RunningPlan:
         "_steps",
         "_world_id",
         "asker",
+        "deliveries",
         "ended",
         "id",
     )
 
-    def __init__(self, skeleton: PlanSkeleton, asker: Asker, world_id: str, epoch: int | None = None) -> None:
+    def __init__(
+        self,
+        skeleton: PlanSkeleton,
+        asker: Asker,
+        world_id: str,
+        conduct: Conduct = DEFAULT_CONDUCT,
+        epoch: int | None = None,
+    ) -> None:
         self.id = skeleton.id
         self.ended = False
         self.asker = asker
@@ -82,23 +99,29 @@ class RunningPlan:
         self._history = skeleton.history
         self._book = StepBook(skeleton, self._epoch)
         self._steps = self._book.steps
+        self._failures = Failures(skeleton, self._book, conduct, self._epoch)
         self._singletons = Singletons(skeleton, self._book)
         self._hooks = HookNotes(skeleton, self._epoch)
-        highest = max(self._book.run_steps, default=0)
-        self._cursor = FlowCursor(skeleton.run_flow, highest, self._book.passed)
+        self._cursor = self._fresh_cursor()
         self._finalize = FinalizePhase(self._book)
         self._events = EventBox(self.id, self._epoch, skeleton.events)
+        self.deliveries = Deliveries(self.id, self._book, self._events)
+        """How events get to its steps."""
         self._halting: Halting | None = None
 
     @classmethod
-    def left_by_the_dead(cls, skeleton: PlanSkeleton, asker: Asker) -> RunningPlan:
+    def left_by_the_dead(cls, skeleton: PlanSkeleton, asker: Asker, conduct: Conduct) -> RunningPlan:
         """The plan as its owner left it, at the epoch the owner had; nothing but :meth:`abandoned` fits."""
-        return cls(skeleton, asker, skeleton.owner_id or "", skeleton.lock_epoch)
+        return cls(skeleton, asker, skeleton.owner_id or "", conduct, skeleton.lock_epoch)
 
     @property
     def caller(self) -> Caller | None:
         """The action of which this is a sub-plan."""
         return self._skeleton.caller
+
+    def _fresh_cursor(self) -> FlowCursor:
+        highest = max(self._book.run_steps, default=0)
+        return FlowCursor(self._skeleton.run_flow, highest, self._book.passed)
 
     # -- beginning ---------------------------------------------------------------------------------
 
@@ -106,14 +129,17 @@ class RunningPlan:
         """Take the plan and hand out its first steps."""
         check_plan_move(self.id, self._skeleton.state, PlanState.RUNNING)
         self._note("start execution", now)
+        cut_off, failed = self._failures.interrupted(now)
         claim = self._claim(self._skeleton.started_at or now, self._singletons.to_take)
-        interrupted = self._book.interrupted(now)
-        if interrupted:
-            return [claim, *interrupted, *self._end(PlanState.PAUSED, now)]
-        begun: list[Instruction] = [claim, *self._book.retry(), *self._events.wake_ups()]
+        begun: list[Instruction] = [claim, *cut_off]
+        if failed:
+            if self._failures.strategy(failed) is not RescueStrategy.SKIP:
+                return [*begun, *self._end(PlanState.PAUSED, now)]
+            begun += self._failures.skip(failed)
+        begun += [*self._book.retry(), *self._book.skip_silent(), *self._events.wake_ups()]
         if self._hooks.any:
             begun += self._hooks.note(PlanState.RUNNING, Result.PENDING, now)
-        return [*begun, *self._taken_up(now)]
+        return [*begun, *self._deadline(now), *self._taken_up(now)]
 
     def _claim(self, started_at: int | None, singletons: tuple[str, ...] = ()) -> ClaimPlan:
         return ClaimPlan(
@@ -127,25 +153,57 @@ class RunningPlan:
             singletons,
         )
 
-    def _taken_up(self, now: int) -> list[Instruction]:
-        """The flow's first steps.
+    def _deadline(self, now: int) -> list[Instruction]:
+        deadline_at = self._skeleton.deadline_at
+        if deadline_at is None:
+            return []
+        self._failures.final = deadline_at <= now
+        return [] if self._failures.final else [RemindAt(deadline_at, self.id, DeadlineDue(self.id))]
 
-        A suspended one that an event is stored for waits for that, as if nothing had been. Others are called
+    def _taken_up(self, now: int) -> list[Instruction]:
+        """What the beginning of the flow yields.
+
+        A suspended step that an event is stored for waits for that, as if nothing had been. Others are called
         again without an event: what they wait for may have come while nobody ran the plan.
         """
         first = self._cursor.start()
-        waiting = [step_id for step_id in first if self._waits(step_id)]
-        if not waiting:
-            return self._ready(first, now)
+        if self._failures.final:
+            return self._refuse(first, now)
+        suspended = self._steps.in_state(first, _SUSPENDED)
+        if not suspended:
+            return self._hand_out(first, now)
+        waiting = [step_id for step_id in suspended if self._events.has_for(step_id)]
         out = set(waiting)
+        self._events.called_bare(step_id for step_id in suspended if step_id not in out)
+        for step_id in waiting:
+            if self._book.policy_of(step_id).with_sub_plans:
+                self._events.hint(step_id, SUB_PLANS)  # what was said while nobody ran the plan is lost
         ready = [step_id for step_id in first if step_id not in out]
-        events = [order for step_id in waiting for order in self._next_event(step_id)]
-        return [*self._ready(ready, now), *events]
+        events = [order for step_id in waiting for order in self.deliveries.next(step_id)]
+        return [*self._hand_out(ready, now), *events]
 
-    def _waits(self, step_id: int) -> bool:
-        return self._steps.state(step_id) is _SUSPENDED and self._events.has_for(step_id)
+    def _hand_out(self, ready: list[int], now: int) -> list[Instruction]:
+        """Steps to run at once, and steps to try again later."""
+        later = self._failures.reminders(ready, now)
+        at_once = [step_id for step_id in ready if step_id not in later] if later else ready
+        if at_once:
+            return [*later.values(), *self._begin(at_once, now)]
+        return [*later.values(), *self._run_phase_ended(now)] if self._cursor.done else [*later.values()]
 
     # -- steps on their way ------------------------------------------------------------------------
+
+    def _begin(self, ready: list[int], now: int) -> list[Instruction]:
+        """Steps may run; those of a singleton class of which another plan is active fail at once."""
+        blocked = self._singletons.blocked_among(ready)
+        if not blocked:
+            return [ReadySteps(self.id, ready)]
+        free = [step_id for step_id in ready if step_id not in blocked]
+        instructions: list[Instruction] = [ReadySteps(self.id, free)] if free else []
+        for step_id in blocked:
+            marked = self._book.mark([step_id], now)
+            failed = self._book.fail(step_id, self._singletons.error(step_id), now)
+            instructions += self._go_on(step_id, _ERROR, [*marked, failed], now)
+        return instructions
 
     def sent(self, step_ids: Sequence[int], now: int) -> list[Instruction]:
         """Mark steps (or FINALIZE, which comes alone) as running, before they leave."""
@@ -157,15 +215,22 @@ class RunningPlan:
 
     def returned(self, step_ids: Sequence[int], now: int) -> list[Instruction]:
         """What was sent was never begun."""
-        unmarks = self._finalize.returned() if FINALIZE in step_ids else self._book.unmark(step_ids)
-        return unmarks if self._halting is None else unmarks + self._halt_goes_on(step_ids, now)
+        of_finalize = FINALIZE in step_ids
+        back = self._finalize.returned() if of_finalize else self._book.unmark(step_ids)
+        if self._halting is not None:
+            return back + self._halt_goes_on(step_ids, now)
+        if not self._failures.final:
+            return back
+        return back + (self._refuse_finalize(now) if of_finalize else self._refuse(step_ids, now))
 
     def finished(self, attempt: int, outcome: StepOutcome, now: int) -> list[Instruction]:
         """Store what came of a step and go on behind it. An outcome nobody waits for changes nothing."""
         step_id = outcome.step_id
         steps = self._steps
-        if steps.state(step_id) is not _RUNNING or steps.attempts(step_id) != attempt:
+        if steps.attempts(step_id) != attempt:
             return []
+        if steps.state(step_id) is not _RUNNING:
+            return self._skip_finished(outcome, now) if self._book.is_being_skipped(step_id) else []
         instructions: list[Instruction] = [self._book.save(outcome)]
         if outcome.chunks:
             instructions.append(self._book.chunks(step_id, outcome.chunks))
@@ -173,10 +238,20 @@ class RunningPlan:
             instructions += self._events.done(step_id)
         if outcome.events and self._halting is None:
             for planned in outcome.events:
-                instructions += self._plan_event(planned, now)
+                instructions += self.deliveries.planned(planned, now)
         if outcome.plans or outcome.orders is not None:
             instructions += follow(outcome, self.id, self._epoch, steps.action_id(step_id), now)
+        if outcome.state is _ERROR and self._halting is None:
+            again = self._failures.after_error(outcome, now)
+            if again:
+                return instructions + again
         return self._go_on(step_id, outcome.state, instructions, now)
+
+    def _skip_finished(self, outcome: StepOutcome, now: int) -> list[Instruction]:
+        instructions: list[Instruction] = [self._book.save_skip(outcome)]
+        if outcome.chunks:
+            instructions.append(self._book.chunks(outcome.step_id, outcome.chunks))
+        return self._go_on(outcome.step_id, outcome.state, instructions, now)
 
     def written(self, news: ChunksWritten) -> list[Instruction]:
         """Keep what a running step has written so far."""
@@ -187,16 +262,90 @@ class RunningPlan:
 
     def lost(self, news: StepLost, now: int) -> list[Instruction]:
         """The worker running a step died: an error that says how, or what it was stopped for."""
-        kind = ERRORS.get(news.cause, WorkerLost)
-        error = ErrorRecord(name_of(kind), news.message, news.backtrace, news.cause)
-        if news.step_id == FINALIZE:
+        step_id, error = news.step_id, recorded(news.cause, news.message, news.backtrace)
+        if step_id == FINALIZE:
             return self._finalize.lost(news.part, error, now) + self._finalize_ended(now)
-        if self._steps.state(news.step_id) is not _RUNNING:
+        if not self._book.is_with_a_worker(step_id):
             return []
-        instructions: list[Instruction] = [self._book.fail(news.step_id, error, now)]
+        if self._halting is not None or self._book.is_being_skipped(step_id):
+            failed: list[Instruction] = [self._book.fail(step_id, error, now), *self._events.done(step_id)]
+            return self._go_on(step_id, _ERROR, failed, now)
+        instructions, again = self._failures.after_loss(step_id, error, now)
+        if again:
+            self._events.put_back(step_id)
+            return instructions + again
         if self._events:
-            instructions += self._events.done(news.step_id)
-        return self._go_on(news.step_id, StepState.ERROR, instructions, now)
+            instructions += self._events.done(step_id)
+        return self._go_on(step_id, _ERROR, instructions, now)
+
+    # -- failures ----------------------------------------------------------------------------------
+
+    def step_due(self, news: StepDue, now: int) -> list[Instruction]:
+        """The time has come to try a step again."""
+        if self._halting is not None or not self._failures.is_due(news):
+            return []
+        return self._begin([news.step_id], now)
+
+    def _rescued(self, now: int) -> list[Instruction]:
+        """The plan can go no further on its own."""
+        failed = self._book.failed()
+        question = self._failures.ask(failed)
+        return self._carry_out(self._failures.strategy(failed), now) if question is None else [question]
+
+    def rescue_told(self, errand_id: int, said: RescueStrategy | None, now: int) -> list[Instruction]:
+        """The plan's actions were asked what to do."""
+        strategy = self._failures.told(errand_id, self._book.failed(), said)
+        return [] if strategy is None else self._carry_out(strategy, now)
+
+    def rescue_untold(self, errand_id: int, reason: str, now: int) -> list[Instruction]:
+        """They were asked, and could not tell: people decide."""
+        self._note(f"no rescue strategy: {reason}"[:_LONGEST_NOTE], now)
+        return self.rescue_told(errand_id, RescueStrategy.PAUSE, now)
+
+    def _carry_out(self, strategy: RescueStrategy, now: int) -> list[Instruction]:
+        if strategy is not RescueStrategy.SKIP:
+            ended = PlanState.STOPPED if strategy is RescueStrategy.FAIL else PlanState.PAUSED
+            return self._end(ended, now)
+        skipped = [*self._failures.skip(self._book.failed()), *self._book.skip_silent()]
+        self._cursor = self._fresh_cursor()
+        return [*skipped, *self._taken_up(now)]
+
+    # -- the deadline ------------------------------------------------------------------------------
+
+    def expire(self, now: int) -> list[Instruction]:
+        """The plan's deadline has come: nothing more begins, what runs is stopped."""
+        self._failures.final = True
+        if self._halting is not None:
+            return []
+        if self._finalize.going_on:
+            if self._finalize.with_a_worker:
+                return [self._stop(FINALIZE)]
+            return [Withdraw(self.id), *self._refuse_finalize(now)]
+        out = self._cursor.handed_out()
+        stops: list[Instruction] = [self._stop(one) for one in out if self._book.is_with_a_worker(one)]
+        return [Withdraw(self.id), *stops, *self._refuse(out, now)]
+
+    def _stop(self, step_id: int) -> StopStep:
+        return StopStep(self.id, step_id, DEADLINE, self._too_late())
+
+    def _refuse(self, step_ids: Iterable[int], now: int) -> list[Instruction]:
+        """Steps that wait for anything do so no longer."""
+        instructions: list[Instruction] = []
+        for step_id in step_ids:
+            if self._book.waits(step_id):
+                error = recorded(DEADLINE, self._too_late())
+                instructions += [self._book.fail(step_id, error, now), *self._events.drop(step_id)]
+                self._cursor.finish(step_id, False)
+        return [*instructions, *self._run_phase_ended(now)] if self._cursor.done else instructions
+
+    def _refuse_finalize(self, now: int) -> list[Instruction]:
+        refused = self._finalize.refused(recorded(DEADLINE, self._too_late()), now)
+        return [*refused, *self._finalize_ended(now)]
+
+    def _too_late(self) -> str:
+        return f"the deadline of plan {self.id} has passed"
+
+    # -- going on ----------------------------------------------------------------------------------
 
     def _go_on(
         self, step_id: int, state: StepState, instructions: list[Instruction], now: int
@@ -205,50 +354,36 @@ class RunningPlan:
         if self._halting is not None:
             return instructions + self._halt_goes_on([step_id], now)
         if state is _SUSPENDED:
-            return instructions + self._next_event(step_id) if self._events else instructions
+            if self._failures.final:
+                return instructions + self._refuse([step_id], now)
+            return instructions + self.deliveries.next(step_id) if self._events else instructions
         if self._events:
             instructions += self._events.drop(step_id)
         ready = self._cursor.finish(step_id, state in PASSED)
-        if ready and self._singletons.blocked:
-            instructions += self._ready_unless_blocked(ready, now)
-        elif ready:
-            instructions.append(ReadySteps(self.id, ready))
+        if ready:
+            instructions += self._refuse(ready, now) if self._failures.final else self._begin(ready, now)
         elif self._cursor.done:
             instructions += self._run_phase_ended(now)
         return instructions
 
-    def _ready(self, ready: list[int], now: int) -> list[Instruction]:
-        if ready and self._singletons.blocked:
-            return self._ready_unless_blocked(ready, now)
-        if ready:
-            return [ReadySteps(self.id, ready)]
-        return self._run_phase_ended(now) if self._cursor.done else []
-
-    def _ready_unless_blocked(self, ready: list[int], now: int) -> list[Instruction]:
-        """Steps of a singleton class of which another plan is active fail at once."""
-        blocked = [step_id for step_id in ready if self._singletons.is_blocked(step_id)]
-        free = [step_id for step_id in ready if step_id not in blocked]
-        instructions: list[Instruction] = [ReadySteps(self.id, free)] if free else []
-        for step_id in blocked:
-            failed = [
-                *self._book.mark([step_id], now),
-                self._book.fail(step_id, self._singletons.error(step_id), now),
-            ]
-            instructions += self._go_on(step_id, StepState.ERROR, failed, now)
-        return instructions
-
     def _run_phase_ended(self, now: int) -> list[Instruction]:
         if self._cursor.failed:
-            return self._end(PlanState.PAUSED, now)
+            return self._rescued(now)
         parts = self._finalize.parts()
         if not parts:
             return self._end(PlanState.STOPPED, now)
+        if self._failures.final:
+            return self._refuse_finalize(now)
         self._finalize.going_on = True
-        if self._singletons.blocked and (place := self._singletons.first_blocked(parts)) is not None:
-            error = self._singletons.error(parts[place])
-            failed = [*self._finalize.sent(now), *self._finalize.lost(place, error, now)]
-            return failed + self._finalize_ended(now)
-        return [ReadyFinalize(self.id, parts)]
+        place = self._singletons.first_blocked(parts)
+        if place is None:
+            return [ReadyFinalize(self.id, parts)]
+        error = self._singletons.error(parts[place])
+        return [
+            *self._finalize.sent(now),
+            *self._finalize.lost(place, error, now),
+            *self._finalize_ended(now),
+        ]
 
     # -- finalize ----------------------------------------------------------------------------------
 
@@ -262,62 +397,7 @@ class RunningPlan:
     def _finalize_ended(self, now: int) -> list[Instruction]:
         if self._halting is not None:
             return self._halt_goes_on([FINALIZE], now)
-        return self._end(PlanState.PAUSED if self._finalize.failed else PlanState.STOPPED, now)
-
-    # -- events ------------------------------------------------------------------------------------
-
-    def take_event(self, event: EventArrived, now: int) -> list[Instruction]:
-        """Record an event for a step and, if the step waits idle, run it with it."""
-        if self._events.knows(event.request_id):
-            return []
-        if event.due_at is None and event.data in HINTS:
-            return self._hinted(event)
-        state = self._book.state_of(event.step_id)
-        if self._halting is not None:
-            return self._events.refusal(event, f"plan {self.id} is being halted")
-        if state not in (_RUNNING, _SUSPENDED):
-            return self._events.misfit(event, state)
-        record = self._events.record(event)
-        if event.due_at is not None and event.due_at > now:
-            return [record, WakeAt(event.due_at, self.id, event.request_id)]
-        self._events.due(event.request_id)
-        return [record, *self._next_event(event.step_id)]
-
-    def hint(self, step_id: int, data: bytes = SUB_PLANS) -> list[Instruction]:
-        """There is something to look at for this step: what has become of its sub-plans, unless told otherwise."""
-        if self._book.state_of(step_id) not in (_RUNNING, _SUSPENDED):
-            return []
-        self._events.hint(step_id, data)
-        return self._next_event(step_id)
-
-    def _hinted(self, event: EventArrived) -> list[Instruction]:
-        """From the step itself, or from another executor: never worth a row."""
-        hinted = self.hint(event.step_id, event.data)
-        if event.client_id is None:
-            return hinted
-        return [*hinted, Answer(event.client_id, event.request_id, Done(), self.id)]
-
-    def event_due(self, event_id: str) -> list[Instruction]:
-        """The time of a stored event came."""
-        step_id = self._events.due(event_id)
-        return [] if step_id is None else self._next_event(step_id)
-
-    def _plan_event(self, planned: PlannedEvent, now: int) -> list[Instruction]:
-        """An event that an action of this plan asked for, for itself or for another step."""
-        due_at = now + int(planned.delay_s * _MICRO) if planned.delay_s else None
-        if planned.plan_id != self.id:
-            return [SendEvent(planned)]
-        event_id = self._events.own_id()
-        return self.take_event(
-            EventArrived(self.id, planned.step_id, None, event_id, planned.data, planned.optional, due_at),
-            now,
-        )
-
-    def _next_event(self, step_id: int) -> list[Instruction]:
-        if self._book.state_of(step_id) is not _SUSPENDED or self._halting is not None:
-            return []
-        event = self._events.take(step_id)
-        return [] if event is None else [ReadyEvent(self.id, step_id, event.data)]
+        return self._rescued(now) if self._finalize.failed else self._end(PlanState.STOPPED, now)
 
     # -- cancel and halt ---------------------------------------------------------------------------
 
@@ -332,7 +412,7 @@ class RunningPlan:
             error = NotCancellable(f"no step of plan {self.id} that runs or waits can be cancelled", self.id)
             return [Answer(request.client_id, request.request_id, Failed.of(error), self.id)]
         told = Told([event.step_id for event in events])
-        taken = [order for event in events for order in self.take_event(event, now)]
+        taken = [order for event in events for order in self.deliveries.take(event, now)]
         return [*taken, Answer(request.client_id, request.request_id, told, self.id)]
 
     @property
@@ -345,11 +425,13 @@ class RunningPlan:
         if self._halting is not None:
             self._halting.asked_by(asker)
             return []
-        running = self._book.in_state(_RUNNING)
         if self._finalize.going_on:
-            running = [FINALIZE] if running else []
+            running = [FINALIZE] if self._finalize.with_a_worker else []
+        else:
+            running = [step_id for step_id in self._book.run_steps if self._book.is_with_a_worker(step_id)]
         self._halting = Halting(self.id, running)
         self._halting.asked_by(asker)
+        self.deliveries.closed = True
         return [DropPlan(self.id), *self._halting.stops(), *self._halt_goes_on((), now)]
 
     def _halt_goes_on(self, ended: Sequence[int], now: int) -> list[Instruction]:
@@ -362,7 +444,8 @@ class RunningPlan:
     def halted(self, now: int) -> list[Instruction]:
         """Stop the plan as it is, and tell everybody."""
         self._hooks.halted = True
-        cut_off = self._book.interrupted(now)
+        error = abnormal_termination()
+        cut_off = [self._book.fail(step_id, error, now) for step_id in self._book.cut_off()]
         dropped = self._events.drop_all(f"plan {self.id} was halted")
         answers = [] if self._halting is None else self._halting.answers()
         return [*cut_off, *dropped, *self._end(PlanState.STOPPED, now, "halt execution"), *answers]
@@ -376,7 +459,12 @@ class RunningPlan:
     def handed_over(self, now: int, successor_may_run: bool = True) -> list[Instruction]:
         """This executor ends: leave the plan paused and still requested, for the next one."""
         self._note("terminate execution", now)
-        failed = StepState.ERROR in self._book.states()
+        failed = self._book.failed()
+        if failed and self._failures.strategy(failed) is RescueStrategy.SKIP:
+            return [*self._failures.skip(failed), *self._left(now, False, successor_may_run)]
+        return self._left(now, bool(failed), successor_may_run)
+
+    def _left(self, now: int, failed: bool, successor_may_run: bool) -> list[Instruction]:
         ending = self._close(PlanState.PAUSED, now, keep_requested=not failed)
         if failed or not successor_may_run:
             return [*ending, Answer(*self.asker, Done(), self.id), DropPlan(self.id)]
@@ -384,9 +472,9 @@ class RunningPlan:
 
     def abandoned(self, now: int) -> list[Instruction]:
         """Its executor died: steps that were running are errors, the rest is handed over."""
-        instructions: list[Instruction] = []
-        for cut_off in self._book.interrupted(now):
-            instructions += [cut_off, *self._events.drop(cut_off.step_id)]
+        instructions, failed = self._failures.interrupted(now)
+        for step_id in failed:
+            instructions += self._events.drop(step_id)
         return [*instructions, *self.handed_over(now)]
 
     def _end(self, state: PlanState, now: int, name: str = "") -> list[Instruction]:

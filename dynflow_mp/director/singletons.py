@@ -35,12 +35,18 @@ class Singletons:
             if not book.passed(step_id)
         }
 
+    def blocked_among(self, step_ids: Iterable[int]) -> list[int]:
+        """Those of these steps that may not run."""
+        return [step_id for step_id in step_ids if self.is_blocked(step_id)] if self.blocked else []
+
     def is_blocked(self, step_id: int) -> bool:
         """Whether a step belongs to a class of which another plan is active."""
         return self._book.steps.kind(step_id).action_class in self.blocked
 
     def first_blocked(self, step_ids: Iterable[int]) -> int | None:
         """The place of the first such step among these."""
+        if not self.blocked:
+            return None
         return next((place for place, step_id in enumerate(step_ids) if self.is_blocked(step_id)), None)
 
     def error(self, step_id: int) -> ErrorRecord:

@@ -225,9 +225,12 @@ class ClientDecisions:
         tracked = self._open.get(envelope.request_id)
         if tracked is None:
             return []
-        if isinstance(tracked.message, _ABOUT_PLANS):
-            return self._bounced(tracked, error, now)
-        return self._end(tracked, Fail(tracked.request_id, error))
+        if not isinstance(tracked.message, _ABOUT_PLANS):
+            return self._end(tracked, Fail(tracked.request_id, error))
+        decisions = self._bounced(tracked, error, now)
+        if isinstance(tracked.message, HaltPlan) and isinstance(error, UnknownReceiver) and not decisions:
+            return [StopUnowned(tracked.request_id, tracked.message.plan_id)]  # who has it may be dead
+        return decisions
 
     def _done(self, tracked: _Tracked) -> list[Decision]:
         if isinstance(tracked.message, (Execution, HaltPlan)):
@@ -293,16 +296,12 @@ class ClientDecisions:
             return []
         if world_id is None and isinstance(tracked.message, HaltPlan):
             return [StopUnowned(request_id, tracked.message.plan_id)]
-        if world_id is None and isinstance(tracked.message, CancelPlan):
-            # Asked to run, perhaps, and not yet begun; or ended since.
+        if world_id is None and isinstance(tracked.message, (CancelPlan, Event)):
+            # Asked to run, perhaps, and not yet begun; between two executors; or ended since.
             wanted = tracked.message.plan_id
-            return [LookUp((wanted,)), *self._bounced(tracked, NoExecutor("nobody", wanted), now)]
+            return [*self._bounced(tracked, NoExecutor("nobody", wanted), now), LookUp((wanted,))]
         if world_id is None:
-            plan_id = getattr(tracked.message, "plan_id", None)
-            error = UnprocessableEvent(
-                f"could not find an executor: no executor runs plan {plan_id}", plan_id
-            )
-            return self._end(tracked, Fail(request_id, error))
+            return []
         tracked.receiver_id = world_id
         # Done may be long in coming: the step may run for hours before it takes its next event.
         self._wake(tracked, now + self._jittered_interval())
@@ -315,8 +314,8 @@ class ClientDecisions:
             return []
         if done:
             return self._done(tracked)
-        self._wake(tracked, now + self._timings.retry_s)
-        return []
+        plan_id = getattr(tracked.message, "plan_id", None)
+        return self._bounced(tracked, NoExecutor(f"plan {plan_id} is not to be had", plan_id), now)
 
     def failed(self, request_id: str, error: DynflowError) -> list[Decision]:
         """What a request needs could not be found out."""
@@ -329,22 +328,25 @@ class ClientDecisions:
         decisions: list[Decision] = []
         for tracked in list(self._open.values()):
             message = tracked.message
-            if isinstance(message, _LOOKED_UP) and message.plan_id in asked:
+            if isinstance(message, _ABOUT_PLANS) and message.plan_id in asked:
                 decisions += self._compared(tracked, message.plan_id, statuses.get(message.plan_id), now)
         return decisions
 
     def _compared(
         self, tracked: _Tracked, plan_id: str, status: PlanStatus | None, now: float
     ) -> list[Decision]:
+        if isinstance(tracked.message, Event):
+            return self._may_still_run(tracked, plan_id, status)
         if status is None:
             error = PlanNotFound(f"plan {plan_id} is not stored any more", plan_id)
             return self._end(tracked, Fail(tracked.request_id, error))
         if isinstance(tracked.message, CancelPlan):
-            return self._is_cancellable(tracked, plan_id, status)
+            return self._may_still_run(tracked, plan_id, status)
         if status.state == PlanState.STOPPED:
             return self._done(tracked)
         if isinstance(tracked.message, HaltPlan):
-            return []  # who runs it is asked again and again
+            # Who runs it is asked again and again – unless it is known to be dead.
+            return [] if status.owner_id is not None else [StopUnowned(tracked.request_id, plan_id)]
         if status.owner_id is not None:
             if tracked.watching:
                 tracked.nobody_since = None
@@ -358,11 +360,25 @@ class ClientDecisions:
             return [self._ask(tracked, now)]
         return []
 
-    def _is_cancellable(self, tracked: _Tracked, plan_id: str, status: PlanStatus) -> list[Decision]:
-        """A plan that nobody runs and nobody is going to run has nothing to be cancelled."""
-        if status.owner_id is not None or (status.requested_at is not None and status.state in _UNOWNED):
+    def _may_still_run(self, tracked: _Tracked, plan_id: str, status: PlanStatus | None) -> list[Decision]:
+        """A plan that nobody runs and nobody is going to run takes no events, and has nothing to be cancelled.
+
+        While an answer may be on its way, that is waited for.
+        """
+        if not tracked.bounced:
             return []
-        error = NotCancellable(f"plan {plan_id} is {status.state}; nothing of it can be cancelled", plan_id)
+        if status is not None and (
+            status.owner_id is not None or (status.requested_at is not None and status.state in _UNOWNED)
+        ):
+            return []
+        state = "not stored" if status is None else status.state
+        error: DynflowError
+        if isinstance(tracked.message, CancelPlan):
+            error = NotCancellable(f"plan {plan_id} is {state}; nothing of it can be cancelled", plan_id)
+        else:
+            error = UnprocessableEvent(
+                f"could not find an executor: no executor runs plan {plan_id}, which is {state}", plan_id
+            )
         return self._end(tracked, Fail(tracked.request_id, error))
 
     def _unowned(self, tracked: _Tracked, status: PlanStatus, now: float) -> list[Decision]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from dynflow_mp.director.protocol import CancelRequested, EventArrived, HaltRequested, PlanRequested
+from dynflow_mp.errors import NoExecutor
 from dynflow_mp.executor.requests import Asked, StatusAsked
 from dynflow_mp.model.messages import (
     Accepted,
@@ -42,7 +43,7 @@ class ExecutorDispatcher:
     def __init__(self, world_id: str, remembered: int = REMEMBERED) -> None:
         self._world_id, self._remembered = world_id, remembered
         self._answers: OrderedDict[str, Envelope] = OrderedDict()
-        self._open: OrderedDict[str, None] = OrderedDict()
+        self._open_events: OrderedDict[str, None] = OrderedDict()
 
     def hear(self, request: Envelope, now: int) -> Asked | None:
         """What the core should do about it, at ``now`` (microseconds UTC); None if it is at it already."""
@@ -56,31 +57,27 @@ class ExecutorDispatcher:
             return known
         if isinstance(message, Execution):
             return PlanRequested(message.plan_id, client_id, request_id)
-        if not self._is_new(request_id):
-            return None
         if isinstance(message, Event):
             return self._event(request, message, now)
+        # These do no harm when they come again while they are worked on.
         if isinstance(message, CancelPlan):
             return CancelRequested(message.plan_id, client_id, request_id, message.force)
         if isinstance(message, HaltPlan):
             return HaltRequested(message.plan_id, client_id, request_id)
         return None
 
-    def _is_new(self, request_id: str) -> bool:
-        """Whether this is not a repeat of what is being worked on."""
-        if request_id in self._open:
-            return False
-        self._open[request_id] = None
-        if len(self._open) > self._remembered:
-            self._open.popitem(last=False)
-        return True
-
-    def _event(self, request: Envelope, event: Event, now: int) -> EventArrived:
+    def _event(self, request: Envelope, event: Event, now: int) -> EventArrived | None:
+        request_id = request.request_id
+        if request_id in self._open_events:
+            return None
+        self._open_events[request_id] = None
+        if len(self._open_events) > self._remembered:
+            self._open_events.popitem(last=False)
         return EventArrived(
             event.plan_id,
             event.step_id,
             request.sender_id,
-            request.request_id,
+            request_id,
             event.data,
             event.optional,
             due_at=now + int(event.delay_s * _MICRO) if event.delay_s else None,
@@ -89,10 +86,15 @@ class ExecutorDispatcher:
     def answer(self, client_id: str, request_id: str, response: Response) -> Envelope:
         """The envelope with this answer; the last one of each request is remembered for repeats."""
         envelope = Envelope(self._world_id, client_id, request_id, response)
-        if isinstance(response, (Accepted, Done, Told, Failed)):
-            self._open.pop(request_id, None)
+        if isinstance(response, (Accepted, Done, Told, Failed)) and not _sends_elsewhere(response):
+            self._open_events.pop(request_id, None)
             self._answers[request_id] = envelope
             self._answers.move_to_end(request_id)
             if len(self._answers) > self._remembered:
                 self._answers.popitem(last=False)
         return envelope
+
+
+def _sends_elsewhere(response: Response) -> bool:
+    """Whether the plan is not here now: it may be when the request comes again."""
+    return isinstance(response, Failed) and response.error_class == NoExecutor.__name__

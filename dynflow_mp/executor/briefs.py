@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dynflow_mp.director.protocol import RunErrand
+from dynflow_mp.executor.rescue_brief import rescue_brief
+from dynflow_mp.model.policies import RESCUE
 
 Brief = Callable[[Any, RunErrand], bytes]
 """Given the store and the errand; returns its ``data``, or raises why it cannot be had."""
 
-BRIEFS: Mapping[str, Brief] = {}
+BRIEFS: Mapping[str, Brief] = {RESCUE: rescue_brief}

@@ -6,7 +6,7 @@ connector ── ask ──▶ inbox ──▶ Loop, on the thread ``dynflow cor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event, Thread, get_ident
 from time import monotonic
@@ -16,13 +16,14 @@ import zmq
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.director import Director
+from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import RunErrand
 from dynflow_mp.errors import WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import KILL_PATIENCE_S, Loop
-from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
+from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import Reader
@@ -41,8 +42,10 @@ class CoreSettings(NamedTuple):
     world_id: str
     pools: Mapping[str, int]
     max_credit: int
+    conduct: Conduct
     directory: Path
     workers: WorkerSettings
+    errand_timeout_s: float | None = None
 
 
 class Core:
@@ -71,9 +74,11 @@ class Core:
         poller = zmq.Poller()
         poller.register(self._inbox.bell.fd, zmq.POLLIN)
         processes = Processes(settings.directory, settings.workers, poller)
-        self._floor = Floor(processes, settings.pools, settings.max_credit, self._begun)
+        self._floor = Floor(
+            processes, settings.pools, settings.max_credit, self._begun, settings.errand_timeout_s
+        )
         self._loop = Loop(
-            Director(settings.world_id),
+            Director(settings.world_id, settings.conduct),
             self._floor,
             Ledger(store, coordinator, self._keep_alive),
             self._reader,
@@ -109,6 +114,10 @@ class Core:
     def run_errand(self, order: RunErrand, tell: Tell) -> None:
         """Have a worker do an errand; ``tell`` is called with what came of it, on the core's thread: it must not block."""
         self._inbox.post(ErrandAsked(order, tell))
+
+    def offer(self, plan_ids: Sequence[str]) -> None:
+        """Plans that were never begun and that nobody has taken: take some, as there is room."""
+        self._inbox.post(Offered(tuple(plan_ids)))
 
     def hurry(self, grace_s: float) -> None:
         """While stopping: give running steps only ``grace_s`` seconds more."""

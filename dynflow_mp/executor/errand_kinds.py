@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynflow_mp.actions.errands import Kind
+from dynflow_mp.actions.rescue import tell_strategy
+from dynflow_mp.model.policies import RESCUE
 from dynflow_mp.model.work import Errand
 
 PLAN = "plan"
@@ -21,7 +23,7 @@ def _plan(errand: Errand, max_payload: int) -> bytes:
     from dynflow_mp.actions.unique_key import with_key
     from dynflow_mp.clock import now_us
     from dynflow_mp.model.codec import decode
-    from dynflow_mp.model.planned_codec import encode_plan
+    from dynflow_mp.model.planned_codec import plan_to_bytes
     from dynflow_mp.planning.delaying import plan_scheduled
 
     arguments, stored_input = decode(errand.data)
@@ -34,7 +36,7 @@ def _plan(errand: Errand, max_payload: int) -> bytes:
         max_payload,
         world_middleware(),
     )
-    return encode_plan(with_key(planned.plan, planned.root))
+    return plan_to_bytes(with_key(planned.plan, planned.root))
 
 
 def _hooks(errand: Errand, max_payload: int) -> bytes:
@@ -46,4 +48,4 @@ def _hooks(errand: Errand, max_payload: int) -> bytes:
     return encode([failure[:_LONGEST] for failure in failures[:_MOST]], "failures", _NO_LIMIT)
 
 
-KINDS: Mapping[str, Kind] = {PLAN: _plan, HOOKS: _hooks}
+KINDS: Mapping[str, Kind] = {PLAN: _plan, RESCUE: tell_strategy, HOOKS: _hooks}

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from dynflow_mp.director.protocol import ErrandFinished, ErrandLost, RunErrand
+from dynflow_mp.executor.limit_watch import Limits
 from dynflow_mp.executor.pool import QueuedJob, queued
 from dynflow_mp.model.work import Errand, ErrandOutcome
 
@@ -57,9 +58,10 @@ _Key = tuple[str, str, int]
 
 
 class Errands:
-    """Every errand that is out. Owned by the core's thread."""
+    """Every errand that is out. Owned by the core's thread. ``timeout_s``: how long each may keep a worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout_s: float | None = None) -> None:
+        self._timeout_s = timeout_s
         self._out: dict[_Key, _Out] = {}
         self._waiting: list[QueuedJob] = []
 
@@ -83,7 +85,8 @@ class Errands:
     def ready(self, order: RunErrand, data: bytes) -> None:
         """All that a noted errand needs is there."""
         job = Errand(order.plan_id, order.errand_id, order.kind, order.action_class, data)
-        self._waiting.append(queued(job, order.queue))
+        limits = Limits(self._timeout_s, None, f"errand {order.kind!r}", "errand_timeout_s")
+        self._waiting.append(queued(job, order.queue, None if self._timeout_s is None else limits))
 
     def take(self) -> list[QueuedJob]:
         """What is ready for the pool."""
@@ -95,13 +98,15 @@ class Errands:
         identity = (errand.plan_id, errand.errand_id, errand.kind)
         return self._told(ErrandFinished(*identity, outcome.result, outcome.error))
 
-    def died(self, item: QueuedJob, errand: Errand, cause: str, message: str) -> list[ErrandNews]:
-        """The worker that had begun it is gone: it waits again, or it is lost."""
+    def died(
+        self, item: QueuedJob, errand: Errand, cause: str, message: str, ended: bool = False
+    ) -> list[ErrandNews]:
+        """The worker that had begun it is gone: it waits again, or it is lost; at once if the worker was ``ended`` for it."""
         out = self._out.get((errand.plan_id, errand.kind, errand.errand_id))
         if out is None:
             return []
         out.tries_left -= 1
-        if out.tries_left > 0:
+        if out.tries_left > 0 and not ended:
             self._waiting.append(item)
             return []
         return self._told(ErrandLost(errand.plan_id, errand.errand_id, errand.kind, cause, message))

@@ -55,14 +55,19 @@ class Floor:
     """Owned by the core's thread. ``complete`` is set once the first crew has said hello."""
 
     def __init__(
-        self, processes: Workforce, pools: Mapping[str, int], max_credit: int, complete: Event
+        self,
+        processes: Workforce,
+        pools: Mapping[str, int],
+        max_credit: int,
+        complete: Event,
+        errand_timeout_s: float | None = None,
     ) -> None:
         self._processes = processes
         self._pool = Pool(pools, max_credit)
         # Enough that one plan can fill every worker's credit while the next page is on its way.
         self._shelf = Shelf(max(WINDOW, 2 * max_credit * sum(pools.values())))
         self._crew = Crew(pools)
-        self.errands = Errands()
+        self.errands = Errands(errand_timeout_s)
         """What workers do that is no step."""
         self._refills: Timers[str] = Timers()
         self._enforcement = Enforcement(processes)
@@ -93,6 +98,11 @@ class Floor:
     def close_plan(self, plan_id: str) -> None:
         """The plan is over here: nothing of it that still waits will be sent."""
         self._shelf.close(plan_id)
+        self._pool.withdraw(plan_id)
+
+    def withdraw(self, plan_id: str) -> None:
+        """Nothing of the plan that still waits will be sent; what is with workers goes on."""
+        self._shelf.withdraw(plan_id)
         self._pool.withdraw(plan_id)
 
     def ready(self, order: ReadySteps | ReadyEvent | ReadyFinalize) -> None:
@@ -205,7 +215,9 @@ class Floor:
     def _take_back(self, items: list[QueuedJob]) -> list[Stimulus]:
         """Jobs that were sent and never begun: as if they had not been sent."""
         kept = [item for item in items if isinstance(item.job, Errand) or self._shelf.knows(item.plan_id)]
-        self._pool.put_back(kept)
+        self._pool.put_back(
+            item for item in kept if isinstance(item.job, Errand) or self._shelf.sends(item.plan_id)
+        )
         return [StepsReturned(plan_id, step_ids) for plan_id, step_ids in _by_plan(items).items()]
 
     # -- workers come and go -----------------------------------------------------------------------
@@ -226,8 +238,8 @@ class Floor:
         ended_by = self._enforcement.died(news.worker_id, news.begun)
         lost: list[Stimulus] = []
         for item in leftover.begun:
-            lost += self._lost(item, news)
-        if ended_by is not None and lost:
+            lost += self._lost(item, news, ended_by)
+        if ended_by is not None and lost and not isinstance(leftover.begun[-1].job, Errand):
             lost[-1] = _stopped(lost[-1], ended_by, news)
         if not self._draining:
             log.warning(
@@ -238,11 +250,13 @@ class Floor:
             self._refill(self._crew.ended(news.worker_id, news.queue, monotonic(), by_us))
         return [*lost, *self._take_back(leftover.not_begun)]
 
-    def _lost(self, item: QueuedJob, news: WorkerDied) -> Sequence[Stimulus]:
+    def _lost(self, item: QueuedJob, news: WorkerDied, ended_by: EndedBy | None) -> Sequence[Stimulus]:
         """A job that its worker had begun, or finished without saying so."""
         job = item.job
         if isinstance(job, Errand):
-            return self.errands.died(item, job, news.cause, news.message)
+            if ended_by is None:
+                return self.errands.died(item, job, news.cause, news.message)
+            return self.errands.died(item, job, ended_by.cause, ended_by.message, ended=True)
         if isinstance(job, FinalizeJob):
             return [StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message)]
         self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
@@ -310,6 +324,11 @@ class Floor:
     def waiting(self) -> int:
         """How many jobs wait for a worker."""
         return self._pool.waiting
+
+    @property
+    def enough(self) -> int:
+        """How many jobs should wait at least, so that no worker runs dry."""
+        return self._pool.enough
 
     @property
     def busy(self) -> bool:

@@ -26,6 +26,9 @@ class Limits(NamedTuple):
 
     run_timeout_s: float | None
     memory_limit: int | None
+    what: str = "one call of run"
+    """What it is called when it took too long, and the setting that says so."""
+    setting: str = "run_timeout_s"
 
 
 class Exceeded(NamedTuple):
@@ -90,7 +93,7 @@ class LimitWatch:
         return [exceeded for watched in due for exceeded in self._look(watched, now)]
 
     def _look(self, watched: _Watched, now: float) -> Iterable[Exceeded]:
-        timeout_s, memory_limit = watched.limits
+        timeout_s, memory_limit, what, setting = watched.limits
         if not watched.begun:
             if self._begun(watched.worker_id) < watched.number:
                 watched.look_at = now + _BEGUN_S
@@ -99,7 +102,7 @@ class LimitWatch:
             watched.ends = None if timeout_s is None else now + timeout_s
         if watched.ends is not None and now >= watched.ends:
             watched.ends = None
-            message = f"one call of run took longer than {timeout_s:g} s (run_timeout_s)"
+            message = f"{what} took longer than {timeout_s:g} s ({setting})"
             yield Exceeded(watched.worker_id, watched.number, TIMEOUT, message, False)
         if memory_limit is not None and not watched.exceeded:
             size = self._resident(watched.worker_id)

@@ -22,6 +22,7 @@ from dynflow_mp.director.protocol import (
     NOBODY,
     Answer,
     CancelRequested,
+    DeadlineDue,
     DrainBegun,
     DrainEnded,
     DropPlan,
@@ -40,21 +41,24 @@ from dynflow_mp.director.protocol import (
     ReadyEvent,
     ReadyFinalize,
     ReadySteps,
+    RemindAt,
     RunErrand,
     SendEvent,
     StartSubPlans,
+    StepDue,
     Stimulus,
     StopStep,
     WakeAt,
+    Withdraw,
     attended,
 )
-from dynflow_mp.errors import PlanNotFound
+from dynflow_mp.errors import PeerBusy, PlanNotFound
 from dynflow_mp.executor.briefs import BRIEFS
 from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed, Tell
-from dynflow_mp.executor.feeder import ENOUGH_JOBS, Feeder
+from dynflow_mp.executor.feeder import Feeder
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
-from dynflow_mp.executor.notes import Inbox, ReadAhead, Stop
+from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.requests import Dispatcher, StatusAsked
@@ -67,6 +71,7 @@ from dynflow_mp.model.writes import (
     ClaimPlan,
     ForgetEvents,
     MarkRunning,
+    MoveStep,
     NoteHooks,
     RecordEvent,
     RequestPlan,
@@ -126,7 +131,7 @@ class Loop:
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
         self._outside, self._any_stopped, self._any_hooks = outside, False, False
-        self.timers: Timers[EventDue] = Timers()
+        self.timers: Timers[EventDue | StepDue | DeadlineDue] = Timers()
         """What is to be heard later, on the steady clock."""
         self._feeder = Feeder()
         self._writes: list[Write] = []
@@ -198,6 +203,7 @@ class Loop:
             ReadAhead: self._read_ahead,
             PlanLoaded: self._plan_loaded,
             FreshLoaded: self._fresh_loaded,
+            Offered: lambda note, now: self._feeder.offered(note.plan_ids),
             PlanUnavailable: self._plan_unavailable,
             PayloadPage: lambda page, now: self._decide_all(self._floor.page(page), now),
             PageFailed: lambda news, now: self._decide_all(self._floor.page_failed(news), now),
@@ -214,11 +220,13 @@ class Loop:
             ReadyEvent: lambda order, now: self._floor.ready(order),
             ReadyFinalize: lambda order, now: self._floor.ready(order),
             DropPlan: lambda order, now: self._floor.close_plan(order.plan_id),
+            Withdraw: lambda order, now: self._floor.withdraw(order.plan_id),
             WakeAt: self._wake_later,
             EventUndelivered: self._say_undelivered,
             ForgetEvents: self._forget_events,
+            RemindAt: self._remind_later,
         }
-        writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep)
+        writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep, MoveStep)
         writes += (SaveOutcome, AddChunks, RecordEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
@@ -249,7 +257,11 @@ class Loop:
         """Plans that nobody waits for are left to others, or to a later round, while there is enough to do."""
         if not isinstance(asked, PlanRequested) or attended(asked.request_id):
             return True
-        return self._floor.waiting < ENOUGH_JOBS
+        if self._floor.waiting < self._floor.enough:
+            return True
+        busy = PeerBusy(f"there is enough to do here; plan {asked.plan_id} stays requested", asked.plan_id)
+        self._emissions.append(Answer(asked.client_id, asked.request_id, Failed.of(busy)))
+        return False
 
     def _read_ahead(self, note: ReadAhead, now: int) -> None:
         """What the request makes the director want to read is on its way."""
@@ -309,6 +321,9 @@ class Loop:
         due = monotonic() + max(0, order.due_at - now) / 1e6
         self.timers.add(due, EventDue(order.plan_id, order.event_id))
 
+    def _remind_later(self, order: RemindAt, now: int) -> None:
+        self.timers.add(monotonic() + max(0, order.due_at - now) / 1e6, order.stimulus)
+
     # -- what is ready goes to workers -------------------------------------------------------------
 
     def _assign(self) -> None:
@@ -345,7 +360,9 @@ class Loop:
         self._feed()
 
     def _feed(self) -> None:
-        wanted = self._feeder.take(self._floor.waiting) if self._stopping is None else None
+        if self._stopping is not None or not self._feeder:
+            return
+        wanted = self._feeder.take(self._floor.waiting, self._floor.enough)
         if wanted is not None:
             self._reader.ask(wanted)
 

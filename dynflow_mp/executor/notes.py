@@ -18,13 +18,19 @@ class ReadAhead(NamedTuple):
     envelope: Envelope
 
 
+class Offered(NamedTuple):
+    """Plans that were never begun and that nobody has taken for some time."""
+
+    plan_ids: tuple[str, ...]
+
+
 class Stop(NamedTuple):
     """Drain, then end; running steps have until ``deadline`` (steady clock)."""
 
     deadline: float
 
 
-Note = Envelope | ReadAhead | ReaderNews | ErrandAsked | Stop
+Note = Envelope | ReadAhead | Offered | ReaderNews | ErrandAsked | Stop
 
 
 class Inbox:

@@ -21,6 +21,8 @@ UNMEASURED_S = HORIZON_S
 """A class nobody has run yet is taken for slow: its first step travels alone."""
 BATCH_BYTES = 4 * 1024 * 1024
 OVERDUE_S = 0.030
+AHEAD_S = 0.2
+_MOST_AHEAD = 128
 _LEARNING = 0.3
 
 
@@ -78,6 +80,7 @@ class Pool:
         self._fallback = DEFAULT_QUEUE if DEFAULT_QUEUE in pools else next(iter(pools), DEFAULT_QUEUE)
         self._workers: dict[str, _Worker] = {}
         self._costs: dict[str, float] = {}
+        self._usual_s = UNMEASURED_S
         self._max_credit = max_credit
 
     # -- workers -----------------------------------------------------------------------------------
@@ -114,6 +117,12 @@ class Pool:
     def waiting(self) -> int:
         """How many jobs wait for a worker."""
         return sum(map(len, self._queues.values()))
+
+    @property
+    def enough(self) -> int:
+        """How many jobs should wait at least, so that no worker runs dry: about what they do in ``AHEAD_S``."""
+        workers = len(self._workers)
+        return max(2 * workers, min(_MOST_AHEAD, int(AHEAD_S * workers / max(self._usual_s, 1e-6))))
 
     @property
     def in_flight(self) -> int:
@@ -209,6 +218,7 @@ class Pool:
         item = None if worker is None else worker.held.pop(number, None)
         if worker is None or item is None:
             return None
+        self._usual_s += _LEARNING * (execution_time - self._usual_s)
         known = self._costs.get(item.action_class)
         if item.limits is not None:
             known = None
@@ -238,7 +248,7 @@ class Pool:
         for worker in self._workers.values():
             for number, item in worker.held.items():
                 job = item.job
-                if job.plan_id == plan_id and getattr(job, "step_id", 0) == step_id:
+                if job.plan_id == plan_id and not isinstance(job, Errand) and _step_id_of(job) == step_id:
                     return worker.id, number
         return None
 
@@ -293,8 +303,12 @@ def queued(job: Job, queue: str, limits: Limits | None = None) -> QueuedJob:
         return QueuedJob(job, queue, "", sum(len(part.input) for part in job.parts))
     if isinstance(job, Errand):
         # What it costs has nothing to do with what the class's steps cost.
-        return QueuedJob(job, queue, f"{job.kind} {job.action_class}", len(job.data))
+        return QueuedJob(job, queue, f"{job.kind} {job.action_class}", len(job.data), limits)
     return QueuedJob(job, queue, job.action_class, _size(job), limits)
+
+
+def _step_id_of(job: StepJob | FinalizeJob) -> int:
+    return job.step_id if isinstance(job, StepJob) else 0
 
 
 def _size(job: StepJob) -> int:

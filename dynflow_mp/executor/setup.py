@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from random import Random
 
 from dynflow_mp.actions.named_rules import known_places
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.config import Config
+from dynflow_mp.director.failures import Conduct
 from dynflow_mp.errors import ConfigError
 from dynflow_mp.executor.core import CoreSettings
 from dynflow_mp.executor.worker_process import WorkerSettings
@@ -30,10 +32,12 @@ def core_settings(world_id: str, config: Config) -> CoreSettings:
         world_id,
         config.pools,
         config.max_credit,
+        Conduct(config.auto_rescue, Random().random),
         _private_directory(),
         WorkerSettings(
             apps, script, config.max_payload, config.start_timeout_s, known_places(config.middleware)
         ),
+        config.errand_timeout_s,
     )
 
 

@@ -73,6 +73,7 @@ class _Plan:
         "root_class",
         "steps",
         "waiting",
+        "withdrawn",
     )
 
     def __init__(self, skeleton: PlanSkeleton, payloads: Iterable[Payload]) -> None:
@@ -93,6 +94,7 @@ class _Plan:
         self.events: dict[int, bytes] = {}
         self.given = 0
         self.reading = False
+        self.withdrawn = False
         self.kept: dict[int, bytes] = {}
         # How many actions still refer to each producer's output.
         self.consumers: dict[int, int] = {}
@@ -126,9 +128,23 @@ class Shelf:
         if plan is not None:
             self._kept_bytes -= sum(map(len, plan.kept.values()))
 
+    def withdraw(self, plan_id: str) -> None:
+        """Nothing of the plan becomes a job any more; it stays open for what is with workers."""
+        plan = self._plans.get(plan_id)
+        if plan is not None:
+            plan.withdrawn = True
+            plan.waiting.clear()
+            plan.events.clear()
+            self._jobs = [item for item in self._jobs if item.plan_id != plan_id]
+
     def knows(self, plan_id: str) -> bool:
         """Whether the plan is open here."""
         return plan_id in self._plans
+
+    def sends(self, plan_id: str) -> bool:
+        """Whether steps of the plan may still go out."""
+        plan = self._plans.get(plan_id)
+        return plan is not None and not plan.withdrawn
 
     # -- what is ready -----------------------------------------------------------------------------
 
@@ -163,7 +179,7 @@ class Shelf:
     def arrived(self, page: PayloadPage) -> list[int]:
         """Turn a page into jobs; returns the steps whose actions were not there."""
         plan = self._plans.get(page.wanted.plan_id)
-        if plan is None:
+        if plan is None or plan.withdrawn:
             return []
         by_action = {payload.action_id: payload for payload in page.payloads}
         if page.wanted.finalize:
@@ -326,6 +342,7 @@ class Shelf:
             producers,
             payload.output,
             plan.events.pop(step_id, None) if plan.events else None,
+            skipping=steps.state(step_id) is StepState.SKIPPING,
             briefing=briefing,
         )
         limits = plan.limits.get(kind.action_class) if plan.limits else None

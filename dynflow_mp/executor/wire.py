@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from dynflow_mp.errors import ProtocolError
+from dynflow_mp.errors import DamagedData, ProtocolError
 from dynflow_mp.model.states import StepState
+from dynflow_mp.model.sub_plans import NewSubPlan, Orders
 from dynflow_mp.model.work import (
     Errand,
     ErrandOutcome,
@@ -156,7 +157,7 @@ def decode_outcomes(frame: bytes) -> list[tuple[int, Outcome]]:
     body = _body(frame, OUTCOMES)
     try:
         return [_numbered_outcome(number, fields) for number, fields in body]
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, DamagedData) as error:
         raise ProtocolError(f"a damaged outcome: {error}") from error
 
 
@@ -286,7 +287,10 @@ _OUTCOME = frozenset(
 )
 _EVENT = frozenset(product((str,), (int,), (bytes,), (float, int, _NONE), (bool,)))
 _CHUNK = frozenset(product((bytes,), (str, _NONE), (int,), (int,)))
-_STATES = {state.value: state for state in (StepState.SUCCESS, StepState.ERROR, StepState.SUSPENDED)}
+_STATES = {
+    state.value: state
+    for state in (StepState.SUCCESS, StepState.ERROR, StepState.SUSPENDED, StepState.SKIPPED)
+}
 
 
 def _job(number: Any, fields: Any) -> tuple[int, Job]:
@@ -343,8 +347,10 @@ def _outcome(fields: Any) -> StepOutcome:
     if tuple(map(type, fields)) not in _OUTCOME:
         raise TypeError("it has the wrong fields")
     _, state, *_, events, retryable, plans, chunks, orders = fields
-    if plans and set(map(type, plans)) != {bytes}:
-        raise TypeError("its sub-plans are not bytes")
+    if plans:
+        _check_sub_plans(plans)
+    if orders is not None:
+        Orders.from_bytes(orders)
     return StepOutcome._make(
         (
             fields[0],
@@ -357,6 +363,15 @@ def _outcome(fields: Any) -> StepOutcome:
             orders,
         )
     )
+
+
+def _check_sub_plans(plans: tuple[Any, ...]) -> None:
+    """What the core reads of them; the plan itself is read as it is stored."""
+    if set(map(type, plans)) != {bytes}:
+        raise TypeError("its sub-plans are not bytes")
+    for data in plans:
+        if tuple(map(type, NewSubPlan.from_bytes(data))) != (str, bool, bytes):
+            raise TypeError("a sub-plan has the wrong fields")
 
 
 def _event(fields: Any) -> PlannedEvent:

@@ -19,7 +19,7 @@ from dynflow_mp.errors import DamagedData, LockLost, LockTaken, PersistenceError
 from dynflow_mp.executor.errand_kinds import PLAN
 from dynflow_mp.executor.errands import DRAINED, ErrandNews, Tell
 from dynflow_mp.model.codec import encode
-from dynflow_mp.model.planned_codec import decode_plan
+from dynflow_mp.model.planned_codec import plan_from_bytes
 from dynflow_mp.model.plans import PlannedPlan
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.model.work import ErrorRecord
@@ -131,7 +131,7 @@ class LatePlanning:
             self._stop(news.plan_id, news.error)
             return None
         try:
-            plan = decode_plan(news.result)
+            plan = plan_from_bytes(news.result)
         except DamagedData as error:
             self._stop(news.plan_id, _failure(error))
             return None

@@ -8,7 +8,7 @@ Between rounds it looks, without asking the database, whether the executors of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from random import Random
 from threading import Event, Thread
@@ -38,8 +38,8 @@ _LONGEST_GAP = 3
 class Reconciler:
     """Owns a thread that does a round at once, then about every ``interval_s`` seconds, and when an executor's process went.
 
-    Every executor world has one. ``ask`` has any executor run a plan; ``fenced`` is called once when
-    another world has declared this one dead.
+    Every executor world has one. ``ask`` has any executor run a plan, ``offer`` this one, as it has room; ``fenced``
+    is called once when another world has declared this one dead.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Reconciler:
         coordinator: Coordinator,
         recovery: Recovery,
         ask: Callable[[Envelope], None],
+        offer: Callable[[Sequence[str]], None],
         fenced: Callable[[WorldFenced], None],
         *,
         interval_s: float,
@@ -55,9 +56,9 @@ class Reconciler:
         chance: Random | None = None,
     ) -> None:
         self._store, self._coordinator, self._recovery = store, coordinator, recovery
-        self._ask, self._fenced = ask, fenced
+        self._ask, self._offer, self._fenced = ask, offer, fenced
         self._interval_s, self._lease_ttl_s = interval_s, lease_ttl_s
-        self._draw = (chance or Random()).random
+        self._chance = chance or Random()
         self._silences = Silences(_LONGEST_GAP * interval_s)
         self._neighbours: list[WorldRecord] = []
         self._waiting: set[str] = set()
@@ -88,7 +89,7 @@ class Reconciler:
                 # Whatever it was, the next round may go better; without any, plans would be stranded.
                 log.exception("a round was given up", extra={"action": "reconcile_failed"})
             # Executors started together shall not look all at once.
-            wait_s = self._interval_s * (0.8 + 0.4 * self._draw())
+            wait_s = self._interval_s * (0.8 + 0.4 * self._chance.random())
 
     def _go_on_after(self, wait_s: float) -> bool:
         """Wait until the next round is due; false when this world is ending."""
@@ -132,9 +133,15 @@ class Reconciler:
 
     def _ask_again(self) -> None:
         """Requested plans that have waited a whole round: who asked for them may be gone."""
-        waiting = {plan.id for plan in self._store.requested_plans(_AT_ONCE)}
-        stranded, self._waiting = sorted(waiting & self._waiting), waiting
+        waiting = {plan.id: plan for plan in self._store.requested_plans(_AT_ONCE)}
+        stranded, self._waiting = sorted(waiting.keys() & self._waiting), set(waiting)
+        fresh = [plan_id for plan_id in stranded if waiting[plan_id].lock_epoch == 0]
+        if fresh:
+            # Each executor takes what it has room for, in an order of its own: there may be thousands,
+            # and they shall not all go for the same.
+            self._chance.shuffle(fresh)
+            self._offer(fresh)
         own_id = self._coordinator.world_id
-        for plan_id in stranded:
+        for plan_id in set(stranded).difference(fresh):
             request_id = f"{UNATTENDED}{own_id}-{next(self._numbers)}"
             self._ask(Envelope(own_id, ANY_EXECUTOR, request_id, Execution(plan_id)))

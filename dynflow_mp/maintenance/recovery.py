@@ -3,7 +3,8 @@
 lock world-invalidation:X ─▶ X is dead (from now on it writes nothing) ─▶ each plan X holds,
                                                                           one transaction each:
   a step was running ─▶ that step: error "abnormal termination"; plan paused ─▶ Done to the asker
-  none was           ─▶ plan paused, still requested ─▶ Execution under the asker's own request
+  none was, or only  ─▶ plan paused, still requested ─▶ Execution under the asker's own request
+  idempotent ones, or those that failed are to be skipped
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dynflow_mp.coordinator.records import (
     owner_of_world,
 )
 from dynflow_mp.director.abandoned import settle
+from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct
 from dynflow_mp.director.protocol import Answer, Asker, DropPlan, HandOver, Instruction
 from dynflow_mp.errors import InvalidPlan, LockLost, LockTaken, PlanNotFound, RecordNotFound, WorldFenced
 from dynflow_mp.maintenance.processes_alive import gone
@@ -53,10 +55,12 @@ class Recovery:
         answer: Callable[[Envelope], None],
         ask: Callable[[Envelope], None],
         locks_released: Callable[[], None] = lambda: None,
+        conduct: Conduct = DEFAULT_CONDUCT,
     ) -> None:
         self._store, self._coordinator = store, coordinator
         self._answer, self._ask = answer, ask
         self._locks_released = locks_released
+        self._conduct = conduct
 
     def validity_check(self) -> dict[str, str]:
         """Each registered world: ``valid``, or ``invalidated`` where its process is known to be gone."""
@@ -165,7 +169,7 @@ class Recovery:
             return []
         if skeleton.owner_id != world_id or skeleton.state is not PlanState.RUNNING:
             return []
-        return settle(skeleton, _asker(lock), now_us())
+        return settle(skeleton, _asker(lock), now_us(), self._conduct)
 
     def _emit(self, order: Any) -> None:
         if isinstance(order, HandOver) and order.request_id:

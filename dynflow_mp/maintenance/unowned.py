@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import cast
 
 from sqlalchemy import Connection
@@ -15,7 +16,8 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.abandoned import halt
 from dynflow_mp.director.protocol import Answer, DropPlan, Instruction
-from dynflow_mp.errors import InvalidPlan
+from dynflow_mp.errors import InvalidPlan, LockTaken
+from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import ClaimPlan, Write
@@ -28,10 +30,17 @@ _ORDERS = (Answer, DropPlan)
 
 
 class UnownedPlans:
-    """Any thread may call it. ``answer`` sends an envelope to whom it names."""
+    """Any thread may call it. ``answer`` sends an envelope to whom it names, ``invalidate`` takes over what a dead world has."""
 
-    def __init__(self, store: Store, coordinator: Coordinator, answer: Callable[[Envelope], None]) -> None:
-        self._store, self._coordinator, self._answer = store, coordinator, answer
+    def __init__(
+        self,
+        store: Store,
+        coordinator: Coordinator,
+        answer: Callable[[Envelope], None],
+        invalidate: Callable[[str], object],
+    ) -> None:
+        self._store, self._coordinator = store, coordinator
+        self._answer, self._invalidate = answer, invalidate
 
     def halt(self, plan_id: str) -> bool:
         """Stop a plan; False if somebody has it, or took it meanwhile. Of one that is stopped: True.
@@ -45,6 +54,7 @@ class UnownedPlans:
         if skeleton.state is PlanState.STOPPED:
             return True
         if skeleton.owner_id is not None:
+            self._take_from_the_dead(skeleton.owner_id)
             return False
         instructions = halt(skeleton, self._coordinator.world_id, now_us())
         writes = [self._as_ours(order) for order in instructions if not isinstance(order, _ORDERS)]
@@ -55,6 +65,14 @@ class UnownedPlans:
                 own_id = self._coordinator.world_id
                 self._answer(Envelope(own_id, order.client_id, order.request_id, order.response))
         return True
+
+    def _take_from_the_dead(self, world_id: str) -> None:
+        """A plan of a world whose process is known to be gone is nobody's, once that is settled."""
+        worlds = self._coordinator.find_worlds(id=world_id)
+        if worlds and not (worlds[0].state == "dead" or gone(worlds[0])):
+            return
+        with suppress(LockTaken):  # somebody is at it
+            self._invalidate(world_id)
 
     def _as_ours(self, order: Instruction) -> Write:
         """The claim under a name that is nobody's.

@@ -22,7 +22,7 @@ _STEP_STATES = {state.value: state for state in StepState}
 _RESULTS = {result.value: result for result in Result}
 
 
-def encode_plan(plan: PlannedPlan) -> bytes:
+def plan_to_bytes(plan: PlannedPlan) -> bytes:
     """``plan`` as bytes, however large: ``max_payload`` is about what users put into it."""
     flows = {
         "run_flow": flow_tokens(plan.run_flow),
@@ -33,8 +33,8 @@ def encode_plan(plan: PlannedPlan) -> bytes:
     return packed
 
 
-def decode_plan(data: bytes) -> PlannedPlan:
-    """The plan of :func:`encode_plan`. Raises :class:`DamagedData` for other bytes."""
+def plan_from_bytes(data: bytes) -> PlannedPlan:
+    """The plan of :func:`plan_to_bytes`. Raises :class:`DamagedData` for other bytes."""
     try:
         plan = PlannedPlan(*msgpack.unpackb(data, use_list=False, strict_map_key=True))
         flows: Any = plan.run_flow, plan.finalize_flow

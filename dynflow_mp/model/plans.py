@@ -7,7 +7,8 @@ planner ──PlannedPlan──▶ store ──PlanSkeleton──▶ director   
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dynflow_mp.model.flows import Flow, step_ids
@@ -189,6 +190,15 @@ class StepTimes(NamedTuple):
     execution_time: float
 
 
+class Setback(NamedTuple):
+    """What a step has behind it since it was last started anew: what its retries and crashes are counted by."""
+
+    due_at: int | None = None
+    """When it is to be tried again (microseconds UTC); None: as soon as may be."""
+    retries: int = 0
+    crashes: int = 0
+
+
 class StoredEvent(NamedTuple):
     """An event that was accepted and not yet taken by its step.
 
@@ -208,6 +218,9 @@ class Caller(NamedTuple):
     plan_id: str
     action_id: int
     step_id: int | None
+
+
+NO_SETBACKS: Mapping[int, Setback] = MappingProxyType({})
 
 
 class PlanSkeleton(NamedTuple):
@@ -237,6 +250,9 @@ class PlanSkeleton(NamedTuple):
     unique_key: str | None = None
     taken: frozenset[str] = frozenset()
     """Singleton classes of which another plan is active."""
+    setbacks: Mapping[int, Setback] = NO_SETBACKS
+    """Only of steps that have any."""
+    deadline_at: int | None = None
 
     @property
     def finalize_step_ids(self) -> list[int]:

@@ -28,3 +28,6 @@ class Signal(str, Enum):
     """More sub-plans are to be made: go on with it."""
 
     __str__ = str.__str__
+
+
+Abort, Cancel, Poll, Timeout = Signal.ABORT, Signal.CANCEL, Signal.POLL, Signal.TIMEOUT

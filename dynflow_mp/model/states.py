@@ -4,6 +4,8 @@ The tables are Dynflow's (dynflow-core.md §6.1, §7.2, version 2.0.0) with thes
 
 * a run step goes ``running → pending`` when it was sent to a worker that never began it (recalled,
   or the worker died first): to say ``error`` there would charge a step that did not run;
+* a run step goes ``error → pending`` when it is to be tried again: by its retry policy, after a crash, or
+  because its plan is resumed;
 * a plan goes ``running → planned`` for the same reason, when its executor drains before any step
   of it was begun.
 
@@ -107,7 +109,7 @@ RUN_STEP_MOVES: Mapping[StepState, tuple[StepState, ...]] = {
     _S.SUCCESS: (),
     _S.SUSPENDED: (_S.RUNNING, _S.ERROR),
     _S.SKIPPING: (_S.SKIPPED, _S.ERROR),
-    _S.ERROR: (_S.RUNNING, _S.SKIPPING),
+    _S.ERROR: (_S.RUNNING, _S.SKIPPING, _S.PENDING),
     _S.SKIPPED: (),
     _S.CANCELLED: (),
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynflow_mp.errors import (
+    DeadlineExceeded,
     DynflowError,
     MemoryLimitExceeded,
     RunTimeout,
@@ -16,12 +17,13 @@ from dynflow_mp.errors import (
     StepStopped,
 )
 
-TIMEOUT, MEMORY_LIMIT, HALTED = "timeout", "memory_limit", "halted"
+TIMEOUT, MEMORY_LIMIT, HALTED, DEADLINE = "timeout", "memory_limit", "halted", "deadline"
 
 ERRORS: Mapping[str, type[DynflowError]] = {
     TIMEOUT: RunTimeout,
     MEMORY_LIMIT: MemoryLimitExceeded,
     HALTED: StepHalted,
+    DEADLINE: DeadlineExceeded,
 }
 
 

@@ -13,10 +13,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from dynflow_mp.errors import DamagedData
-from dynflow_mp.model.flows import flow_from_tokens, flow_tokens
-from dynflow_mp.model.plans import HistoryEntry, PlannedAction, PlannedPlan, PlannedStep
-from dynflow_mp.model.policies import ActionPolicy
-from dynflow_mp.model.states import Phase, PlanState, Result, StepState
+from dynflow_mp.model.states import PlanState, Result
 
 MAX_TRIGGERED_BYTES = 64 * 1024 * 1024
 """Plans that one call of ``run`` may trigger come to so many bytes at most; more go in batches."""
@@ -97,44 +94,8 @@ class Briefing(NamedTuple):
         )
 
 
-_PHASES = {phase.value: phase for phase in Phase}
 _PLAN_STATES = {state.value: state for state in PlanState}
-_STEP_STATES = {state.value: state for state in StepState}
 _RESULTS = {result.value: result for result in Result}
-_RUN_FLOW, _FINALIZE_FLOW = PlannedPlan._fields.index("run_flow"), PlannedPlan._fields.index("finalize_flow")
-
-
-def plan_to_bytes(plan: PlannedPlan) -> bytes:
-    """A whole new plan; enums travel as their texts, named tuples as lists of their fields."""
-    fields: list[Any] = list(plan)
-    fields[_RUN_FLOW], fields[_FINALIZE_FLOW] = flow_tokens(plan.run_flow), flow_tokens(plan.finalize_flow)
-    packed: bytes = msgpack.packb(fields)
-    return packed
-
-
-def plan_from_bytes(data: bytes) -> PlannedPlan:
-    """The plan of :func:`plan_to_bytes`. Raises :class:`DamagedData` for other bytes."""
-    fields = _unpacked(data)
-    try:
-        plan = PlannedPlan(*fields)
-        return plan._replace(
-            state=_PLAN_STATES[plan.state],
-            result=_RESULTS[plan.result],
-            run_flow=flow_from_tokens(list(fields[_RUN_FLOW])),
-            finalize_flow=flow_from_tokens(list(fields[_FINALIZE_FLOW])),
-            actions=[PlannedAction(*action) for action in plan.actions],
-            steps=[_step(step) for step in plan.steps],
-            policies={name: ActionPolicy.from_data(list(policy)) for name, policy in plan.policies.items()},
-            dependencies=list(plan.dependencies),
-            history=tuple(HistoryEntry(*entry) for entry in plan.history),
-        )
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise DamagedData(f"a plan that was triggered cannot be read: {error!r}") from error
-
-
-def _step(fields: tuple[Any, ...]) -> PlannedStep:
-    step_id, phase, state, *rest = fields
-    return PlannedStep(step_id, _PHASES[phase], _STEP_STATES[state], *rest)
 
 
 def _unpacked(data: bytes) -> Any:

@@ -82,6 +82,26 @@ class ResetStep(NamedTuple):
     step_id: int
 
 
+class MoveStep(NamedTuple):
+    """A step that no call of its code moves: it is skipped, or to be tried again.
+
+    Guarded by state and attempts. ``due_at``, ``retries`` and ``crashes`` become the row's; ``forget_error``: its
+    error is told by the attempts before only.
+    """
+
+    plan_id: str
+    epoch: int
+    step_id: int
+    from_state: StepState
+    from_attempts: int
+    to_state: StepState
+    to_attempts: int
+    due_at: int | None = None
+    retries: int | None = None
+    crashes: int | None = None
+    forget_error: bool = False
+
+
 class SaveOutcome(NamedTuple):
     """What came of one attempt: the step's row, guarded by (``from_state``, attempt), and its action's.
 
@@ -153,7 +173,7 @@ class ForgetEvents(NamedTuple):
 class StorePlan(NamedTuple):
     """A sub-plan that a step of this plan triggered is stored whole, with the step's outcome.
 
-    ``plan`` are the bytes of :func:`~dynflow_mp.model.sub_plans.plan_to_bytes`. ``requested_at`` None: it is not to
+    ``plan`` are the bytes of :func:`~dynflow_mp.model.planned_codec.plan_to_bytes`. ``requested_at`` None: it is not to
     be run (now).
     """
 
@@ -178,6 +198,7 @@ Write = (
     | MarkRunning
     | UnmarkRunning
     | ResetStep
+    | MoveStep
     | SaveOutcome
     | AddChunks
     | NoteHooks

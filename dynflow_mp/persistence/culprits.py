@@ -10,14 +10,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TypeAlias
 
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.writes import MarkRunning, ResetStep, SaveOutcome, UnmarkRunning
+from dynflow_mp.model.writes import MarkRunning, MoveStep, ResetStep, SaveOutcome, UnmarkRunning
 from dynflow_mp.persistence.turn_statements import RESETTABLE
 
 Step: TypeAlias = tuple[str, int]
 """Plan id and step id."""
 StepRow: TypeAlias = tuple[str, int]
 """State and attempts of a step."""
-StepWrite: TypeAlias = SaveOutcome | UnmarkRunning | ResetStep | MarkRunning
+StepWrite: TypeAlias = SaveOutcome | UnmarkRunning | MoveStep | ResetStep | MarkRunning
 StepsBefore: TypeAlias = Callable[[Collection[Step]], Mapping[Step, StepRow]]
 """Steps as they were before this transaction."""
 
@@ -52,4 +52,7 @@ def row_after(write: StepWrite, before: StepRow | None) -> StepRow | None:
     if isinstance(write, UnmarkRunning):
         fits = before == (_RUNNING, write.attempt)
         return (write.to_state.value, write.attempt - 1) if fits else None
+    if isinstance(write, MoveStep):
+        fits = before == (write.from_state.value, write.from_attempts)
+        return (write.to_state.value, write.to_attempts) if fits else None
     return (_PENDING, attempts) if state in RESETTABLE else None

@@ -15,6 +15,7 @@ from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import (
     ClaimPlan,
     MarkRunning,
+    MoveStep,
     ResetStep,
     SaveOutcome,
     SavePlan,
@@ -73,7 +74,7 @@ def _moves(writes: Sequence[Write]) -> Iterator[tuple[Step, StepRow, StepRow]]:
     """Steps that the writes leave in another state than they found them in, with both."""
     found: dict[Step, tuple[StepRow, StepRow | None]] = {}
     for write in writes:
-        if not isinstance(write, (SaveOutcome, UnmarkRunning, ResetStep, MarkRunning)):
+        if not isinstance(write, (SaveOutcome, UnmarkRunning, MoveStep, ResetStep, MarkRunning)):
             continue
         step = (write.plan_id, write.step_id)
         if step not in found:
@@ -96,4 +97,6 @@ def _guard(write: StepWrite) -> StepRow | None:
         return write.from_state.value, write.attempt - 1
     if isinstance(write, UnmarkRunning):
         return StepState.RUNNING.value, write.attempt
+    if isinstance(write, MoveStep):
+        return write.from_state.value, write.from_attempts
     return None

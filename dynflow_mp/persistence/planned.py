@@ -8,15 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from dynflow_mp.model.codec import encode
+from dynflow_mp.model.codec import encode_own
 from dynflow_mp.model.flows import Flow, flow_tokens
-from dynflow_mp.model.plans import PlannedAction, PlannedPlan, PlannedStep, history_to_data
+from dynflow_mp.model.plans import PlannedAction, PlannedPlan, PlannedStep
 from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.persistence import tables
 from dynflow_mp.persistence.statements import Row, Statement, inserting, run_all
 
 _INSERT_PLAN = inserting(tables.execution_plans)
-_INSERT_STEP = inserting(tables.steps, without=("due_at", "crashes"))
+_INSERT_STEP = inserting(tables.steps, without=("due_at", "crashes", "retries"))
 _INSERT_ACTION = inserting(tables.actions)
 _STORED_AT = Statement(
     select(tables.execution_plans.c.created_at).where(tables.execution_plans.c.id == bindparam("plan")),
@@ -30,8 +30,6 @@ _PHASES: dict[Any, str] = {phase: phase.value for phase in Phase}
 _STATES: dict[Any, str] = {state: state.value for state in StepState}
 
 _BATCH = 5_000
-_NO_LIMIT = 2**40
-"""Flows and children grow with the plan; ``max_payload`` is about what users hand over."""
 
 
 def insert_plan(connection: Connection, plan: PlannedPlan, requested_at: int | None, now: int) -> None:
@@ -87,9 +85,9 @@ def _plan_row(plan: PlannedPlan, requested_at: int | None, now: int) -> Row:
         plan.root_plan_step_id,
         _flow(plan.run_flow),
         _flow(plan.finalize_flow),
-        encode(history_to_data(plan.history), "history", _NO_LIMIT),
-        encode({name: policy.to_data() for name, policy in plan.policies.items()}, "policies", _NO_LIMIT),
-        encode([[consumer, list(made)] for consumer, made in plan.dependencies], "dependencies", _NO_LIMIT),
+        encode_own(plan.history),
+        encode_own({name: policy.to_data() for name, policy in plan.policies.items()}),
+        encode_own(plan.dependencies),
         plan.started_at,
         plan.ended_at,
         plan.execution_time,
@@ -107,7 +105,7 @@ def _plan_row(plan: PlannedPlan, requested_at: int | None, now: int) -> Row:
 
 
 def _flow(flow: Flow) -> bytes:
-    return encode(flow_tokens(flow), "flow", _NO_LIMIT)
+    return encode_own(flow_tokens(flow))
 
 
 def _step_rows(plan_id: str, steps: list[PlannedStep]) -> Iterator[Row]:
@@ -137,7 +135,7 @@ def _step_rows(plan_id: str, steps: list[PlannedStep]) -> Iterator[Row]:
             queue,
             0,
             error,
-            encode(list(children), "children", _NO_LIMIT) if children else None,
+            encode_own(children) if children else None,
             started_at,
             ended_at,
             execution_time,

@@ -28,6 +28,7 @@ from dynflow_mp.persistence.rows import (
     RESULTS,
     STEP_STATES,
     ActionRow,
+    AttemptRow,
     ChunkRow,
     PlanRow,
     PlanStatus,
@@ -44,6 +45,7 @@ from dynflow_mp.persistence.tables import (
     output_chunks,
     outputs,
     plan_dependencies,
+    step_attempts,
     steps,
 )
 
@@ -224,6 +226,26 @@ def read_chunks(connection: Connection, plan_id: str, action_id: int, kind: str 
     if kind is not None:
         query = query.where(columns.kind == kind)
     return [ChunkRow(*row) for row in connection.execute(query)]
+
+
+def read_attempts(connection: Connection, plan_id: str, step_id: int | None) -> list[AttemptRow]:
+    """The attempts of a plan's steps, or of one, that did not succeed, in order."""
+    columns = step_attempts.c
+    query = (
+        select(
+            columns.step_id,
+            columns.attempt,
+            columns.state,
+            columns.error,
+            columns.ended_at,
+            columns.execution_time,
+        )
+        .where(columns.execution_plan_id == plan_id)
+        .order_by(columns.step_id, columns.attempt)
+    )
+    if step_id is not None:
+        query = query.where(columns.step_id == step_id)
+    return [AttemptRow(*row[:2], _step_state(row[2]), *row[3:]) for row in connection.execute(query)]
 
 
 def count_steps(connection: Connection, plan_id: str) -> list[StepCount]:

@@ -73,6 +73,18 @@ class StepRow(NamedTuple):
     progress_weight: float
     due_at: int | None = None
     crashes: int | None = None
+    retries: int | None = None
+
+
+class AttemptRow(NamedTuple):
+    """One attempt that did not succeed. ``error`` is the codec's bytes; time in microseconds UTC."""
+
+    step_id: int
+    attempt: int
+    state: StepState
+    error: bytes | None
+    ended_at: int | None
+    execution_time: float
 
 
 class ActionRow(NamedTuple):

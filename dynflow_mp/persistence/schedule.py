@@ -3,7 +3,7 @@
     save ─▶ scheduled ─▶ begin_planning ─▶ planning ─┬─ store_planned ─▶ planned, requested (or stopped)
                 │  ▲                                 ├─ give_back (planner gone) ─▶ scheduled
                 │  ╰─────────────────────────────────╯
-                ╰─▶ stop (too late, prerequisite failed, cancelled, halted) ─▶ stopped
+                ╰─▶ stop (too late, prerequisite failed, cancelled) ─▶ stopped
 
 A delay record is there exactly as long as the plan waits. Whoever plans also holds a planning lock, which is the
 caller's to take and to give up in the same transaction (``within``).
@@ -80,7 +80,6 @@ class End(NamedTuple):
 
 
 CANCELLED = End(StepState.CANCELLED, Result.CANCELLED, "Delayed task cancelled")
-HALTED = End(StepState.PENDING, Result.PENDING, "halt")
 
 
 class Schedule:
@@ -299,7 +298,7 @@ class Schedule:
                 history = (*history, HistoryEntry(now, end.note, world_id))
             connection.execute(_stopping(plan_id, end, history, now))
             connection.execute(_ending_of_root(plan_id, row[2], end, now))
-            kinds = kinds_of(PlanState.STOPPED, end.result, halted=end is HALTED)
+            kinds = kinds_of(PlanState.STOPPED, end.result, halted=False)
             note_for_waiting(connection, plan_id, kinds, end.result, now)
             _forget(connection, plan_id)
             return True
@@ -311,11 +310,10 @@ class Schedule:
 
         One that is being planned at this moment is cancelled, too: what comes of the planning is not stored.
         """
+        with self._database.read() as connection:
+            if _state_of(connection, plan_id) not in (_SCHEDULED, _PLANNING):
+                return False
         return self.stop(plan_id, CANCELLED, world_id, now, fence)
-
-    def halt(self, plan_id: str, world_id: str, now: int, fence: Fence | None = None) -> bool:
-        """Stop a plan that waits, its step left as it is; false when it does not wait."""
-        return self.stop(plan_id, HALTED, world_id, now, fence)
 
     def forget(self, plan_id: str, fence: Fence | None = None) -> None:
         """Delete the delay record of a plan that does not wait, if it has one."""
@@ -378,11 +376,10 @@ def _stopping(plan_id: str, end: End, history: Sequence[HistoryEntry], now: int)
 
 
 def _ending_of_root(plan_id: str, step_id: int, end: End, now: int) -> Any:
-    ended_at = None if end.step_state is StepState.PENDING else now
     return (
         update(steps)
         .where(steps.c.execution_plan_id == plan_id, steps.c.id == step_id)
-        .values(state=end.step_state.value, error=end.error, ended_at=ended_at)
+        .values(state=end.step_state.value, error=end.error, ended_at=now)
     )
 
 

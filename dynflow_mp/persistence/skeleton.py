@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, case, func, literal_column, select
@@ -11,9 +11,11 @@ from dynflow_mp.errors import DamagedData, InvalidPlan, PlanNotFound
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, flow_from_tokens, step_ids
 from dynflow_mp.model.plans import (
+    NO_SETBACKS,
     Caller,
     Payload,
     PlanSkeleton,
+    Setback,
     StepKind,
     StepTable,
     StepTimes,
@@ -71,6 +73,9 @@ _STEPS = Statement(
         steps.c.queue,
         steps.c.started_at,
         steps.c.execution_time,
+        steps.c.due_at,
+        steps.c.retries,
+        steps.c.crashes,
     ).where(
         steps.c.execution_plan_id == _OF_PLAN,
         steps.c.phase != literal_column(f"'{Phase.PLAN.value}'"),
@@ -172,9 +177,9 @@ def _skeleton(connection: Connection, row: PlanRow, caller_step_id: int | None) 
     stored, highest, planning_time = _SUMMARY.run(connection, (plan_id,)).fetchone()
     if stored != row.step_count:
         raise invalid(plan_id, f"{row.step_count} steps were planned, {stored} are stored")
-    table, times = _read_steps(connection, plan_id, highest or 0)
+    table, times, setbacks = _read_steps(connection, plan_id, highest or 0)
     events = tuple(StoredEvent(*event) for event in _EVENTS.run(connection, (plan_id,)).fetchall())
-    skeleton = assembled(row, caller_step_id, table, times, float(planning_time or 0.0), events)
+    skeleton = assembled(row, caller_step_id, table, times, float(planning_time or 0.0), events, setbacks)
     return with_locks_of_others(connection, skeleton)
 
 
@@ -192,7 +197,8 @@ def assembled(
     table: StepTable,
     times: dict[int, StepTimes],
     planning_time: float,
-    events: tuple[StoredEvent, ...],
+    events: tuple[StoredEvent, ...] = (),
+    setbacks: Mapping[int, Setback] = NO_SETBACKS,
 ) -> PlanSkeleton:
     """A skeleton of what was read. Raises :class:`InvalidPlan` for what does not fit together."""
     plan_id = row.id
@@ -222,6 +228,8 @@ def assembled(
         events=events,
         unique_key=row.unique_key,
         caller=caller,
+        setbacks=setbacks,
+        deadline_at=row.deadline_at,
     )
 
 
@@ -229,11 +237,15 @@ def _flow(data: bytes) -> Flow:
     return flow_from_tokens(decode(data))
 
 
-def _read_steps(connection: Connection, plan_id: str, highest: int) -> tuple[StepTable, dict[int, StepTimes]]:
-    table, times = StepTable(highest), {}
+def _read_steps(
+    connection: Connection, plan_id: str, highest: int
+) -> tuple[StepTable, dict[int, StepTimes], dict[int, Setback]]:
+    table = StepTable(highest)
+    times: dict[int, StepTimes] = {}
+    setbacks: dict[int, Setback] = {}
     kinds: dict[tuple[str, str | None], StepKind] = {}
     rows = _in_portions(_STEPS.run(connection, (plan_id,)))
-    for step_id, state, attempts, action_id, action_class, queue, started_at, execution_time in rows:
+    for step_id, state, attempts, action_id, action_class, queue, started_at, execution_time, *back in rows:
         kind = kinds.get((action_class, queue))
         if kind is None:
             kind = kinds[(action_class, queue)] = StepKind(action_class, queue or DEFAULT_QUEUE)
@@ -242,7 +254,10 @@ def _read_steps(connection: Connection, plan_id: str, highest: int) -> tuple[Ste
         table.add(step_id, STEP_STATES[state], attempts, action_id, kind)
         if attempts or started_at is not None:
             times[step_id] = StepTimes(started_at, execution_time)
-    return table, times
+            due_at, retries, crashes = back
+            if due_at is not None or retries or crashes:
+                setbacks[step_id] = Setback(due_at, retries or 0, crashes or 0)
+    return table, times, setbacks
 
 
 def _in_portions(cursor: Any) -> Iterator[tuple[Any, ...]]:

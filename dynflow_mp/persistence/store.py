@@ -30,8 +30,17 @@ from dynflow_mp.persistence import (
 )
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
-from dynflow_mp.persistence.rows import ActionRow, ChunkRow, PlanRow, PlanStatus, StepCount, StepRow
-from dynflow_mp.persistence.tables import actions, delayed_plans, events, execution_plans, steps
+from dynflow_mp.persistence.inputs import put_input
+from dynflow_mp.persistence.rows import (
+    ActionRow,
+    AttemptRow,
+    ChunkRow,
+    PlanRow,
+    PlanStatus,
+    StepCount,
+    StepRow,
+)
+from dynflow_mp.persistence.tables import delayed_plans, events, execution_plans, steps
 from dynflow_mp.persistence.turn import GuardFailed
 
 __all__ = ["ActionRow", "GuardFailed", "PlanRow", "PlanStatus", "StepCount", "StepRow", "Store"]
@@ -85,7 +94,12 @@ class Store:
         )
 
     def request(self, plan_id: str, now: int, fence: Fence | None = None) -> PlanStatus:
-        """Ask that a planned or paused plan be executed; where it stands now. Raises PlanNotFound."""
+        """Ask that a planned or paused plan be executed; where it stands now. Raises PlanNotFound.
+
+        Who resumes a plan whose deadline has passed has decided that late is better than never: it has none any more.
+        """
+        columns = execution_plans.c
+        too_late = (columns.state == PlanState.PAUSED.value) & (columns.deadline_at <= now)
         asked = (
             update(execution_plans)
             .where(
@@ -93,7 +107,7 @@ class Store:
                 execution_plans.c.requested_at.is_(None),
                 execution_plans.c.state.in_(_REQUESTABLE),
             )
-            .values(requested_at=now)
+            .values(requested_at=now, deadline_at=case((too_late, null()), else_=columns.deadline_at))
         )
 
         def ask_for_it(connection: Connection, _in_doubt: bool) -> dict[str, PlanStatus]:
@@ -142,6 +156,10 @@ class Store:
             ),
             fence,
         )
+
+    def failed_below(self, plan_id: str) -> list[str]:
+        """All plans below this one, however deep, that are paused with an error; the deepest first."""
+        return self.database.ask(lambda connection: sub_plans.failed_below(connection, plan_id))
 
     def running_sub_plans(self, plan_id: str, action_id: int) -> list[str]:
         """The sub-plans of an action that somebody runs."""
@@ -322,11 +340,6 @@ class Store:
     def replace_input(self, plan_id: str, action_id: int, data: bytes, fence: Fence | None = None) -> None:
         """Give an action another stored input, complete in itself; only while nobody runs the plan."""
         owner = select(execution_plans.c.owner_id).where(execution_plans.c.id == plan_id).with_for_update()
-        change = (
-            update(actions)
-            .where(actions.c.execution_plan_id == plan_id, actions.c.id == action_id)
-            .values(input=data, references=None)
-        )
 
         def replace_it(connection: Connection, _in_doubt: bool) -> None:
             row = connection.execute(owner).one_or_none()
@@ -334,10 +347,13 @@ class Store:
                 raise _not_found(plan_id)
             if row[0] is not None:
                 raise AlreadyRunning(f"plan {plan_id} is being executed: its data cannot be changed", plan_id)
-            if connection.execute(change).rowcount != 1:
-                raise PlanNotFound(f"plan {plan_id} has no action {action_id}", plan_id)
+            put_input(connection, plan_id, action_id, data)
 
         self.database.change(replace_it, fence)
+
+    def load_attempts(self, plan_id: str, step_id: int | None = None) -> list[AttemptRow]:
+        """The attempts of a plan's steps, or of one step, that did not succeed, in order."""
+        return self.database.ask(lambda connection: queries.read_attempts(connection, plan_id, step_id))
 
     def _steps_before(self, wanted: Collection[Step]) -> dict[Step, tuple[str, int]]:
         """State and attempts as others see them: a running transaction's changes are not among them."""

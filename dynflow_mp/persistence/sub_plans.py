@@ -132,6 +132,24 @@ def running_of(connection: Connection, plan_id: str, action_id: int) -> list[str
     return list(connection.execute(query).scalars())
 
 
+def failed_below(connection: Connection, plan_id: str) -> list[str]:
+    """All plans below this one, however deep, that are paused with an error; the deepest first."""
+    found: list[str] = []
+    callers = [plan_id]
+    open_ones = select(_plan.id, _plan.state, _plan.result).where(
+        _plan.state.in_([PlanState.PAUSED.value, PlanState.RUNNING.value])
+    )
+    while callers:
+        below: list[str] = []
+        for start in range(0, len(callers), CHUNK):
+            some = callers[start : start + CHUNK]
+            rows = connection.execute(open_ones.where(_plan.caller_execution_plan_id.in_(some))).all()
+            below += [row[0] for row in rows]
+            found += [row[0] for row in rows if row[1:] == (PlanState.PAUSED.value, Result.ERROR.value)]
+        callers = below
+    return found[::-1]
+
+
 def read_fresh(
     connection: Connection, plan_ids: Sequence[str], up_to_steps: int
 ) -> tuple[list[tuple[PlanSkeleton, list[Payload]]], list[str]]:

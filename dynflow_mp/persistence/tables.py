@@ -105,6 +105,7 @@ steps = Table(
     Column("progress_weight", Float(53), nullable=False),
     Column("due_at", BigInteger),
     Column("crashes", Integer),
+    Column("retries", Integer),
     PrimaryKeyConstraint("execution_plan_id", "id"),
     sqlite_with_rowid=False,
 )

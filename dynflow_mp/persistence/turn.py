@@ -15,11 +15,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from dynflow_mp.clock import now_us
-from dynflow_mp.errors import DynflowError
-from dynflow_mp.model.sub_plans import plan_from_bytes
+from dynflow_mp.errors import DamagedData, DynflowError
+from dynflow_mp.model.planned_codec import plan_from_bytes
+from dynflow_mp.model.plans import PlannedPlan
 from dynflow_mp.model.writes import (
     ClaimPlan,
     MarkRunning,
+    MoveStep,
     ResetStep,
     SaveOutcome,
     SavePlan,
@@ -35,7 +37,7 @@ from dynflow_mp.persistence.turn_rows import Batch, TurnRows, packed_history
 from dynflow_mp.persistence.turn_statements import CLAIM, HOLD_MANY, HOLD_ONE
 
 _CHUNK = 500
-_STEP_WRITES = (SaveOutcome, UnmarkRunning, ResetStep, MarkRunning)
+_STEP_WRITES = (SaveOutcome, UnmarkRunning, MoveStep, ResetStep, MarkRunning)
 
 
 class GuardFailed(DynflowError):
@@ -77,9 +79,15 @@ def _store(connection: Connection, triggered: list[StorePlan]) -> None:
     A turn in doubt need not look for them: the outcome's guard tells whether it was carried out.
     """
     now = now_us()
-    new_plans.store_triggered(
-        connection, [(plan_from_bytes(write.plan), write.requested_at) for write in triggered], now
-    )
+    new_plans.store_triggered(connection, [(_plan_of(write), write.requested_at) for write in triggered], now)
+
+
+def _plan_of(write: StorePlan) -> PlannedPlan:
+    """Raises :class:`GuardFailed`, naming the plan that triggered it, for bytes that are no plan."""
+    try:
+        return plan_from_bytes(write.plan)
+    except DamagedData as error:
+        raise GuardFailed([write.plan_id]) from error
 
 
 def _take_locks(connection: Connection, claims: list[ClaimPlan]) -> None:

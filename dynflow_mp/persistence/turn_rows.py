@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from dynflow_mp.clock import now_us
-from dynflow_mp.model.codec import encode
-from dynflow_mp.model.plans import HistoryEntry, history_to_data
+from dynflow_mp.model.codec import encode_own
+from dynflow_mp.model.plans import HistoryEntry
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import (
     AddChunks,
     ForgetEvents,
     MarkRunning,
+    MoveStep,
     NoteHooks,
     RecordEvent,
     RequestPlan,
@@ -31,9 +32,8 @@ from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.hook_rows import NOTE_HOOKS, hook_row
 from dynflow_mp.persistence.statements import Row, Statement
 
-_NO_LIMIT = 2**40
-_OUTCOME_RANK, _UNMARK_RANK, _RESET_RANK, _MARK_RANK = range(4)
-_RANKS = 4
+_OUTCOME_RANK, _UNMARK_RANK, _MOVE_RANK, _RESET_RANK, _MARK_RANK = range(5)
+_RANKS = 5
 
 
 class Batch(NamedTuple):
@@ -47,11 +47,12 @@ class Batch(NamedTuple):
 class _Wave:
     """Rows of steps of which no two concern the same step in the wrong order."""
 
-    __slots__ = ("marks", "outcomes", "resets", "unmarks")
+    __slots__ = ("marks", "moves", "outcomes", "resets", "unmarks")
 
     def __init__(self) -> None:
         self.outcomes: list[Row] = []
         self.unmarks: list[Row] = []
+        self.moves: list[Row] = []
         self.resets: list[Row] = []
         self.marks: list[Row] = []
 
@@ -59,6 +60,7 @@ class _Wave:
         """In this order: the ranks above follow it."""
         yield Batch(statements.OUTCOME, self.outcomes, True)
         yield Batch(statements.UNMARK, self.unmarks, True)
+        yield Batch(statements.MOVE, self.moves, True)
         yield Batch(statements.RESET, self.resets, True)
         yield Batch(statements.MARK, self.marks, True)
 
@@ -110,6 +112,7 @@ class TurnRows:
             MarkRunning: self._mark,
             UnmarkRunning: self._unmark,
             ResetStep: self._reset,
+            MoveStep: self._move,
             SavePlan: self._plan,
             RecordEvent: self._record,
             ForgetEvents: self._forget,
@@ -202,6 +205,22 @@ class TurnRows:
             (to_state._value_, attempt - 1, attempt - 1, plan_id, step_id, attempt)
         )
 
+    def _move(self, write: MoveStep) -> None:
+        step = (write.plan_id, write.step_id)
+        self._wave(step, _MOVE_RANK).moves.append(
+            (
+                write.to_state._value_,
+                write.to_attempts,
+                int(not write.forget_error),
+                write.due_at,
+                write.crashes,
+                write.retries,
+                *step,
+                write.from_state._value_,
+                write.from_attempts,
+            )
+        )
+
     def _reset(self, write: ResetStep) -> None:
         step = (write.plan_id, write.step_id)
         self._wave(step, _RESET_RANK).resets.append(step)
@@ -248,4 +267,4 @@ class TurnRows:
 
 def packed_history(history: tuple[HistoryEntry, ...]) -> bytes:
     """As it is stored in a plan's row."""
-    return encode(history_to_data(history), "history", _NO_LIMIT)
+    return encode_own(history)

@@ -168,7 +168,32 @@ RESET = changing(
     lambda given: (
         update(steps)
         .where(*_this_step(given, _step.state.in_([_constant(state) for state in RESETTABLE])))
-        .values(state=_constant(StepState.PENDING.value))
+        # Started anew: what happened to it before does not count any more.
+        .values(state=_constant(StepState.PENDING.value), due_at=null(), retries=null(), crashes=null())
+    ),
+)
+MOVE = changing(
+    {
+        "new_state": _step.state,
+        "new_attempts": _step.attempts,
+        "keep_error": _FLAG,
+        "new_due_at": _step.due_at,
+        "new_crashes": _step.crashes,
+        "new_retries": _step.retries,
+        **_THIS_STEP,
+        **_THIS_ATTEMPT,
+    },
+    lambda given: (
+        update(steps)
+        .where(*_this_step(given, *_this_attempt(given)))
+        .values(
+            state=given("new_state"),
+            attempts=given("new_attempts"),
+            error=case((_given_no(given("keep_error")), null()), else_=_step.error),
+            due_at=given("new_due_at"),
+            crashes=given("new_crashes"),
+            retries=given("new_retries"),
+        )
     ),
 )
 OUTCOME = changing(

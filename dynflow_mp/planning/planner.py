@@ -18,6 +18,7 @@ from uuid import UUID
 from dynflow_mp.actions.action import Action, action_in
 from dynflow_mp.actions.failure import record_of
 from dynflow_mp.actions.middleware import CLASSES_ONLY, MiddlewareRules, call
+from dynflow_mp.actions.policy import deadline_of
 from dynflow_mp.actions.unwinding import Failed
 from dynflow_mp.errors import PlanningError
 from dynflow_mp.model.codec import MAX_PAYLOAD
@@ -50,15 +51,18 @@ def plan(
     max_payload: int = MAX_PAYLOAD,
     middleware: MiddlewareRules = CLASSES_ONLY,
     root_input: Mapping[str, Any] | None = None,
+    deadline_s: float | None = None,
 ) -> Planned:
     """Plan ``action_class``. What its ``plan`` raises ends up in the plan (stopped, with an error), not here.
 
     ``now`` tells microseconds UTC, ``caller`` is the plan and action of which this is a sub-plan,
-    ``root_input`` what the root action has in its input before it is planned.
+    ``root_input`` what the root action has in its input before it is planned, ``deadline_s`` takes the place of the
+    root class's own.
     Raises :class:`PlanningError` for what is no action or no plan id, :class:`CyclicMiddleware` for a root around
     which no order can be found: then there is nothing to plan.
     """
-    planner = Planner(_checked_id(plan_id) if plan_id is not None else new_id(), now, max_payload, middleware)
+    checked_id = _checked_id(plan_id) if plan_id is not None else new_id()
+    planner = Planner(checked_id, now, max_payload, middleware, deadline_s)
     return planner.plan_root(action_class, args, dict(kwargs), caller, dict(root_input or {}))
 
 
@@ -73,11 +77,17 @@ class Planner:
     """Plans one plan, once."""
 
     def __init__(
-        self, plan_id: str, now: Callable[[], int], max_payload: int, middleware: MiddlewareRules
+        self,
+        plan_id: str,
+        now: Callable[[], int],
+        max_payload: int,
+        middleware: MiddlewareRules,
+        deadline_s: float | None = None,
     ) -> None:
         self.plan_id = plan_id
         self.now = now
         self.max_payload = max_payload
+        self.deadline_s = deadline_s
         self.flows = FlowBuilder()
         self.contexts: list[PlanContext] = []
         """One per action, by action id from 1."""
@@ -94,6 +104,8 @@ class Planner:
         root_input: dict[str, Any],
     ) -> Planned:
         facts = self._facts_of(kind)
+        if self.deadline_s is None:
+            self.deadline_s = deadline_of(kind)
         root, context = self._prepare(kind, facts, None, False)
         context.set_input(root_input)
         try:
@@ -238,7 +250,11 @@ class Planner:
             real_time=root.spent_s if stopped else 0.0,
             caller_plan_id=caller_plan_id,
             caller_action_id=caller_action_id,
+            deadline_at=self._deadline_at(root),
         )
+
+    def _deadline_at(self, root: PlanContext) -> int | None:
+        return None if self.deadline_s is None else root.started_at + int(self.deadline_s * 1_000_000)
 
     def _steps(self) -> list[PlannedStep]:
         """Every step, in the order of their ids."""

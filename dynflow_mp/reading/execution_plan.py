@@ -22,7 +22,7 @@ from dynflow_mp.reading.recorded_error import RecordedError
 from dynflow_mp.reading.step import Step, at
 
 if TYPE_CHECKING:
-    from dynflow_mp.persistence.rows import ActionRow, ChunkRow, PlanRow, StepRow
+    from dynflow_mp.persistence.rows import ActionRow, AttemptRow, ChunkRow, PlanRow, StepRow
 
 EAGER_STEPS = 500
 """Plans up to this size are read whole at once; of larger ones, what is asked for."""
@@ -42,6 +42,8 @@ class PlanSource(Protocol):
     def load_actions(self, plan_id: str, action_ids: Sequence[int] | None = None) -> list[ActionRow]: ...
 
     def load_output_chunks(self, plan_id: str, action_id: int, kind: str | None = None) -> list[ChunkRow]: ...
+
+    def load_attempts(self, plan_id: str, step_id: int | None = None) -> list[AttemptRow]: ...
 
     def find_execution_plans(
         self,
@@ -89,7 +91,7 @@ class ExecutionPlan:
         plan = cls(row, source, middleware)
         if steps:
             plan._take_actions(actions)
-            plan.steps = {step.id: Step(step) for step in steps}
+            plan.steps = {step.id: Step(step, source) for step in steps}
         return plan
 
     # -- the plan itself -------------------------------------------------------------------------
@@ -113,6 +115,11 @@ class ExecutionPlan:
         if "steps" in self.__dict__:
             return result_of(step.state for step in self.steps.values())
         return self._row.result
+
+    @property
+    def deadline(self) -> datetime | None:
+        """After it nothing of the plan begins any more."""
+        return at(self._row.deadline_at)
 
     @property
     def started_at(self) -> datetime | None:
@@ -181,7 +188,7 @@ class ExecutionPlan:
     @cached_property
     def steps(self) -> dict[int, Step]:
         """Every step by its id, in the order of the ids."""
-        return {row.id: Step(row) for row in self._source.load_steps(self.id)}
+        return {row.id: Step(row, self._source) for row in self._source.load_steps(self.id)}
 
     @property
     def root_plan_step(self) -> Step:
@@ -210,7 +217,9 @@ class ExecutionPlan:
 
     @property
     def cancellable(self) -> bool:
-        """Whether a step of it could be cancelled when it was read."""
+        """Whether it, or a step of it, could be cancelled when it was read."""
+        if self.state in (PlanState.SCHEDULED, PlanState.PLANNING):
+            return True
         if self.state is not PlanState.RUNNING:
             return False
         policies = {name: ActionPolicy.from_data(data) for name, data in decode(self._row.policies).items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from dynflow_mp.actions.registry import short_name
 from dynflow_mp.model.codec import decode
@@ -12,20 +12,38 @@ from dynflow_mp.reading.recorded_error import RecordedError
 
 if TYPE_CHECKING:
     from dynflow_mp.actions.action import Action
-    from dynflow_mp.persistence.rows import StepRow
+    from dynflow_mp.persistence.rows import AttemptRow, StepRow
     from dynflow_mp.reading.execution_plan import ExecutionPlan
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DONE = (StepState.SUCCESS, StepState.SKIPPED)
 
 
+class AttemptSource(Protocol):
+    """Where the failed attempts of steps are read from."""
+
+    def load_attempts(self, plan_id: str, step_id: int | None = None) -> list[AttemptRow]: ...
+
+
+class FailedAttempt(NamedTuple):
+    """One call of a step that did not succeed; ``number`` counts all calls of the step from 1.
+
+    0 is the number of an error that came before the step was ever called.
+    """
+
+    number: int
+    error: RecordedError | None
+    ended_at: datetime | None
+    execution_time: float
+
+
 class Step:
     """One phase of one action, as it was stored when the plan was read."""
 
-    __slots__ = ("_row",)
+    __slots__ = ("_row", "_source")
 
-    def __init__(self, row: StepRow) -> None:
-        self._row = row
+    def __init__(self, row: StepRow, source: AttemptSource) -> None:
+        self._row, self._source = row, source
 
     @property
     def id(self) -> int:
@@ -71,6 +89,35 @@ class Step:
         """Why it failed last; None again once a later attempt succeeded."""
         data = self._row.error
         return None if data is None else RecordedError.from_bytes(data)
+
+    @property
+    def failed_attempts(self) -> list[FailedAttempt]:
+        """Every attempt that failed, in order, each with its error; also of a step that succeeded at last."""
+        rows = self._source.load_attempts(self.execution_plan_id, self.id)
+        return [
+            FailedAttempt(
+                row.attempt,
+                None if row.error is None else RecordedError.from_bytes(row.error),
+                at(row.ended_at),
+                row.execution_time,
+            )
+            for row in rows
+        ]
+
+    @property
+    def retries(self) -> int:
+        """How often it was tried again by its retry policy since it was last started anew."""
+        return self._row.retries or 0
+
+    @property
+    def crashes(self) -> int:
+        """How often a crash interrupted it, and it is idempotent, since it was last started anew."""
+        return self._row.crashes or 0
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it is tried again, while it waits for that."""
+        return at(self._row.due_at) if self.state is StepState.PENDING else None
 
     @property
     def children(self) -> list[int]:

@@ -12,7 +12,10 @@ from dynflow_mp.actions.phases import run_finalize, run_step
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import MissingOutput
 from dynflow_mp.model.codec import decode, encode
+from dynflow_mp.model.planned_codec import plan_from_bytes
+from dynflow_mp.model.plans import PlannedPlan
 from dynflow_mp.model.states import Phase, StepState
+from dynflow_mp.model.sub_plans import NewSubPlan
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, PlannedEvent, StepJob, StepOutcome
 from dynflow_mp.planning.plan_context import PlanContext, context_of
 from dynflow_mp.planning.sub_plans import sub_planner
@@ -39,6 +42,8 @@ class ActionState(NamedTuple):
     error: RecordedError | None
     events: tuple[WakeUp, ...]
     """The events it asked for that have not come yet."""
+    sub_plans: tuple[PlannedPlan, ...] = ()
+    """What it triggered in that call, planned and not run."""
 
 
 # -- plan ----------------------------------------------------------------------------------------------
@@ -115,7 +120,7 @@ def state_of(action: Action) -> ActionState:
     outcome = ran.outcome
     assert outcome is not None  # one is only handed out after its call
     error = None if outcome.error is None else RecordedError.from_bytes(outcome.error)
-    return ActionState(outcome.state, outcome.progress_done, error, ran.expected)
+    return ActionState(outcome.state, outcome.progress_done, error, ran.expected, ran.triggered)
 
 
 def clock_of(action: Action) -> ManagedClock:
@@ -234,6 +239,15 @@ class _Ran:
         self._later: list[WakeUp] = []
         self._now: list[WakeUp] = []
         self._job = job
+
+    @property
+    def triggered(self) -> tuple[PlannedPlan, ...]:
+        """The sub-plans of its last call."""
+        return (
+            ()
+            if self.outcome is None
+            else tuple(plan_from_bytes(NewSubPlan.from_bytes(data).plan) for data in self.outcome.plans)
+        )
 
     @property
     def expected(self) -> tuple[WakeUp, ...]:

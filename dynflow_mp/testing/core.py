@@ -11,11 +11,13 @@ from uuid import uuid4
 
 import zmq
 
+from dynflow_mp.actions.middleware import MiddlewareRules
 from dynflow_mp.clock import monotonic
 from dynflow_mp.config import Config
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.director.director import Director
+from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import RunErrand
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
 from dynflow_mp.executor.core import holder_of
@@ -45,15 +47,16 @@ class InThreadCore:
         store: Store,
         mishaps: Mishaps,
         outside: Outside,
+        middleware: MiddlewareRules,
     ) -> None:
         self.world_id = uuid4().hex
         self.coordinator = Coordinator(store.database, self.world_id)
         self._config = config
         self._inbox = Inbox()
-        self._workers = InThreadWorkers(config.max_payload, mishaps)
+        self._workers = InThreadWorkers(config.max_payload, mishaps, middleware)
         self._floor = Floor(self._workers, config.pools, _ONE_AT_A_TIME, Event())
         self._loop = Loop(
-            Director(self.world_id),
+            Director(self.world_id, Conduct(config.auto_rescue)),
             self._floor,
             Ledger(store, self.coordinator, lambda: None),
             _ReaderAtOnce(store, holder_of(self.coordinator), self._inbox.post),
@@ -76,7 +79,7 @@ class InThreadCore:
         self._inbox.post(envelope)
 
     def run_errand(self, order: RunErrand, tell: Tell) -> None:
-        """Have a worker do an errand."""
+        """Have a worker do an errand; ``tell`` is called with what came of it."""
         self._inbox.post(ErrandAsked(order, tell))
 
     @property

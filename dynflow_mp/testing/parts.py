@@ -13,26 +13,24 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 
-from dynflow_mp.actions.middleware import CLASSES_ONLY
-from dynflow_mp.actions.phases import use_middleware
 from dynflow_mp.config import Config
 from dynflow_mp.connectors.connector import Connector
+from dynflow_mp.director.failures import Conduct
 from dynflow_mp.errors import DynflowError, WorldFenced
 from dynflow_mp.executor.outside import Outside
-from dynflow_mp.maintenance.hook_caller import HookCaller
 from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.persistence.hook_store import HookStore
 from dynflow_mp.testing.clock import ManagedClock, Ping
 from dynflow_mp.testing.core import InThreadCore
+from dynflow_mp.testing.delays import InThreadDelays
+from dynflow_mp.testing.hooks import InThreadHooks
 from dynflow_mp.testing.mishaps import ExecutorKilled, Mishaps
 from dynflow_mp.testing.wires import InThreadClient, InThreadConnector
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.parts import Parts
 
-_NEVER_S = 1e9
-"""There is no thread that waits so long."""
 _MEMORY = "/dev/shm"
 """Where files are kept in memory, on systems that have such a place."""
 
@@ -72,15 +70,13 @@ class InThreadParts(Parts):
             WatchedPlans(self.store, self.coordinator),
             self.library.load_execution_plan,
             self._executor_of,
+            stop_unowned=self._unowned_plans().halt,
             go_on=self.go_on,
         )
         self._ending.on_close("client dispatcher", lambda: self.client.stop("the world is terminated"))
 
     def _open_maintenance(self) -> None:
         """Nothing happens by itself here; but who is killed is recovered from as elsewhere."""
-        if self._config.middleware:
-            use_middleware(self.middleware.rules)
-            self._ending.on_close("middleware", lambda: use_middleware(CLASSES_ONLY))
         self._ending.on_close("executor", lambda: self.executor.close())
         self._new_executor()
         self.clock.watch(self)
@@ -94,20 +90,31 @@ class InThreadParts(Parts):
             self.store,
             self.mishaps,
             Outside(
-                self.connector.send,
-                self._send_event,
-                self._endings.end,
+                send=self.connector.send,
+                send_event=self._send_event,
+                end_sub_plans=self._endings.end,
+                plan_stopped=self._plan_stopped,
                 hooks_noted=self._hooks_noted,
             ),
+            self.middleware.rules,
         )
-        self.hook_caller = HookCaller(
-            HookStore(self.store.database), self.executor.coordinator, self.executor.run_errand, _NEVER_S
-        )
-        self.hook_caller.wake()  # for what another has left
         self.executor.start()
         self._wires.executor = (self.executor.world_id, self.executor.ask)
+        self.delays = self.delayed_executor = InThreadDelays(
+            self.schedule,
+            self.executor,
+            self.connector.send,
+            self._fenced,
+            sum(self._executor_config.pools.values()),
+        )
+        self.hooks = self.hook_caller = InThreadHooks(HookStore(self.store.database), self.executor)
         self.recovery = Recovery(
-            self.store, self.executor.coordinator, self.connector.send, self.connector.send
+            self.store,
+            self.executor.coordinator,
+            self.connector.send,
+            self.connector.send,
+            self._look_for_scheduled,
+            Conduct(self._executor_config.auto_rescue),
         )
 
     @property
@@ -125,7 +132,7 @@ class InThreadParts(Parts):
         if self._going_on:
             return  # called by a step, or by a callback: it is gone on with below
         self._going_on = True
-        self._hooks_noted()  # for what was planned meanwhile
+        self.hooks.wake()  # what a client stores is told to nobody
         try:
             jumps = 0
             while self._do_something() or self._jump_on():
@@ -143,21 +150,39 @@ class InThreadParts(Parts):
         if self._wires.deliver() or heard:
             return True
         if not self.executor.pending:
-            return self.hook_caller is not None and self.hook_caller.look()
+            return self._look_around()
         try:
             self.executor.turn()
         except ExecutorKilled:
             self.kill_executor()
         return True
 
+    def _look_around(self) -> bool:
+        """What others' threads do beside the core; one thing at a time."""
+        for beside in (self.hooks, self.delays):
+            if beside.pending:
+                beside.go_on()
+                return True
+        return False
+
     def _jump_on(self) -> bool:
+        """For plans that somebody waits for; that others' time comes on the way is no reason to go there."""
         if not self._jump or not self.client.open_requests:
             return False
-        due = self.clock.next_due
-        if due is None:
+        due, scheduled = self.clock.next_due, self.delays.next_due
+        if due is None or (due == scheduled and not self._others_wait()):
             return False
         self.clock.jump_to(due)
         return True
+
+    def _others_wait(self) -> bool:
+        """Whether anything else than scheduled plans waits for its time."""
+        return len(self.clock.pending_pings) > len(self.delays.pings)
+
+    def look_at_delayed(self) -> None:
+        """Plans were scheduled: those whose time has come are planned and run before this returns."""
+        super().look_at_delayed()
+        self.go_on()
 
     def kill_executor(self) -> None:
         """The executor dies as by kill -9; another one declares it dead and takes its plans over."""
@@ -165,22 +190,24 @@ class InThreadParts(Parts):
         dead.close()
         self._new_executor()
         self.recovery.invalidate(dead.world_id)
-        self._hooks_noted()
 
     # -- what the clock asks ---------------------------------------------------------------------------
 
     @property
     def next_due(self) -> float | None:
-        return self.executor.next_due
+        due = [at for at in (self.executor.next_due, self.delays.next_due) if at is not None]
+        return min(due, default=None)
 
     @property
     def pings(self) -> list[Ping]:
-        return self.executor.pings
+        return self.executor.pings + self.delays.pings
 
     # -- the end ---------------------------------------------------------------------------------------
 
     def drain(self, grace_s: float) -> None:
         self._wires.executor = None
+        self.hooks.close()
+        self.delays.close()
         self.executor.stop()
         self._wires.deliver()
 

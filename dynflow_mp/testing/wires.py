@@ -66,7 +66,8 @@ class InThreadConnector(Connector):
         if envelope.receiver_id == self._client.world_id:
             self._client.receive(envelope)
         elif self.executor is not None and envelope.receiver_id in (ANY_EXECUTOR, self.executor[0]):
-            self.executor[1](envelope)
+            if envelope.is_request:  # what it asked for itself, unattended, has an answer that nobody awaits
+                self.executor[1](envelope)
         elif envelope.sender_id == self._client.world_id:
             gone = UnknownReceiver(f"no world {envelope.receiver_id} is here")
             self._client.undeliverable(envelope, gone)

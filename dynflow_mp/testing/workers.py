@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dynflow_mp.actions.errands import run_errand
-from dynflow_mp.actions.phases import run_finalize, run_step
+from dynflow_mp.actions.middleware import MiddlewareRules, world_middleware
+from dynflow_mp.actions.phases import run_finalize, run_step, use_middleware
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
@@ -45,9 +46,9 @@ class _Worker:
 class InThreadWorkers:
     """The workforce of an in-thread world (it satisfies the executor's ``Workforce``)."""
 
-    def __init__(self, max_payload: int, mishaps: Mishaps) -> None:
+    def __init__(self, max_payload: int, mishaps: Mishaps, middleware: MiddlewareRules) -> None:
         self.pids: dict[str, int] = {}
-        self._max_payload, self._mishaps = max_payload, mishaps
+        self._max_payload, self._mishaps, self._middleware = max_payload, mishaps, middleware
         self._plan_sub_plan = sub_planner(now_us, os.urandom)
         self._workers: dict[str, _Worker] = {}
         self._news: list[News] = []
@@ -157,6 +158,8 @@ class InThreadWorkers:
         self._news.append(WorkerDied(worker.id, worker.queue, begun, begun, part, cause, message))
 
     def _outcome(self, job: Job) -> Outcome:
+        if world_middleware() is not self._middleware:  # another world of this process was at work since
+            use_middleware(self._middleware)
         run = self._runners[type(job)]  # a kind of work that nobody here can do is no step's error
         try:
             return run(job)

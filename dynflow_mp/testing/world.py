@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.middleware import world_middleware
+from dynflow_mp.actions.phases import use_middleware
 from dynflow_mp.clock import own_time
 from dynflow_mp.config import Config
 from dynflow_mp.errors import ConfigError
 from dynflow_mp.reading.execution_plan import ExecutionPlan
-from dynflow_mp.reading.trigger_result import PlanningFailed
+from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
 from dynflow_mp.testing.clock import ManagedClock
 from dynflow_mp.testing.mishaps import Victim, Where
 from dynflow_mp.testing.parts import InThreadEnding, InThreadParts, TemporaryDatabase
@@ -46,7 +48,7 @@ class InThreadWorld(World):
         self._own_database = None if "database_url" in settings else TemporaryDatabase()
         self._jump, self._most_turns = jump, most_turns
         self._managed = clock or ManagedClock()
-        self._time_before = own_time.get()
+        self._time_before, self._middleware_before = own_time.get(), world_middleware()
         own_time.set(self._managed)
         try:
             super().__init__(_config(settings, self._own_database))
@@ -73,6 +75,8 @@ class InThreadWorld(World):
     def _leave(self) -> None:
         if own_time.get() is self._managed:
             own_time.set(self._time_before)
+        if world_middleware() is not self._middleware_before:
+            use_middleware(self._middleware_before)
         if self._own_database is not None:
             self._own_database.remove()
 
@@ -82,6 +86,14 @@ class InThreadWorld(World):
         return self._parts
 
     # -- running ---------------------------------------------------------------------------------------
+
+    def trigger(
+        self, action_class: type[Action], /, *args: Any, **kwargs: Any
+    ) -> Triggered | PlanningFailed | Scheduled:
+        """As every world's, but all that follows from it is done when this returns, also from a failed planning."""
+        result = super().trigger(action_class, *args, **kwargs)
+        self.go_on()
+        return result
 
     def run(self, action_class: type[Action], /, *args: Any, **kwargs: Any) -> ExecutionPlan:
         """Trigger, and return the plan as it then stands: ended, paused, or waiting for an event.

@@ -45,6 +45,13 @@ def flag(name: str, given: object) -> bool:
     raise BadArgument(f"{name}={given!r}: must be True or False")
 
 
+def span(name: str, given: object) -> float:
+    """A span of time that is not over at once."""
+    if given == 0:
+        raise BadArgument(f"{name}={given!r}: must be above 0")
+    return seconds(name, given)
+
+
 def number(name: str, given: object) -> int:
     """The number of a step."""
     if isinstance(given, int) and not isinstance(given, bool) and 0 < given < 2**31:

@@ -21,10 +21,12 @@ from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import DelayedExecutorLock
 from dynflow_mp.director.events import SUB_PLANS
+from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import UNATTENDED, SendEvent
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTerminated
 from dynflow_mp.executor.open_files import make_room_for
+from dynflow_mp.maintenance.amendments import Amendments
 from dynflow_mp.maintenance.cleaner import Cleaner
 from dynflow_mp.maintenance.directory import WorldDirectory
 from dynflow_mp.maintenance.frozen_writers import FrozenWriters
@@ -109,6 +111,7 @@ class Parts:
         self.schedule = Schedule(database)
         self.coordinator = Coordinator(database, self.world_id, lambda: not self._ending.begun)
         self.library = Library(self.store, self.coordinator.fence, middleware=self.middleware)
+        self.amendments = Amendments(self.store, self.coordinator, self._config.max_payload)
         self.record = OwnRecord(self.coordinator, self._config, self._advertised)
         self.record.register()
         self._ending.on_close("record", self._delete_record)
@@ -125,9 +128,7 @@ class Parts:
             WatchedPlans(self.store, self.coordinator),
             self.library.load_execution_plan,
             self._executor_of,
-            stop_unowned=UnownedPlans(
-                self.store, self.coordinator, lambda answer: self.connector.send(answer)
-            ).halt,
+            stop_unowned=self._unowned_plans().halt,
             no_executor_timeout_s=self._config.no_executor_timeout_s,
             reask_interval_s=self._config.reask_interval_s,
         )
@@ -137,6 +138,15 @@ class Parts:
     def _executor_of(self, plan_id: str) -> str | None:
         lock = self.coordinator.execution_lock(plan_id)
         return None if lock is None else lock.world_id
+
+    def _unowned_plans(self) -> UnownedPlans:
+        # What is opened later is looked up when it is needed.
+        return UnownedPlans(
+            self.store,
+            self.coordinator,
+            lambda answer: self.connector.send(answer),
+            lambda world_id: self.recovery.invalidate(world_id),
+        )
 
     def _open_executor(self) -> None:
         # Not imported at the top: a client world needs no worker processes.
@@ -192,9 +202,19 @@ class Parts:
         liveness.start()
         self._ending.on_close("liveness", liveness.stop)
         directory = WorldDirectory(self.coordinator)
-        heirs = Heirs(self.connector, directory, None if self.core is None else self.receive)
+        core = self.core
+        heirs = (
+            Heirs(self.connector, directory, None)
+            if core is None
+            else Heirs(self.connector, directory, self.receive, core.offer)
+        )
         self.recovery = Recovery(
-            self.store, self.coordinator, self.connector.send, heirs.go_on, self._look_for_scheduled
+            self.store,
+            self.coordinator,
+            self.connector.send,
+            heirs.go_on,
+            self._look_for_scheduled,
+            Conduct(config.auto_rescue),
         )
         if config.pools:
             reconciler = Reconciler(
@@ -202,6 +222,7 @@ class Parts:
                 self.coordinator,
                 self.recovery,
                 heirs.ask_any,
+                heirs.offer,
                 self._fenced,
                 interval_s=config.reconcile_interval_s,
                 lease_ttl_s=config.lease_ttl_s,

@@ -30,6 +30,7 @@ def plan_here(
     plan_id: str | None,
     max_payload: int,
     middleware: MiddlewareRules,
+    deadline_s: float | None = None,
 ) -> Planned:
     """Run ``plan`` now. Raises :class:`PlanningError` for a plan that no worker could run any of."""
     planned = plan(
@@ -41,6 +42,7 @@ def plan_here(
         new_id=lambda: new_plan_id(now_us(), os.urandom),
         max_payload=max_payload,
         middleware=middleware,
+        deadline_s=deadline_s,
     )
     _check_workers_can_load(planned.plan.policies)
     return planned

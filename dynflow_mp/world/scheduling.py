@@ -86,6 +86,14 @@ class Scheduling:
         if not frozen:
             self._tell()
 
+    def cancel(self, plan_id: str) -> bool:
+        """Stop a plan that waits for its time or is being planned; false when it does neither."""
+        world_id, fence = self._coordinator.world_id, self._coordinator.fence
+        cancelled = self._schedule.cancel(plan_id, world_id, now_us(), fence)
+        if cancelled:
+            self._tell()  # others may come after it
+        return cancelled
+
 
 def _record(times: Times) -> DelayRecord:
     """The times as they are stored; the arguments are not known yet."""

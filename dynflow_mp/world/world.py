@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from dynflow_mp.actions.action import Action
@@ -24,6 +24,7 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.config import Config
 from dynflow_mp.coordinator.records import AutoExecuteLock, WorldRecord
 from dynflow_mp.errors import (
+    BadArgument,
     ConfigError,
     DynflowError,
     ForkedWorld,
@@ -40,6 +41,7 @@ from dynflow_mp.model.codec import encode
 from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.persistence.held_by_plans import Holder
+from dynflow_mp.planning.delaying import ROOT_STEP_ID
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
@@ -51,6 +53,8 @@ from dynflow_mp.world.plans import NewPlan, plan_here, store_planned
 from dynflow_mp.world.scheduling import Scheduling, Times
 
 log = logger("world")
+
+T = TypeVar("T")
 
 
 class World:
@@ -149,9 +153,11 @@ class World:
         id: str | None = None,  # noqa: A002 - Dynflow's name for it
         unique_key: str | None = None,
         on_conflict: OnConflict | str | None = None,
+        deadline_s: float | None = None,
     ) -> ExecutionPlan:
-        """Plan under an id of the caller's own choice (a UUID as text), or with a unique key."""
-        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict)
+        """Plan under an id of the caller's own choice (a UUID as text), with a unique key, with a deadline of its own."""
+        within_s = None if deadline_s is None else arguments.span("deadline_s", deadline_s)
+        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict, deadline_s=within_s)
         return self.persistence.load_execution_plan(new.id)
 
     def _store_new(
@@ -163,11 +169,18 @@ class World:
         unique_key: str | None,
         on_conflict: OnConflict | str | None,
         requested_at: int | None = None,
+        deadline_s: float | None = None,
     ) -> NewPlan:
         self._check_alive()
         middleware = self._parts.middleware.rules
         planned = plan_here(
-            action_class, args, dict(kwargs or {}), plan_id, self.config.max_payload, middleware
+            action_class,
+            args,
+            dict(kwargs or {}),
+            plan_id,
+            self.config.max_payload,
+            middleware,
+            deadline_s,
         )
         store, fence = self._parts.store, self.coordinator.fence
         return store_planned(store, fence, planned, unique_key, on_conflict, requested_at)
@@ -228,17 +241,55 @@ class World:
 
     # -- asking ------------------------------------------------------------------------------------
 
-    def execute(self, plan_id: str) -> Future[ExecutionPlan]:
-        """Run a planned plan, or resume a paused one; the future ends with the plan when the attempt ended."""
+    def execute(self, plan_id: str, *, sub_plans: bool = False) -> Future[ExecutionPlan]:
+        """Run a planned plan, or resume a paused one; the future ends with the plan when the attempt ended.
+
+        ``sub_plans``: resume all plans below it, too, that are paused with an error.
+        """
         self._check_alive()
+        with_sub_plans = arguments.flag("sub_plans", sub_plans)
         try:
             plan_id = plan_id_of(plan_id)
+            if with_sub_plans:
+                self._resume_below(plan_id)
             status = self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
         except PlanNotFound as error:
             return _failed(error)
         if status.state is PlanState.STOPPED:
             return _failed(PlanStopped(f"plan {plan_id} is stopped; it cannot be executed again", plan_id))
         return self._parts.client.execute(plan_id)
+
+    def _resume_below(self, plan_id: str) -> None:
+        """Their callers wait for them, and see that they are asked for before they run."""
+        store = self._parts.store
+        for below in store.failed_below(plan_id):
+            store.request(below, now_us(), fence=self.coordinator.fence)
+            self._parts.client.execute(below)
+
+    def skip(self, plan_id: str, step_id: int) -> list[int]:
+        """Skip a failed step of a paused plan: with it all steps that need its output, and their finalize steps.
+
+        Returns the ids of all that are skipped. ``execute`` then goes on without them; an action whose ``run``
+        takes an event is told first. Raises :class:`NotSkippable`, or :class:`AlreadyRunning` while the plan is
+        executed.
+        """
+        self._check_alive()
+        arguments.number("step_id", step_id)
+        return self._parts.amendments.skip(plan_id_of(plan_id), step_id)
+
+    def edit_input(
+        self, plan_id: str, step_id: int, changes: Mapping[str, Any], *, replace: bool = False
+    ) -> None:
+        """Change keys of a failed step's input (with ``replace`` all of it), before its plan is resumed.
+
+        Written into the plan's history. Raises :class:`NotEditable`, :class:`AlreadyRunning` while the plan is
+        executed, :class:`DataError` for what cannot be stored.
+        """
+        self._check_alive()
+        arguments.number("step_id", step_id)
+        if not isinstance(changes, Mapping):
+            raise BadArgument(f"changes={changes!r}: must be a mapping")
+        self._parts.amendments.edit_input(plan_id_of(plan_id), step_id, changes, replace)
 
     def event(
         self,
@@ -266,13 +317,16 @@ class World:
     def cancel(self, plan_id: str, force: bool = False) -> Future[list[int]]:
         """Send Cancel, or with ``force`` Abort, to every step of the plan that runs or waits and is Cancellable.
 
-        The ids of the steps that were told; what they then do is theirs. The future fails with
-        :class:`NotCancellable` when there is none, or the plan does not run.
+        The ids of the steps that were told; what they then do is theirs. A scheduled plan is stopped at once. The
+        future fails with :class:`NotCancellable` when there is no such step, or the plan does not run.
         """
         self._check_alive()
         forced = arguments.flag("force", force)
         try:
-            return self._parts.client.cancel(plan_id_of(plan_id), forced)
+            plan_id = plan_id_of(plan_id)
+            if self._scheduling().cancel(plan_id):
+                return _with_result([ROOT_STEP_ID])
+            return self._parts.client.cancel(plan_id, forced)
         except PlanNotFound as error:
             return _failed(error)
 
@@ -459,8 +513,12 @@ def _answered(client: WorldRecord) -> Future[bool]:
     """What a ping of a client world comes to: its record says it (decisions.md 29)."""
     if gone(client):
         return _failed(RequestTimeout(f"the process of client world {client.id} is gone"))
-    future: Future[bool] = Future()
-    future.set_result(True)
+    return _with_result(True)
+
+
+def _with_result(result: T) -> Future[T]:
+    future: Future[T] = Future()
+    future.set_result(result)
     return future
 
 

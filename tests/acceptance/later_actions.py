@@ -2,13 +2,14 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from engine_actions import Held, Noop, note, wait_for
 
 from dynflow_mp import Action
 
-__all__ = ["Held", "KillsItsPlanner", "Noop", "PlannedSlowly", "Refuses", "Tells"]
+__all__ = ["Held", "KillsItsPlanner", "NeverPlanned", "Noop", "PlannedSlowly", "Refuses", "Tells"]
 
 
 class Tells(Action):
@@ -42,6 +43,19 @@ class KillsItsPlanner(Action):
 
     def run(self):
         pass
+
+
+class NeverPlanned(Action):
+    """Its ``plan`` does not end; with ``deaf`` it does not even let go when it is told to."""
+
+    def plan(self, log, deaf):
+        note(log, f"planning {os.getpid()}")
+        while True:
+            try:
+                time.sleep(30)
+            except BaseException:
+                if not deaf:
+                    raise
 
 
 class PlannedSlowly(Action):

@@ -89,6 +89,17 @@ class PollingParent(WithPollingSubPlans, Parent):
     polling_interval = 0.2
 
 
+class Grandparent(WithSubPlans):
+    """``count`` parents of as many children each."""
+
+    def create_sub_plans(self):
+        for _ in range(self.input["count"]):
+            self.trigger(Parent, self.input["count"], **self.input["given"])
+
+    def plan(self, count, **kwargs):
+        self.plan_self(count=count, given=kwargs)
+
+
 class BulkParent(WithBulkSubPlans):
     """``count`` children in batches of ``size``."""
 

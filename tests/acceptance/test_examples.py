@@ -187,3 +187,29 @@ def test_plans_are_halted_whatever_they_do() -> None:
     assert "workers replaced: 1 of 2" in lines
     assert "locks held: 0" in lines
     assert sum("PlanStopped" in line for line in lines) == 2
+
+
+def test_what_fails_is_tried_again_skipped_by_itself_or_skipped_by_hand() -> None:
+    ended = run("examples.retries")
+
+    assert ended.returncode == 0, ended.stderr
+    told = ended.stdout
+    assert "tried again: stopped, success; 100% done" in told
+    assert "attempt 3: weather: answered at the 3. try" in told
+    assert "skipped by itself: stopped, warning" in told
+    assert "and left a grey square" in told
+    assert "Fetch failed 4 times: ConnectionError" in told
+    assert "without Fetch (step 3), Publish (step 7)" in told
+
+
+def test_sub_plans_run_a_few_at_a_time_and_a_failed_one_is_mended_alone() -> None:
+    ended = run("examples.sub_plans", "--pages", "9", "--at-once", "2")
+
+    assert ended.returncode == 0, ended.stderr
+    *_, first, failed, mended, together = ended.stdout.splitlines()
+    assert first == "at first: the book is paused (error); pages: 9 total, 8 success, 1 failed"
+    assert failed == "page 2 failed: there is no ink for page 2"
+    assert mended == "mended: the book is stopped (success); pages: 9 total, 9 success, 0 failed"
+    found = re.fullmatch(r"9 pages, never more than (\d) at once; bound: yes", together)
+    assert found
+    assert int(found[1]) <= 2

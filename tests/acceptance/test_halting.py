@@ -176,6 +176,21 @@ def test_a_client_halts_a_plan_of_a_supervisor_and_one_that_nobody_runs_any_more
     assert no_locks(client)
 
 
+def test_a_plan_whose_executor_was_killed_is_halted_by_a_client_alone(start_supervisor, a_client, tmp_path):
+    supervisor = start_supervisor(app="waiting_actions")
+    client, log = a_client(), tmp_path / "log"
+    triggered = client.trigger(Busy, log=str(log), how="sleep")
+    wait_until(lambda: lines_of(log), what="the step's beginning")
+    supervisor.signal(signal.SIGKILL)
+    supervisor.wait()
+
+    plan = client.halt(triggered.id).result(15)
+
+    assert plan.state == "stopped"
+    assert plan.failed_steps[0].error.cause == "supervisor_lost"
+    assert no_locks(client)
+
+
 def test_who_waits_for_a_plan_that_nobody_has_taken_yet_gets_it_stopped(a_client):
     """There is no executor: one client asks for the plan to be run, another one halts it."""
     first, second = a_client(no_executor_timeout_s=30, reask_interval_s=0.3), a_client()

@@ -3,11 +3,9 @@
 import pytest
 from actions_for_tests import ISSUES, DummyWithFinalize, IncomingIssues
 from engine_actions import Held, Noop
-from sqlalchemy import bindparam, text
 from watching import lines_of, run, wait_until
 
 from dynflow_mp.errors import PlanNotFound
-from dynflow_mp.persistence.database import Database
 
 pytestmark = pytest.mark.every_database
 APPS = ["engine_actions", "actions_for_tests"]
@@ -31,22 +29,6 @@ def attempts(plan, step_ids):
 
 def action_of(plan, step_id):
     return plan.action(plan.steps[step_id].action_id)
-
-
-def skip(world, plan_id, step_ids):
-    """Mark steps as skipped, as skipping a failed step stores it and all that need its output."""
-    database = Database(world.config.database_url)
-    try:
-        with database.write() as connection:
-            connection.execute(
-                text(
-                    "UPDATE dynflow_steps SET state = 'skipped' "
-                    "WHERE execution_plan_id = :plan_id AND id IN :step_ids"
-                ).bindparams(bindparam("step_ids", expanding=True)),
-                {"plan_id": plan_id, "step_ids": list(step_ids)},
-            )
-    finally:
-        database.close()
 
 
 # -- all goes well ---------------------------------------------------------------------------------
@@ -153,7 +135,7 @@ def test_b073_a_mended_finalize_phase_runs_again_from_its_beginning(world):
 def test_b074_b075_b077_a_plan_goes_on_without_its_skipped_steps(world):
     """Worlds 87: the failed triage is skipped with all that need its output, run and finalize steps."""
     paused = run(world, IncomingIssues, [ISSUES[0], TROLLING])
-    skip(world, paused.id, (13, 14, 16, 18, 19))
+    assert world.skip(paused.id, 13) == [13, 14, 16, 18, 19]
 
     plan = world.execute(paused.id).result(20)
 

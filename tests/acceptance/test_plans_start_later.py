@@ -6,13 +6,14 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from later_actions import Held, KillsItsPlanner, Noop, PlannedSlowly, Refuses, Tells
+from later_actions import Held, KillsItsPlanner, NeverPlanned, Noop, PlannedSlowly, Refuses, Tells
 from watching import lines_of, wait_until
 
 from dynflow_mp import (
     Action,
     BadArgument,
     DataError,
+    NotCancellable,
     NotExecutable,
     NotScheduled,
     PlanningError,
@@ -216,6 +217,45 @@ def test_only_a_plan_that_waits_can_be_frozen_and_it_cannot_be_executed_by_hand(
     assert world.persistence.load_execution_plan(waiting.id).state == "scheduled"
 
 
+def test_a_scheduled_plan_is_cancelled_and_what_comes_after_it_fails(world):
+    waiting = world.delay(Noop, frozen=True)
+    after = world.chain(waiting.id, Noop)
+    assert world.persistence.load_execution_plan(waiting.id).cancellable
+
+    assert world.cancel(waiting.id).result(20) == [1]
+
+    plan = ended(world, waiting)
+    assert (plan.result, plan.root_plan_step.state) == ("cancelled", "cancelled")
+    assert names(plan) == ["delay", "Delayed task cancelled"]
+    assert waiting.id in ended(world, after).errors[0].message
+    with pytest.raises(NotCancellable):
+        world.cancel(waiting.id).result(20)
+
+
+def test_a_plan_cancelled_while_it_is_planned_is_not_run(world, tmp_path):
+    log, go = tmp_path / "log", tmp_path / "go"
+    scheduled = world.plan_elsewhere(PlannedSlowly, str(log), str(go))
+    wait_until(lambda: lines_of(log), what="the planning")
+
+    world.cancel(scheduled.id).result(20)
+    go.touch()
+
+    wait_until(
+        lambda: not world.coordinator.find_locks(class_name="PlanningLock"), what="the end of the planning"
+    )
+    plan = world.persistence.load_execution_plan(scheduled.id)
+    assert (plan.state, plan.result, len(plan.steps)) == ("stopped", "cancelled", 1)
+
+
+def test_a_plan_halted_while_it_waits_is_stopped_as_it_is(world):
+    scheduled = world.delay(Noop, frozen=True)
+
+    plan = world.halt(scheduled.id).result(20)
+
+    assert (plan.state, plan.result, plan.root_plan_step.state) == ("stopped", "pending", "pending")
+    assert world.persistence.count_execution_plans({"delayed": True, "id": plan.id}) == 0
+
+
 # -- whoever dies --------------------------------------------------------------------------------------
 
 
@@ -239,6 +279,23 @@ def test_a_plan_that_kills_each_of_its_planners_stops_with_an_error(world, tmp_p
     assert "SIGKILL" in error.message
     assert len(set(lines_of(log))) == 3
     assert world.coordinator.find_locks(class_name="PlanningLock") == []
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_plan_that_is_never_done_planning_stops_with_an_error_and_leaves_the_worker(
+    a_client, tmp_path, deaf
+):
+    log = tmp_path / "log"
+    world = a_client(workers=1, apps=APPS, errand_timeout_s=0.5)
+
+    plan = ended(world, world.plan_elsewhere(NeverPlanned, str(log), deaf))
+
+    assert (plan.state, plan.result) == ("stopped", "error")
+    (error,) = plan.errors
+    assert error.cause == "timeout"
+    assert "took longer than 0.5 s (errand_timeout_s)" in error.message
+    assert len(lines_of(log)) == 1
+    assert ended(world, world.delay(Noop)).result == "success"
 
 
 @pytest.fixture

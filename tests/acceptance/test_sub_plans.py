@@ -7,6 +7,7 @@ from sub_plan_actions import (
     BulkParent,
     Child,
     FireAndForget,
+    Grandparent,
     Nested,
     Parent,
     PollingParent,
@@ -15,6 +16,8 @@ from sub_plan_actions import (
     TriggersThenDies,
 )
 from watching import lines_of, run, wait_until
+
+from dynflow_mp import BadArgument
 
 APPS = ["sub_plan_actions"]
 
@@ -304,3 +307,49 @@ def test_the_progress_of_a_parent_is_the_part_of_its_children_that_has_ended(wor
     for child in others:
         world.event(child.id, run_step(child).id, "go").result(10)
     assert triggered.finished.result(20).progress == 1.0
+
+
+def test_a_tree_of_plans_is_resumed_at_once(world, tmp_path):
+    """The plans at its leaves failed, and so did all above them."""
+    broken = tmp_path / "broken"
+    broken.touch()
+    plan = run(world, Grandparent, 2, run_fails=str(broken))
+    assert plan.state == "paused"
+    assert ends(child for parent in plan.sub_plans() for child in parent.sub_plans()) == {("paused", "error")}
+
+    broken.unlink()
+    ended = world.execute(plan.id, sub_plans=True).result(30)
+
+    assert (ended.state, ended.result) == ("stopped", "success")
+    assert ended.sub_plans_count == 2
+    assert ends(child for parent in ended.sub_plans() for child in parent.sub_plans()) == {
+        ("stopped", "success")
+    }
+
+
+def test_cancel_goes_down_the_tree(world):
+    triggered = world.trigger(Grandparent, 2, kind="Waiter")
+    below = wait_until(
+        lambda: (
+            [
+                child
+                for parent in world.persistence.load_execution_plan(triggered.id).sub_plans()
+                for child in parent.sub_plans()
+                if run_step(child).state == "suspended"
+            ][3:]
+            and world.persistence.load_execution_plan(triggered.id).sub_plans()
+        ),
+        what="the suspension of four grandchildren",
+    )
+
+    world.cancel(triggered.id).result(10)
+
+    plan = triggered.finished.result(20)
+    assert (plan.state, plan.result) == ("stopped", "success")
+    leaves = [child for parent in below for child in parent.sub_plans()]
+    assert [leaf.entry_action.output for leaf in leaves] == [{"cancelled": True}] * 4
+
+
+def test_what_is_no_flag_is_refused(world):
+    with pytest.raises(BadArgument, match="sub_plans"):
+        world.execute("01a21459-4a42-78f8-87e0-8a31808d5343", sub_plans="yes")

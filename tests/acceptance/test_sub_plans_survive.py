@@ -136,3 +136,37 @@ def test_children_that_were_stored_and_not_started_are_run_by_the_next_executor(
 
     assert sorted(child.state for child in found) in (["paused", "stopped"], ["stopped", "stopped"])
     assert len(found) == 2
+
+
+def test_a_limit_outlives_executors(supervisor, a_client, tmp_path):
+    """What is held back is held back in the store."""
+    log, client = tmp_path / "log", a_client()
+    first = supervisor()
+    triggered = client.trigger(Parent, 12, level=1, log=str(log), takes_s=0.05)
+    wait_until(lambda: len(lines_of(log)) >= 5, what="some children")
+
+    kill(first)
+    supervisor()
+    plan = mended(client, wait_for_end(client, triggered.id))
+
+    assert plan.result == "success"
+    assert plan.sub_plans_count == 12
+    ends = [line for line in lines_of(log) if line.startswith("end")]
+    assert set(ends) == {f"end {number}" for number in range(12)}
+    at_once = most = 0
+    for line in lines_of(log):
+        at_once += 1 if line.startswith("begin") else -1
+        most = max(most, at_once)
+    assert most <= 2  # the one that was killed has no end
+
+
+def test_executors_with_nothing_to_do_take_their_part(supervisor, a_client):
+    """They find what waits by themselves; the caller is on one of them and hears of all."""
+    one, other = supervisor(workers=1), supervisor(workers=1)
+    client = a_client()
+
+    plan = client.trigger(BulkParent, 80, size=80, takes_s=0.05).finished.result(60)
+
+    assert plan.result == "success"
+    took_part = {entry.world_id for child in plan.sub_plans() for entry in child.execution_history}
+    assert took_part == {one.world_id, other.world_id}

@@ -1,5 +1,7 @@
 """Polling, timeouts, events from step to step, and cancelling: on real workers."""
 
+import signal
+
 import pytest
 from engine_actions import Evented, Noop
 from waiting_actions import (
@@ -173,6 +175,24 @@ def test_a_timeout_is_gone_with_its_step(world):
 
     assert plan.result == "success"
     assert world._parts.store.load_skeleton(plan.id).events == ()
+
+
+def test_an_event_sent_between_two_executors_reaches_the_next_one(start_supervisor, a_client):
+    """W28."""
+    first, client = start_supervisor(app="waiting_actions"), a_client(no_executor_timeout_s=20)
+    triggered = client.trigger(Listens)
+    step = wait_until(
+        lambda: client.persistence.load_execution_plan(triggered.id).steps_in_state("suspended"),
+        what="the suspension",
+    )[0]
+    first.signal(signal.SIGTERM)
+    first.wait()
+
+    taken = client.event(triggered.id, step.id, "hello")
+    start_supervisor(app="waiting_actions")
+
+    assert taken.result(20) is True
+    assert triggered.finished.result(20).entry_action.output == {"heard": "hello"}
 
 
 @pytest.mark.parametrize("optional", [False, True])

@@ -149,7 +149,7 @@ def test_killing_leaves_one_living_executor(world):
 
     alive = world.coordinator.find_worlds(active_executors_only=True)
     assert [record.id for record in alive] == [world.executor_id]
-    assert world.coordinator.find_locks() == []
+    assert world.coordinator.lock_holders() == {world.executor_id}
 
 
 def test_several_queues_have_workers_of_their_own(dynflow_clock):

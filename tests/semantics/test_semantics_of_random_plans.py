@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from itertools import count
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from looking import locks
 from sqlalchemy import func, select
@@ -84,7 +85,16 @@ deaths = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+bounded = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate, Phase.shrink],  # to explain a failure takes minutes
+)
+
+
+@pytest.mark.timeout(400)  # to make a failing plan small takes time
+@settings(bounded, max_examples=80)
 @given(tree=trees, deaths=deaths, workers=st.integers(1, 3))
 def test_every_plan_stops_and_nothing_runs_before_its_time_or_twice_without_reason(tree, deaths, workers):
     CALLED.clear()
@@ -98,9 +108,39 @@ def test_every_plan_stops_and_nothing_runs_before_its_time_or_twice_without_reas
 
         assert (driver.plan.state, driver.plan.result) == ("stopped", "success")
         assert {step.state for step in driver.plan.steps.values()} <= {"success"}
-        assert locks(world) == 0
-        with world.persistence._store.database.read() as connection:
-            assert connection.execute(select(func.count()).select_from(events)).scalar() == 0
+        assert_nothing_is_left(world)
+
+
+@pytest.mark.timeout(400)
+@settings(bounded, max_examples=40)
+@given(tree=trees, deaths=deaths, looks=st.integers(0, 6))
+def test_a_plan_halted_at_any_moment_stops_and_nothing_of_it_begins_any_more(tree, deaths, looks):
+    CALLED.clear()
+    TIMES.clear()
+    with InThreadWorld() as world:
+        plan = world.plan(Planted, tree)
+        order_deaths(world, plan, deaths)
+        driver = Driver(world, plan)
+
+        driver.drive(looks)
+        halted, called = world.persistence.load_execution_plan(plan.id), len(CALLED)
+        if halted.state != "stopped":
+            halted = world.halt(plan.id).result()
+        world.clock.advance(24 * 3600)
+
+        assert halted.state == "stopped"
+        assert len(CALLED) == called
+        after = world.persistence.load_execution_plan(plan.id)
+        assert [step.state for step in after.steps.values()] == [step.state for step in halted.steps.values()]
+        assert "running" not in {step.state for step in after.steps.values()}
+        assert_nothing_is_left(world)
+
+
+def assert_nothing_is_left(world):
+    """No plan is held, no event waits."""
+    assert locks(world) == 0
+    with world.persistence._store.database.read() as connection:
+        assert connection.execute(select(func.count()).select_from(events)).scalar() == 0
 
 
 def order_deaths(world, plan, wanted):
@@ -122,9 +162,12 @@ class Driver:
         self.before = prerequisites(plan.run_flow)
         self.seen = 0
 
-    def drive(self):
+    def drive(self, looks=200):
+        """Until it stops; or so many looks, if they are few."""
+        if not looks:
+            return
         future = self.world.execute(self.plan.id)
-        for _ in range(200):
+        for _ in range(looks):
             self.look(future)
             if self.plan.state == "stopped":
                 return
@@ -132,7 +175,7 @@ class Driver:
                 future = self.world.execute(self.plan.id)
             else:
                 self.wake_one()
-        raise AssertionError(f"{self.plan} does not come to an end")
+        assert looks < 200, f"{self.plan} does not come to an end"
 
     def wake_one(self):
         waiting = self.plan.steps_in_state("suspended")

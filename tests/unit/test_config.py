@@ -46,6 +46,7 @@ def test_the_environment_is_read_by_the_setting_s_kind(tmp_path):
             "DYNFLOW_QUEUES": "slow=2,gpu=1",
             "DYNFLOW_AUTO_EXECUTE": "yes",
             "DYNFLOW_LEASE_TTL_S": "1.5",
+            "DYNFLOW_CLEANER_MAX_AGE_S": "86400",
             "OTHER": "ignored",
         },
     )
@@ -54,6 +55,7 @@ def test_the_environment_is_read_by_the_setting_s_kind(tmp_path):
     assert config.queues == {"slow": 2, "gpu": 1}
     assert config.auto_execute is True
     assert config.lease_ttl_s == 1.5
+    assert config.cleaner_max_age_s == 86400.0
 
 
 def test_an_unknown_setting_is_refused_with_a_hint(tmp_path):
@@ -97,6 +99,10 @@ def test_a_file_that_is_no_toml_is_named(tmp_path):
         ("connector", "carrier-pigeon"),
         ("lease_ttl_s", 0),
         ("drain_grace_s", "long"),
+        ("delayed_poll_s", 0),
+        ("errand_timeout_s", None),
+        ("cleaner_max_age_s", -1),
+        ("cleaner_interval_s", "daily"),
         ("max_payload", 10),
         ("max_credit", 0),
         ("auto_terminate", "maybe"),
@@ -115,6 +121,7 @@ def test_a_value_that_cannot_work_is_refused_and_named(tmp_path, name, value):
         ("DYNFLOW_AUTO_EXECUTE", "maybe"),
         ("DYNFLOW_QUEUES", "slow"),
         ("DYNFLOW_META", "x"),
+        ("DYNFLOW_CLEANER_MAX_AGE_S", "a day"),
     ],
 )
 def test_an_environment_value_that_cannot_be_read_is_refused_and_named(tmp_path, variable, text):

@@ -60,7 +60,7 @@ def a_plan(id: str = PLAN, run_steps: int = 3, finalize: bool = False, **fields:
         finalize_flow=Sequence(ends),
         actions=actions,
         steps=steps,
-        policies={"shop.Child": ActionPolicy(queue=None, idempotent=True)},
+        policies={"shop.Child": ActionPolicy(queue=None, accepts_event=True)},
         dependencies=[(3, (2,))],
         history=(HistoryEntry(NOW, "start", None),),
         started_at=None,

@@ -5,10 +5,11 @@ from collections import Counter
 from dynflow_mp.actions.phases import run_step
 from dynflow_mp.actions.registry import name_of
 from dynflow_mp.model.codec import EMPTY, decode, encode
+from dynflow_mp.model.planned_codec import plan_from_bytes
 from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.states import PlanState, Result
-from dynflow_mp.model.sub_plans import Briefing, Ending, NewSubPlan, Orders, SubPlanCount, plan_from_bytes
+from dynflow_mp.model.sub_plans import Briefing, Ending, NewSubPlan, Orders, SubPlanCount
 from dynflow_mp.model.work import ErrorRecord, StepJob
 from dynflow_mp.planning.planner import plan
 from dynflow_mp.planning.sub_plans import sub_planner

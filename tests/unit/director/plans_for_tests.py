@@ -1,6 +1,7 @@
 """Skeletons and a small driver: the director with a store that forgets nothing."""
 
 from dynflow_mp.director.director import Director
+from dynflow_mp.director.failures import DEFAULT_CONDUCT
 from dynflow_mp.director.protocol import (
     Answer,
     FinalizeFinished,
@@ -9,20 +10,22 @@ from dynflow_mp.director.protocol import (
     ReadyEvent,
     ReadyFinalize,
     ReadySteps,
+    RemindAt,
     StepFinished,
     StepsSent,
+    Withdraw,
 )
 from dynflow_mp.model.flows import Sequence, step_ids
 from dynflow_mp.model.plans import PlanSkeleton, StepKind, StepTable
 from dynflow_mp.model.states import PlanState, StepState
 from dynflow_mp.model.work import ErrorRecord, StepOutcome
-from dynflow_mp.model.writes import MarkRunning, SaveOutcome
+from dynflow_mp.model.writes import MarkRunning, MoveStep, ResetStep, SaveOutcome, UnmarkRunning
 
 WORLD, CLIENT, PLAN = "world", "client", "plan"
 
 
-def a_skeleton(run_flow, finalize=(), *, plan_id=PLAN, states=None, attempts=None, **changes):
-    """A plan whose action ids equal its step ids."""
+def a_skeleton(run_flow, finalize=(), *, plan_id=PLAN, states=None, attempts=None, kinds=None, **changes):
+    """A plan whose action ids equal its step ids; ``kinds`` are classes other than A by step."""
     ids = [*step_ids(run_flow), *finalize]
     table = StepTable(max(ids, default=0))
     for step_id in ids:
@@ -31,7 +34,7 @@ def a_skeleton(run_flow, finalize=(), *, plan_id=PLAN, states=None, attempts=Non
             (states or {}).get(step_id, StepState.PENDING),
             (attempts or {}).get(step_id, 0),
             step_id,
-            StepKind("A", "default"),
+            StepKind((kinds or {}).get(step_id, "A"), "default"),
         )
     skeleton = PlanSkeleton(
         id=plan_id,
@@ -57,9 +60,13 @@ def success(step_id, **changes):
     return StepOutcome(step_id, StepState.SUCCESS, 50, 0.5, 1.0, 1.0)._replace(**changes)
 
 
-def failure(step_id, message="no disk"):
+def failure(step_id, message="no disk", **changes):
     error = ErrorRecord("OSError", message).to_bytes()
-    return StepOutcome(step_id, StepState.ERROR, 50, 0.5, 0.5, 1.0, error=error)
+    return StepOutcome(step_id, StepState.ERROR, 50, 0.5, 0.5, 1.0, error=error)._replace(**changes)
+
+
+def skipped(step_id):
+    return StepOutcome(step_id, StepState.SKIPPED, 50, 0.5, 0.5, 1.0)
 
 
 def suspended(step_id, **changes):
@@ -69,14 +76,15 @@ def suspended(step_id, **changes):
 class Driver:
     """Talks to a director and keeps what it said: stored step states, answers, what is ready."""
 
-    def __init__(self):
-        self.director = Director(WORLD)
+    def __init__(self, conduct=DEFAULT_CONDUCT):
+        self.director = Director(WORLD, conduct)
         self.now = 0
         self.said = []
         self.stored = {}
         self.attempts = {}
         self.ready = []
         self.events = []
+        self.reminders = []
 
     def tell(self, stimulus):
         self.now += 1
@@ -99,6 +107,27 @@ class Driver:
             assert self.stored[instruction.step_id] is instruction.from_state
             assert self.attempts[instruction.step_id] == instruction.attempt
             self.stored[instruction.step_id] = instruction.state
+        elif isinstance(instruction, MoveStep):
+            assert self.stored[instruction.step_id] is instruction.from_state
+            assert self.attempts[instruction.step_id] == instruction.from_attempts
+            self.stored[instruction.step_id] = instruction.to_state
+            self.attempts[instruction.step_id] = instruction.to_attempts
+        elif isinstance(instruction, UnmarkRunning):
+            self.stored[instruction.step_id] = instruction.to_state
+            self.attempts[instruction.step_id] = instruction.attempt - 1
+        elif isinstance(instruction, ResetStep):
+            self.stored[instruction.step_id] = StepState.PENDING
+        elif isinstance(instruction, RemindAt):
+            self.reminders.append(instruction)
+        elif isinstance(instruction, Withdraw):
+            self.ready = []
+
+    def remind(self):
+        """The next thing that was put off is due."""
+        reminder = min(self.reminders)
+        self.reminders.remove(reminder)
+        self.now = max(self.now, reminder.due_at)
+        return self.tell(reminder.stimulus)
 
     def start(self, skeleton, request_id="r1"):
         self.stored = {}

@@ -1,6 +1,8 @@
 """Halt and cancel, as the director decides them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from plans_for_tests import CLIENT, PLAN, WORLD, Driver, a_skeleton, failure, only, success, suspended
 
 from dynflow_mp.director.abandoned import halt as halt_unowned
@@ -138,6 +140,7 @@ def test_a_second_halt_gets_the_same_answer(driver):
     driver.tell(HALT)
 
     assert driver.tell(HALT._replace(request_id="h2")) == []
+    assert driver.tell(HALT) == []
     driver.finish(success(2))
 
     assert driver.answers("h1") == driver.answers("h2") == [Done()]
@@ -299,3 +302,77 @@ def test_a_step_s_end_costs_nothing_for_the_events_of_others(driver):
 
     assert [len(forget.ids) for forget in only(ForgetEvents, said)] == [1, 1]
     assert driver.answers("e1") == [Done()]
+
+
+# -- at any moment ---------------------------------------------------------------------------------
+
+
+def flows(ids):
+    """Some nesting of sequences and concurrences over these steps."""
+    if len(ids) == 1:
+        return st.just(ids[0])
+    return st.integers(1, len(ids) - 1).flatmap(
+        lambda cut: st.builds(
+            lambda kind, left, right: kind([left, right]),
+            st.sampled_from([Sequence, Concurrence]),
+            flows(ids[:cut]),
+            flows(ids[cut:]),
+        )
+    )
+
+
+@given(st.integers(1, 8).flatmap(lambda count: flows(list(range(2, 2 + count)))), st.data())
+def test_whenever_a_plan_is_halted_it_ends_stopped_once_and_begins_nothing_more(flow, data):
+    driver = Driver()
+    driver.start(a_skeleton(flow, finalize=[50], policies=CANCELLABLE))
+    out, halted, saves = set(), False, []
+
+    def told(said):
+        saves.extend(only(SavePlan, said))
+        assert not (halted and only(ReadySteps, said) + only(ReadyEvent, said) + only(ReadyFinalize, said))
+
+    for number in range(40):
+        running = sorted(step for step in out if driver.stored[step] is StepState.RUNNING)
+        choices = [("halt", 0)] * (not halted)
+        choices += [("send", step) for step in driver.ready if not halted and step not in running]
+        choices += [
+            (what, step)
+            for step in running
+            for what in ("success", "failure", "suspended", "lost", "returned")
+        ]
+        choices += [("cancel", 0), ("event", 2)]
+        if saves or (halted and not running):
+            break
+        what, step = data.draw(st.sampled_from(choices))
+        if what == "halt":
+            halted = True
+            told(driver.tell(HALT))
+        elif what == "send":
+            out.add(step)
+            told(driver.send(step))
+        elif what == "lost":
+            told(driver.tell(StepLost(PLAN, step, 0, "halted", "x")))
+        elif what == "returned":
+            told(driver.tell(StepsReturned(PLAN, [step])))
+            driver.stored[step] = StepState.PENDING
+            driver.attempts[step] -= 1
+            out.discard(step)
+            if not halted:
+                driver.ready.append(step)
+        elif what == "cancel":
+            told(driver.tell(CANCEL._replace(request_id=f"c{number}")))
+        elif what == "event":
+            told(driver.tell(EventArrived(PLAN, step, CLIENT, f"e{number}", b"x")))
+        else:
+            told(driver.finish({"success": success, "failure": failure, "suspended": suspended}[what](step)))
+
+    if not saves:
+        halted = True
+        told(driver.tell(HALT))
+        for step in sorted(step for step in out if driver.stored[step] is StepState.RUNNING):
+            told(driver.tell(StepLost(PLAN, step, 0, "halted", "x")))
+    assert len(saves) == 1
+    assert saves[0].release
+    if halted:
+        assert saves[0].state == "stopped"
+    assert driver.director.plan_ids == []

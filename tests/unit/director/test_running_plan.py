@@ -302,8 +302,6 @@ def test_every_plan_ends_answered_whatever_happens_to_its_steps(flow, data):
         what = data.draw(st.sampled_from(["success", "success", "success", "failure", "lost", "returned"]))
         if what == "returned":
             driver.tell(StepsReturned(PLAN, [step]))
-            driver.stored[step] = StepState.PENDING
-            driver.attempts[step] -= 1
             driver.ready.append(step)
         elif what == "lost":
             driver.tell(StepLost(PLAN, step, 0, "signal(9)", "killed"))

@@ -16,6 +16,7 @@ from dynflow_mp.director.protocol import (
     PlanOffered,
     PlanRequested,
     ReadyEvent,
+    ReadySteps,
     SendEvent,
     StartSubPlans,
     StepFinished,
@@ -25,8 +26,9 @@ from dynflow_mp.director.protocol import (
 )
 from dynflow_mp.model.flows import Concurrence
 from dynflow_mp.model.messages import Done
-from dynflow_mp.model.plans import Caller
-from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.plans import Caller, StoredEvent
+from dynflow_mp.model.policies import ActionPolicy
+from dynflow_mp.model.states import PlanState, StepState
 from dynflow_mp.model.sub_plans import Ending, NewSubPlan, Orders
 from dynflow_mp.model.work import PlannedEvent
 from dynflow_mp.model.writes import ClaimPlan, ForgetEvents, RecordEvent, RequestPlan, SaveOutcome, StorePlan
@@ -284,3 +286,31 @@ def test_a_world_s_id_is_no_client_of_an_offered_plan(driver):
     driver.tell(PlanOffered(a_child(1)))
 
     assert WORLD not in {order.client_id for order in end(driver, "child-1") if isinstance(order, Answer)}
+
+
+# -- taken over --------------------------------------------------------------------------------------
+
+
+def test_a_caller_that_is_taken_over_looks_at_once(driver):
+    """Its timer is stored; what was said meanwhile is not."""
+    timer = StoredEvent("poll", 2, b"poll", None, due_at=1_000_000)
+    policies = {"A": ActionPolicy(with_sub_plans=True)}
+    resumed = a_skeleton(ONE, states={2: StepState.SUSPENDED}, state=PlanState.PAUSED, events=(timer,))
+
+    told = driver.start(resumed._replace(policies=policies))
+
+    assert ReadyEvent(PLAN, 2, SUB_PLANS) in told
+    assert only(WakeAt, told)
+
+
+def test_a_step_that_is_called_again_without_an_event_takes_none_until_that_is_done(driver):
+    told = driver.start(a_skeleton(ONE, states={2: StepState.SUSPENDED}, state=PlanState.PAUSED))
+    assert only(ReadySteps, told)
+
+    told = driver.tell(EventArrived(PLAN, 2, CLIENT, "e1", b"x"))
+    assert only(RecordEvent, told)
+    assert only(ReadyEvent, told) == []  # or it would be called twice at once
+
+    begin(driver)
+    told = driver.tell(StepFinished(PLAN, 1, suspended(2)))
+    assert told[-1] == ReadyEvent(PLAN, 2, b"x")

@@ -345,13 +345,31 @@ def test_an_event_that_was_dropped_fails(client: ClientDecisions) -> None:
     assert isinstance(failure(client.heard(refusal(EventDropped("ended", PLAN)), 0.1)), EventDropped)
 
 
-def test_an_event_for_a_plan_nobody_runs_fails(client: ClientDecisions) -> None:
+@pytest.mark.parametrize("stored", [None, Stored("stopped"), Stored("paused"), Stored("planned")])
+def test_an_event_for_a_plan_nobody_runs_fails(client: ClientDecisions, stored: Stored | None) -> None:
     client.event(REQUEST, EVENT, 0.0)
+    assert client.routed(REQUEST, None, 0.0) == [LookUp((PLAN,))]
 
-    error = failure(client.routed(REQUEST, None, 0.0))
+    error = failure(client.found({} if stored is None else {PLAN: stored}, [PLAN], 0.0))
 
     assert isinstance(error, UnprocessableEvent)
     assert "no executor runs plan plan-1" in str(error)
+
+
+def test_an_event_for_a_plan_between_two_executors_waits_for_the_next_one(client: ClientDecisions) -> None:
+    """W28."""
+    client.event(REQUEST, EVENT, 0.0)
+    client.routed(REQUEST, None, 0.0)
+
+    assert client.found({PLAN: Stored("paused", None, 7)}, [PLAN], 0.0) == []
+    assert client.due(0.25) == [Route(REQUEST, PLAN)]
+    assert sends(client.routed(REQUEST, "successor", 0.3))[0].message == EVENT
+
+
+def test_an_event_whose_answer_may_be_on_its_way_is_not_given_up(client: ClientDecisions) -> None:
+    event_sent(client)
+
+    assert client.found({PLAN: Stored("stopped")}, [PLAN], 0.1) == []
 
 
 def test_an_event_whose_world_cannot_be_reached_is_routed_again(client: ClientDecisions) -> None:
@@ -573,6 +591,21 @@ def test_a_plan_that_nobody_runs_is_stopped_here(client: ClientDecisions) -> Non
     assert client.stopped(REQUEST, True, 0.2) == [LoadPlan(REQUEST, PLAN)]
 
 
+def test_a_halt_that_is_never_to_be_had_ends(client: ClientDecisions) -> None:
+    client.halt(REQUEST, HaltPlan(PLAN), 0.0)
+    client.routed(REQUEST, None, 0.1)
+    client.stopped(REQUEST, False, 0.2)
+
+    assert isinstance(failure(client.stopped(REQUEST, False, 5.3)), NoExecutor)
+
+
+def test_one_whose_owner_is_known_to_be_dead_is_stopped_here(client: ClientDecisions) -> None:
+    client.halt(REQUEST, HaltPlan(PLAN), 0.0)
+    client.routed(REQUEST, "executor", 0.1)
+
+    assert client.found({PLAN: Stored("running")}, [PLAN], 10.0) == [StopUnowned(REQUEST, PLAN)]
+
+
 def test_one_that_was_taken_meanwhile_is_looked_for_again(client: ClientDecisions) -> None:
     client.halt(REQUEST, HaltPlan(PLAN), 0.0)
     client.routed(REQUEST, None, 0.1)
@@ -596,5 +629,5 @@ def test_a_halt_whose_owner_cannot_be_reached_ends(client: ClientDecisions) -> N
     first = client.undeliverable(sent, UnknownReceiver("gone"), 0.2)
     last = client.undeliverable(sent, UnknownReceiver("gone"), 5.3)
 
-    assert first == []
+    assert first == [StopUnowned(REQUEST, PLAN)], "it may be dead"
     assert isinstance(failure(last), NoExecutor)

@@ -6,7 +6,7 @@ import pytest
 
 from dynflow_mp.director.protocol import CancelRequested, EventArrived, HaltRequested, PlanRequested
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
-from dynflow_mp.errors import EventDropped
+from dynflow_mp.errors import EventDropped, NoExecutor
 from dynflow_mp.executor.requests import Asked, StatusAsked
 from dynflow_mp.model.messages import (
     Accepted,
@@ -106,15 +106,21 @@ def test_an_event_being_worked_on_is_not_handed_on_twice(dispatcher: ExecutorDis
 @pytest.mark.parametrize(
     ("message", "response"), [(CancelPlan("plan"), Told([2])), (HaltPlan("plan"), Done())]
 )
-def test_what_is_asked_about_a_plan_is_asked_once_and_answered_again(
+def test_what_is_asked_about_a_plan_is_asked_again_until_it_is_answered(
     dispatcher: ExecutorDispatcher, message: object, response: Done | Told
 ) -> None:
-    assert dispatcher.hear(asking(message), NOW) is not None
-    assert dispatcher.hear(asking(message), NOW) is None
+    """The plan may have been lost, and the answer with it."""
+    assert dispatcher.hear(asking(message), NOW) == dispatcher.hear(asking(message), NOW) is not None
 
     answer = dispatcher.answer("client", "client-1", response)
 
     assert dispatcher.hear(asking(message), NOW) == answer
+
+
+def test_that_a_plan_is_not_here_is_not_remembered(dispatcher: ExecutorDispatcher) -> None:
+    dispatcher.answer("client", "client-1", Failed.of(NoExecutor("not here", "plan")))
+
+    assert dispatcher.hear(asking(HaltPlan("plan")), NOW) == HaltRequested("plan", "client", "client-1")
 
 
 def test_status_is_asked_anew_each_time(dispatcher: ExecutorDispatcher) -> None:

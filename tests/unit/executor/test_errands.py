@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dynflow_mp.director.protocol import ErrandFinished, ErrandLost, RunErrand
 from dynflow_mp.executor.errands import DRAINED, Errands
+from dynflow_mp.executor.limit_watch import Limits
 from dynflow_mp.executor.pool import Pool, queued
 from dynflow_mp.model.work import ErrandOutcome, StepJob
 
@@ -52,6 +53,18 @@ def test_an_errand_is_done_again_when_its_worker_dies_and_lost_in_the_end():
     assert errands.finished(item.job, DONE) == [], "what was answered for is over"
 
 
+def test_an_errand_that_its_worker_was_ended_for_is_not_tried_again():
+    errands = Errands(timeout_s=5.0)
+    errands.note(ORDER)
+    errands.ready(ORDER, ORDER.data)
+    item = sent(errands)
+
+    assert item.limits == Limits(5.0, None, "errand 'hook'", "errand_timeout_s")
+    assert errands.died(item, item.job, "timeout", "it took too long", ended=True) == [
+        ErrandLost("p", 1, "hook", "timeout", "it took too long")
+    ]
+
+
 def test_who_else_asked_is_told_instead_of_the_director():
     errands, heard = Errands(), []
     errands.note(ORDER, heard.append)
@@ -93,6 +106,7 @@ def test_errands_outlive_the_run_of_their_plan():
 
     (assignment,) = pool.assign(0.0)
     assert [item.job.kind for _, item in assignment.numbered] == ["hook"]
+    assert pool.holder_of("p", 0) is None, "it is no finalize phase"
 
 
 def test_what_an_errand_costs_says_nothing_about_the_steps_of_its_class():

@@ -237,3 +237,15 @@ def test_who_holds_a_step_is_found():
     pool.finished("w0", 1, 0.1, 0.0)
     pool.assign(0.0)
     assert pool.holder_of("p", 2) == ("w0", 2)
+
+
+def test_quick_steps_are_wanted_by_the_hundred_slow_ones_by_the_few():
+    """As many as the workers do in a fifth of a second, and always two for each."""
+    quick, middling, slow = a_pool(workers=2), a_pool(workers=2), a_pool(workers=2)
+    measured(quick, 0.00001)
+    measured(middling, 0.02)
+    measured(slow, 5.0)
+
+    assert quick.enough == 128
+    assert 18 <= middling.enough <= 22
+    assert slow.enough == 4

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dynflow_mp.executor.limit_watch import Limits
 from dynflow_mp.executor.shelf import PAGE, WINDOW, PayloadPage, Shelf
 from dynflow_mp.model.codec import EMPTY, encode
 from dynflow_mp.model.flows import Concurrence, Sequence
@@ -238,7 +239,7 @@ def test_the_limits_of_a_class_go_with_its_jobs():
     shelf.ready("q", [1])
     jobs, _ = shelf.take()
 
-    assert [item.limits for item in jobs] == [(2.0, 1000), None]
+    assert [item.limits for item in jobs] == [Limits(2.0, 1000), None]
 
 
 def test_a_step_that_waits_for_sub_plans_is_briefed_each_time_it_is_sent():
@@ -268,3 +269,34 @@ def test_who_goes_on_making_sub_plans_needs_no_briefing():
     _, (wanted,) = shelf.take()
 
     assert wanted.briefed == ()
+
+
+def test_nothing_of_a_plan_that_was_withdrawn_becomes_a_job_any_more():
+    """Not what waited, not what was complete, not what is being read, nor finalize."""
+    shelf = Shelf()
+    shelf.open(a_skeleton([1, 2, 3], finalize=[4]), payloads([10]))
+    shelf.ready("p", [1, 2])
+    jobs, (wanted,) = shelf.take()
+    shelf.ready("p", [3])
+    shelf.ready_finalize("p", [4])
+    _, (*_, finalize) = shelf.take()
+
+    shelf.withdraw("p")
+
+    for page in (wanted, finalize):
+        assert shelf.arrived(PayloadPage(page, payloads([20, 30, 40]), {})) == []
+    assert [item.job.step_id for item in jobs] == [1]
+    assert shelf.take() == ([], [])
+    assert (shelf.knows("p"), shelf.sends("p")) == (True, False)
+
+
+def test_a_step_that_is_being_skipped_is_told_so():
+    shelf = Shelf()
+    skeleton = a_skeleton([1, 2])
+    skeleton.steps.set_state(2, StepState.SKIPPING)
+    shelf.open(skeleton, payloads([10, 20]))
+
+    shelf.ready("p", [1, 2])
+    jobs, _ = shelf.take()
+
+    assert [item.job.skipping for item in jobs] == [False, True]

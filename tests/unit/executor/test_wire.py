@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
 from dynflow_mp.model.states import StepState
+from dynflow_mp.model.sub_plans import Ending, NewSubPlan, Orders
 from dynflow_mp.model.work import (
     Errand,
     ErrandOutcome,
@@ -61,8 +62,14 @@ outcomes = st.builds(
     maybe_data,
     st.lists(events, max_size=2).map(tuple),
     st.booleans(),
-    st.lists(data, max_size=2).map(tuple),
+    st.lists(st.builds(NewSubPlan, texts, st.booleans(), data).map(NewSubPlan.to_bytes), max_size=2).map(
+        tuple
+    ),
     st.lists(chunks, max_size=2).map(tuple),
+    st.none()
+    | st.builds(Orders, st.lists(texts, max_size=2).map(tuple), st.none() | st.sampled_from(Ending)).map(
+        Orders.to_bytes
+    ),
 )
 
 errands = st.builds(Errand, texts, ids, texts, texts, data)
@@ -257,3 +264,19 @@ def test_what_is_too_large_is_a_protocol_error(monkeypatch):
         wire.encode_jobs([(1, A_JOB._replace(input=b"x" * 101))])
     with pytest.raises(ProtocolError):
         wire.kind_of(bytes((wire.VERSION, wire.JOBS)) + b"x" * 99)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"plans": (b"x",)},
+        {"plans": (NewSubPlan(1, True, b"").to_bytes(),)},
+        {"orders": b"x"},
+        {"plans": ("x",)},
+    ],
+)
+def test_sub_plans_that_cannot_be_read_are_a_damaged_outcome(changes):
+    frame = wire.encode_outcomes([(1, AN_OUTCOME._replace(**changes))])
+
+    with pytest.raises(ProtocolError, match="outcome"):
+        wire.decode_outcomes(frame)

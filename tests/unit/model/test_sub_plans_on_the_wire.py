@@ -4,18 +4,11 @@ import pytest
 
 from dynflow_mp.errors import DamagedData
 from dynflow_mp.model.flows import Concurrence, Sequence
+from dynflow_mp.model.planned_codec import plan_from_bytes, plan_to_bytes
 from dynflow_mp.model.plans import HistoryEntry, PlannedAction, PlannedPlan, PlannedStep
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
-from dynflow_mp.model.sub_plans import (
-    Briefing,
-    Ending,
-    NewSubPlan,
-    Orders,
-    SubPlanCount,
-    plan_from_bytes,
-    plan_to_bytes,
-)
+from dynflow_mp.model.sub_plans import Briefing, Ending, NewSubPlan, Orders, SubPlanCount
 
 
 def a_plan():

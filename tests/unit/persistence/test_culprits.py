@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.writes import MarkRunning, ResetStep, SaveOutcome, UnmarkRunning
+from dynflow_mp.model.writes import MarkRunning, MoveStep, ResetStep, SaveOutcome, UnmarkRunning
 from dynflow_mp.persistence.culprits import Step, StepWrite
 from dynflow_mp.persistence.culprits import culprits as found_guilty
 
@@ -50,3 +50,13 @@ def test_steps_sent_back_and_reset_are_followed_too():
     assert culprits(before, ResetStep("b", 1, 3), mark("b", attempt=2)) == set()
     assert culprits(before, ResetStep("a", 1, 3)) == {"a"}
     assert culprits(before, UnmarkRunning("b", 1, 3, StepState.PENDING, 1)) == {"b"}
+
+
+def test_steps_that_move_are_followed_too():
+    before = {("a", 3): ("running", 1)}
+    failed = outcome("a", StepState.ERROR)
+    again = MoveStep("a", 1, 3, StepState.ERROR, 1, StepState.PENDING, 1)
+
+    assert culprits(before, failed, again, mark("a", attempt=2)) == set()
+    assert culprits(before, again) == {"a"}
+    assert culprits(before, failed, again._replace(from_attempts=2)) == {"a"}

@@ -10,7 +10,7 @@ from actions_for_tests import ISSUES, DummyWithFinalize, IncomingIssues
 from dynflow_mp import Action
 from dynflow_mp.errors import DamagedData
 from dynflow_mp.model.codec import encode
-from dynflow_mp.model.planned_codec import decode_plan, encode_plan
+from dynflow_mp.model.planned_codec import plan_from_bytes, plan_to_bytes
 from dynflow_mp.model.plans import HistoryEntry
 from dynflow_mp.planning.planner import plan
 
@@ -42,7 +42,7 @@ def made(kind, *args, **given):
     ],
 )
 def test_a_plan_comes_out_as_it_went_in(planned):
-    found = decode_plan(encode_plan(planned))
+    found = plan_from_bytes(plan_to_bytes(planned))
 
     assert found == planned
     assert [type(value) for value in found] == [type(value) for value in planned]
@@ -54,4 +54,4 @@ def test_a_plan_comes_out_as_it_went_in(planned):
 )
 def test_other_bytes_are_damaged_data(data):
     with pytest.raises(DamagedData):
-        decode_plan(data)
+        plan_from_bytes(data)

@@ -642,3 +642,30 @@ def test_a_class_defined_later_takes_part() -> None:
         subscribe = First
 
     assert (before, subscribers_of(First)) == ((), (Second,))
+
+
+def test_the_root_s_deadline_is_the_plan_s_and_counts_from_the_beginning_of_planning() -> None:
+    class Patient(Action):
+        deadline_s = 0.1
+
+        def run(self) -> None:
+            pass
+
+    class Urgent(Action):
+        deadline_s = 2.5
+
+        def plan(self) -> None:
+            self.plan_action(Patient)
+
+    made = plan_of(Urgent)
+
+    assert made.started_at is not None
+    assert made.deadline_at == made.started_at + 2_500_000
+
+
+def test_a_plan_has_no_deadline_unless_its_root_asks_for_one() -> None:
+    class Relaxed(Action):
+        def run(self) -> None:
+            pass
+
+    assert plan_of(Relaxed).deadline_at is None

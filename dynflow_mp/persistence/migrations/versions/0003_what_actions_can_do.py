@@ -25,6 +25,7 @@ def upgrade() -> None:
     op.add_column("dynflow_execution_plans", sa.Column("unique_key", Name(255)))
     op.add_column("dynflow_steps", sa.Column("due_at", sa.BigInteger))
     op.add_column("dynflow_steps", sa.Column("crashes", sa.Integer))
+    op.add_column("dynflow_steps", sa.Column("retries", sa.Integer))
     _delayed_plans()
     _plan_dependencies()
     _output_chunks()

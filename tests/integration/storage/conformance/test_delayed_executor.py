@@ -19,7 +19,7 @@ from dynflow_mp.maintenance.late_planning import LatePlanning
 from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.messages import Execution
-from dynflow_mp.model.planned_codec import encode_plan
+from dynflow_mp.model.planned_codec import plan_to_bytes
 from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.persistence.database import Database
@@ -69,7 +69,7 @@ class AWorld:
         """A worker has planned it."""
         order, tell = self.out.pop(id_)
         plan = a_plan(id_, history=(), **fields)
-        tell(ErrandFinished(id_, order.errand_id, order.kind, encode_plan(plan), None))
+        tell(ErrandFinished(id_, order.errand_id, order.kind, plan_to_bytes(plan), None))
 
     def lost(self, cause: str, id_: str = PLAN) -> None:
         order, tell = self.out.pop(id_)

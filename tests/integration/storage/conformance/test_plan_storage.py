@@ -349,6 +349,15 @@ def test_an_input_is_replaced_while_nobody_runs_the_plan(store: Store):
     assert decode(store.load_actions(PLAN, [2])[0].input) == {"text": "ok"}
 
 
+def test_an_action_whose_input_was_replaced_needs_nobody_s_output_any_more(store: Store):
+    store.save_plan(a_plan())
+    assert store.load_skeleton(PLAN).dependencies == {3: (2,)}
+
+    store.replace_input(PLAN, 3, encode({"text": "ok"}, "input"))
+
+    assert store.load_skeleton(PLAN).dependencies == {}
+
+
 def test_an_input_of_a_running_plan_is_left_alone(store: Store, turn: Callable[..., frozenset[str]]):
     store.save_plan(a_plan())
     turn(claim())

@@ -10,6 +10,7 @@ from stored_plans import NOW, PLAN, WORLD, a_plan, claim, end, mark, outcome, pl
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import AutoExecuteLock, WorldInvalidationLock, WorldRecord
+from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.errors import InactiveWorld, LockTaken, WorldFenced
 from dynflow_mp.maintenance.reconciler import Reconciler
@@ -17,7 +18,8 @@ from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.messages import ANY_EXECUTOR, Done, Envelope, Execution
-from dynflow_mp.model.plans import HistoryEntry, history_from_data
+from dynflow_mp.model.plans import HistoryEntry, Setback, history_from_data
+from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.persistence.database import Database
@@ -52,9 +54,23 @@ def recovery(store: Store, other: Coordinator, answered: list[Envelope], asked: 
 
 
 @pytest.fixture
-def reconciler(store: Store, other: Coordinator, recovery: Recovery, asked: list[Envelope]) -> Reconciler:
+def offered() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def reconciler(
+    store: Store, other: Coordinator, recovery: Recovery, asked: list[Envelope], offered: list[str]
+) -> Reconciler:
     return Reconciler(
-        store, other, recovery, asked.append, lambda error: None, interval_s=1.0, lease_ttl_s=2.0
+        store,
+        other,
+        recovery,
+        asked.append,
+        offered.extend,
+        lambda error: None,
+        interval_s=1.0,
+        lease_ttl_s=2.0,
     )
 
 
@@ -328,17 +344,32 @@ def test_worlds_60_plans_held_by_a_world_that_is_not_registered_are_taken_over_a
     assert store.load_plan(PLAN).state == "paused"
 
 
-def test_a_requested_plan_is_asked_for_when_nobody_took_it_for_a_whole_round(
-    store: Store, reconciler: Reconciler, asked: list[Envelope]
+def test_a_requested_plan_that_was_never_begun_is_taken_here_when_nobody_took_it_for_a_whole_round(
+    store: Store, reconciler: Reconciler, asked: list[Envelope], offered: list[str]
 ) -> None:
     store.save_plan(a_plan(), requested_at=NOW)
     store.save_plan(a_plan(plan_id(2)))
+
+    reconciler.round(0.0)
+    assert offered == []
+    reconciler.round(1.0)
+
+    assert offered == [PLAN]
+    assert asked == []
+
+
+def test_one_that_was_begun_is_asked_for(
+    store: Store, turn: Turn, reconciler: Reconciler, asked: list[Envelope], offered: list[str]
+) -> None:
+    store.save_plan(a_plan(), requested_at=NOW)
+    turn(claim(), end(state=PlanState.PAUSED, result=Result.PENDING, keep_requested=True))
 
     reconciler.round(0.0)
     assert asked == []
     reconciler.round(1.0)
     reconciler.round(2.0)
 
+    assert offered == []
     assert [(envelope.sender_id, envelope.message) for envelope in asked] == [(OTHER, Execution(PLAN))] * 2
     assert len({envelope.request_id for envelope in asked}) == 2
     assert all(envelope.request_id.startswith(UNATTENDED) for envelope in asked)
@@ -355,3 +386,77 @@ def test_a_world_that_ends_recovers_nobody(
         Recovery(store, ending, lambda envelope: None, lambda envelope: None).invalidate(WORLD)
 
     assert store.load_plan(PLAN).state == "running"
+
+
+# -- failures that something is done about by itself ---------------------------------------------------
+
+
+@pytest.fixture
+def hold_of(store: Store, turn: Turn) -> Callable[..., None]:
+    """Has WORLD run a plan whose classes have this policy, its first two steps running."""
+
+    def held(policy: ActionPolicy) -> None:
+        plan = a_plan()
+        policies = dict.fromkeys((step.action_class for step in plan.steps), policy)
+        store.save_plan(plan._replace(policies=policies), requested_at=NOW)
+        assert not turn(claim(), mark(3), mark(5))
+
+    return held
+
+
+def test_b356_steps_that_are_to_be_skipped_are_and_the_plan_goes_on(
+    store: Store, hold_of: Callable[..., None], recovery: Recovery, asked: list[Envelope]
+) -> None:
+    hold_of(ActionPolicy(rescue_strategy="skip"))
+
+    recovery.invalidate(WORLD)
+
+    plan = store.load_plan(PLAN)
+    assert (plan.state, plan.result, plan.requested_at) == ("paused", "warning", NOW)
+    assert [store.load_steps(PLAN, [step])[0].state for step in (3, 5, 7)] == [
+        "skipping",
+        "skipping",
+        "pending",
+    ]
+    assert asked == [Envelope("client-1", ANY_EXECUTOR, "client-1-7", Execution(PLAN))]
+
+
+def test_without_auto_rescue_the_plan_stays_paused(
+    store: Store, hold_of: Callable[..., None], other: Coordinator, answered: list[Envelope]
+) -> None:
+    hold_of(ActionPolicy(rescue_strategy="skip"))
+
+    Recovery(store, other, answered.append, answered.append, conduct=Conduct(auto_rescue=False)).invalidate(
+        WORLD
+    )
+
+    assert (store.load_plan(PLAN).result, answered) == (
+        "error",
+        [Envelope(OTHER, "client-1", "client-1-7", Done())],
+    )
+
+
+def test_idempotent_steps_run_again_and_each_crash_is_counted(
+    store: Store, hold_of: Callable[..., None], recovery: Recovery, asked: list[Envelope]
+) -> None:
+    hold_of(ActionPolicy(idempotent=True))
+
+    recovery.invalidate(WORLD)
+
+    (step,) = store.load_steps(PLAN, [3])
+    (attempt,) = store.load_attempts(PLAN, 3)
+    assert (step.state, step.attempts, step.crashes, step.retries) == ("pending", 1, 1, None)
+    assert (attempt.attempt, attempt.state) == (1, "error")
+    assert store.load_skeleton(PLAN).setbacks == {3: Setback(None, 0, 1), 5: Setback(None, 0, 1)}
+    assert asked == [Envelope("client-1", ANY_EXECUTOR, "client-1-7", Execution(PLAN))]
+
+
+def test_an_older_error_keeps_a_plan_from_going_on_although_its_steps_are_idempotent(
+    store: Store, hold_of: Callable[..., None], turn: Turn, recovery: Recovery, asked: list[Envelope]
+) -> None:
+    hold_of(ActionPolicy(idempotent=True))
+    turn(outcome(3, state=StepState.ERROR))
+
+    recovery.invalidate(WORLD)
+
+    assert (store.load_plan(PLAN).result, asked) == ("error", [])

@@ -302,23 +302,11 @@ def test_a_scheduled_plan_that_is_cancelled(schedule: Schedule, store: Store):
     assert store.count_execution_plans({"delayed": True}) == 0
 
 
-def test_a_scheduled_plan_that_is_halted(schedule: Schedule, store: Store):
-    """B288."""
-    store_one(schedule)
-
-    assert schedule.halt(PLAN, WORLD, NOW)
-
-    plan = Library(store).load_execution_plan(PLAN)
-    assert (plan.state, plan.result, plan.root_plan_step.state) == ("stopped", "pending", "pending")
-    assert store.count_execution_plans({"delayed": True}) == 0
-
-
 @pytest.mark.parametrize("state", [PlanState.PLANNED, PlanState.RUNNING, PlanState.PAUSED, PlanState.STOPPED])
 def test_a_plan_that_does_not_wait_is_not_touched(schedule: Schedule, store: Store, state: PlanState):
     store.save_plan(a_plan(state=state))
 
     assert not schedule.cancel(PLAN, WORLD, NOW)
-    assert not schedule.halt(PLAN, WORLD, NOW)
     assert store.load_skeleton(PLAN).state is state
 
 

@@ -11,13 +11,13 @@ from stored_plans import NOW, PLAN, a_plan, claim, end, mark, outcome, plan_id
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import PlanNotFound
+from dynflow_mp.model.planned_codec import plan_to_bytes
 from dynflow_mp.model.plans import Caller
 from dynflow_mp.model.states import PlanState, Result, StepState
-from dynflow_mp.model.sub_plans import plan_to_bytes
 from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.model.writes import RequestPlan, StorePlan
 from dynflow_mp.persistence.database import Database
-from dynflow_mp.persistence.store import Store
+from dynflow_mp.persistence.store import GuardFailed, Store
 from dynflow_mp.persistence.turn_commit import TurnCommit
 
 Turn = Callable[..., frozenset[str]]
@@ -72,6 +72,14 @@ def test_a_guard_that_refuses_the_outcome_stores_no_sub_plans(store: Store, runn
         running(outcome(3, attempt=7), stored(2))
 
     assert store.plan_statuses([plan_id(2)]) == {}
+
+
+def test_bytes_that_are_no_plan_are_a_loss_of_the_plan_that_sent_them(store: Store, running: Turn):
+    with pytest.raises(GuardFailed) as refused:
+        running(outcome(3), StorePlan(PLAN, 1, b"no plan", NOW))
+
+    assert refused.value.plan_ids == {PLAN}
+    assert store.load_steps(PLAN, [3])[0].state is StepState.RUNNING
 
 
 def test_a_turn_in_doubt_stores_its_sub_plans_once(
@@ -187,3 +195,18 @@ def test_who_has_read_a_sub_plan_that_was_ended_cannot_claim_it(store: Store, ru
     store.end_never_begun(PLAN, ACTION, False, ERROR)
 
     assert running(claim(plan_id(2))) == {plan_id(2)}
+
+
+def test_plans_below_that_failed_are_found_the_deepest_first(store: Store, running: Turn):
+    failed = {"state": PlanState.PAUSED, "result": Result.ERROR}
+    store.save_plan(a_child(2, **failed))
+    store.save_plan(a_child(3, caller_plan_id=plan_id(2), **failed))
+    store.save_plan(a_child(4))
+    store.save_plan(a_child(5, state=PlanState.RUNNING))
+    store.save_plan(a_child(6, caller_plan_id=plan_id(5), **failed))
+    store.save_plan(a_child(7, caller_plan_id=plan_id(4), **failed))
+
+    found = store.failed_below(PLAN)
+
+    assert sorted(found) == [plan_id(2), plan_id(3), plan_id(6)]
+    assert found.index(plan_id(3)) < found.index(plan_id(2))

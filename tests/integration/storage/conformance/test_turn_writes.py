@@ -12,8 +12,9 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.errors import WorldFenced
 from dynflow_mp.model.codec import decode, encode
+from dynflow_mp.model.plans import Setback
 from dynflow_mp.model.states import PlanState, Result, StepState
-from dynflow_mp.model.writes import ForgetEvents, RecordEvent, ResetStep, UnmarkRunning
+from dynflow_mp.model.writes import ForgetEvents, MoveStep, RecordEvent, ResetStep, UnmarkRunning
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.store import GuardFailed, StepRow, Store
 
@@ -436,3 +437,59 @@ def test_who_listens_to_statements_hears_all_of_a_turn(store: Store, turn: Turn,
 def _rows(database: Database, statement: str) -> list[tuple[object, ...]]:
     with database.read() as connection:
         return [tuple(row) for row in connection.execute(text(statement))]
+
+
+# -- steps that no call of their code moves ------------------------------------------------------------
+
+
+def test_a_failed_step_that_is_tried_again_keeps_its_error_and_what_counts_for_it(
+    claimed: Turn, step: Callable[[int], StepRow], store: Store
+):
+    error = encode(["OSError", "no disk", [], None], "error")
+    move = MoveStep(PLAN, 1, 3, StepState.ERROR, 1, StepState.PENDING, 1, due_at=NOW + 5, retries=1)
+
+    claimed(mark(3), outcome(3, state=StepState.ERROR, error=error), move)
+
+    row = step(3)
+    assert (row.state, row.attempts, row.error) == (StepState.PENDING, 1, error)
+    assert (row.due_at, row.retries, row.crashes) == (NOW + 5, 1, None)
+    assert store.load_skeleton(PLAN).setbacks == {3: Setback(NOW + 5, 1, 0)}
+    assert [(one.step_id, one.attempt, one.error) for one in store.load_attempts(PLAN)] == [(3, 1, error)]
+
+
+def test_many_steps_move_in_one_turn_each_in_its_own_way(claimed: Turn, step: Callable[[int], StepRow]):
+    failed = [one for step_id in (3, 5) for one in (mark(step_id), outcome(step_id, state=StepState.ERROR))]
+    claimed(*failed)
+
+    claimed(
+        MoveStep(PLAN, 1, 3, StepState.ERROR, 1, StepState.SKIPPING, 1),
+        MoveStep(PLAN, 1, 5, StepState.ERROR, 1, StepState.PENDING, 1, crashes=2),
+        MoveStep(PLAN, 1, 7, StepState.PENDING, 0, StepState.SKIPPED, 0, forget_error=True),
+        MoveStep(PLAN, 1, 3, StepState.SKIPPING, 1, StepState.SKIPPED, 1, forget_error=True),
+        mark(5, attempt=2),
+    )
+
+    assert [(step(one).state, step(one).attempts, step(one).crashes) for one in (3, 5, 7)] == [
+        (StepState.SKIPPED, 1, None),
+        (StepState.RUNNING, 2, 2),
+        (StepState.SKIPPED, 0, None),
+    ]
+
+
+@pytest.mark.parametrize(("state", "attempts"), [(StepState.ERROR, 0), (StepState.PENDING, 1)])
+def test_a_step_that_is_not_where_it_was_does_not_move(
+    claimed: Turn, step: Callable[[int], StepRow], state: StepState, attempts: int
+):
+    with pytest.raises(GuardFailed):
+        claimed(MoveStep(PLAN, 1, 3, state, attempts, StepState.SKIPPED, attempts))
+
+    assert step(3).state is StepState.PENDING
+
+
+def test_a_step_that_is_started_anew_has_nothing_behind_it(claimed: Turn, store: Store):
+    claimed(mark(3), outcome(3, state=StepState.ERROR))
+    claimed(MoveStep(PLAN, 1, 3, StepState.ERROR, 1, StepState.ERROR, 1, due_at=NOW, retries=2, crashes=3))
+
+    claimed(ResetStep(PLAN, 1, 3))
+
+    assert store.load_skeleton(PLAN).setbacks == {}

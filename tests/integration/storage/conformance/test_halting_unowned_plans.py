@@ -30,7 +30,7 @@ def answered() -> list[Envelope]:
 
 @pytest.fixture
 def unowned(store: Store, coordinator: Coordinator, answered: list[Envelope]) -> UnownedPlans:
-    return UnownedPlans(store, coordinator, answered.append)
+    return UnownedPlans(store, coordinator, answered.append, lambda world_id: None)
 
 
 def rows_of(database: Database, table: object) -> int:
@@ -100,6 +100,19 @@ def test_a_plan_that_somebody_runs_is_not_touched(store: Store, turn: Turn, unow
 
     plan = store.load_plan(PLAN)
     assert (plan.state, plan.owner_id, plan.lock_epoch) == ("running", WORLD, 1)
+
+
+def test_a_plan_of_a_world_that_is_dead_is_taken_from_it_first(
+    store: Store, turn: Turn, coordinator: Coordinator
+) -> None:
+    invalidated: list[str] = []
+    unowned = UnownedPlans(store, coordinator, lambda answer: None, invalidated.append)
+    store.save_plan(a_plan())
+    turn(claim(world_id="long-gone"))
+
+    assert unowned.halt(PLAN) is False
+
+    assert invalidated == ["long-gone"]
 
 
 def test_a_plan_that_was_taken_while_one_looked_is_not_touched(

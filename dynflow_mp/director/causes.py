@@ -1,0 +1,35 @@
+"""Why the engine, not its own code, ended a step: a word for the record, and the class of the error.
+
+A cause that is not here, nor among what steps are stopped for (:mod:`dynflow_mp.model.stops`), is how a process
+ended: ``signal(9)``, ``exit(3)``, ``out_of_memory``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dynflow_mp.errors import AbnormalTermination, DynflowError, WorkerLost
+from dynflow_mp.model.stops import ERRORS, name_of
+from dynflow_mp.model.work import ErrorRecord
+
+SUPERVISOR_LOST = "supervisor_lost"
+UNREADABLE = "unreadable"
+"""What the step needs could not be read: it was never begun."""
+
+_CLASSES: Mapping[str, type[DynflowError]] = {**ERRORS, SUPERVISOR_LOST: AbnormalTermination}
+_NO_CRASHES = frozenset({*ERRORS, UNREADABLE})
+
+
+def is_crash(cause: str | None) -> bool:
+    """Whether a process died that nobody had told to."""
+    return cause not in _NO_CRASHES
+
+
+def abnormal_termination() -> ErrorRecord:
+    """The error of a step that is stored as running although nobody runs it: its executor died."""
+    return recorded(SUPERVISOR_LOST, "abnormal termination (previous state: running)")
+
+
+def recorded(cause: str, message: str, backtrace: Sequence[str] = ()) -> ErrorRecord:
+    """The error of a step that ended for this cause."""
+    return ErrorRecord(name_of(_CLASSES.get(cause, WorkerLost)), message, tuple(backtrace), cause)

@@ -1,0 +1,82 @@
+"""Events on their way to the steps of one plan: what is accepted, refused, and when a step is called with one.
+
+arrived ─┬─ refused (no such step, ended, plan being halted)
+         └─ recorded ─(its time)─▶ due ─▶ the step waits idle ─▶ ReadyEvent
+"""
+
+from __future__ import annotations
+
+from dynflow_mp.director.events import HINTS, SUB_PLANS, EventBox
+from dynflow_mp.director.protocol import Answer, EventArrived, Instruction, ReadyEvent, SendEvent, WakeAt
+from dynflow_mp.director.step_book import StepBook
+from dynflow_mp.model.messages import Done
+from dynflow_mp.model.states import StepState
+from dynflow_mp.model.work import PlannedEvent
+
+_MICRO = 1_000_000
+_TAKING = (StepState.RUNNING, StepState.SUSPENDED)
+
+
+class Deliveries:
+    """Owned by its running plan, as are the book and the box."""
+
+    __slots__ = ("_book", "_box", "_plan_id", "closed")
+
+    def __init__(self, plan_id: str, book: StepBook, box: EventBox) -> None:
+        self._plan_id, self._book, self._box = plan_id, book, box
+        self.closed = False
+        """Whether nothing is delivered any more: the plan is being halted."""
+
+    def take(self, event: EventArrived, now: int) -> list[Instruction]:
+        """Record an event for a step and, if the step waits idle, run it with it."""
+        if self._box.knows(event.request_id):
+            return []
+        if event.due_at is None and event.data in HINTS:
+            return self._hinted(event)
+        state = self._book.state_of(event.step_id)
+        if self.closed:
+            return self._box.refusal(event, f"plan {self._plan_id} is being halted")
+        if state not in _TAKING:
+            return self._box.misfit(event, state)
+        record = self._box.record(event)
+        if event.due_at is not None and event.due_at > now:
+            return [record, WakeAt(event.due_at, self._plan_id, event.request_id)]
+        self._box.due(event.request_id)
+        return [record, *self.next(event.step_id)]
+
+    def hint(self, step_id: int, data: bytes = SUB_PLANS) -> list[Instruction]:
+        """There is something to look at for this step: what has become of its sub-plans, unless told otherwise."""
+        if self._book.state_of(step_id) not in _TAKING:
+            return []
+        self._box.hint(step_id, data)
+        return self.next(step_id)
+
+    def _hinted(self, event: EventArrived) -> list[Instruction]:
+        """From the step itself, or from another executor: never worth a row."""
+        hinted = self.hint(event.step_id, event.data)
+        if event.client_id is None:
+            return hinted
+        return [*hinted, Answer(event.client_id, event.request_id, Done(), self._plan_id)]
+
+    def due(self, event_id: str) -> list[Instruction]:
+        """The time of a stored event came."""
+        step_id = self._box.due(event_id)
+        return [] if step_id is None else self.next(step_id)
+
+    def planned(self, planned: PlannedEvent, now: int) -> list[Instruction]:
+        """An event that an action of this plan asked for, for itself or for another step."""
+        due_at = now + int(planned.delay_s * _MICRO) if planned.delay_s else None
+        if planned.plan_id != self._plan_id:
+            return [SendEvent(planned)]
+        event_id = self._box.own_id()
+        event = EventArrived(
+            self._plan_id, planned.step_id, None, event_id, planned.data, planned.optional, due_at
+        )
+        return self.take(event, now)
+
+    def next(self, step_id: int) -> list[Instruction]:
+        """If the step waits, it may run with the first event that waits for it."""
+        if self.closed or self._book.state_of(step_id) is not StepState.SUSPENDED:
+            return []
+        event = self._box.take(step_id)
+        return [] if event is None else [ReadyEvent(self._plan_id, step_id, event.data)]

@@ -1,0 +1,104 @@
+"""Hooks, called by the time a request returns: core B250, B251, B253, B257."""
+
+from __future__ import annotations
+
+import pytest
+
+from dynflow_mp import Action, hook
+from dynflow_mp.testing import InThreadWorld
+
+NOTED: list[str] = []
+ATTEMPTS: list[str] = []
+
+
+class Watched(Action):
+    """Notes every state of its plan; fails once if told to."""
+
+    def plan(self, **values):
+        if values.get("cannot"):
+            raise ValueError("cannot be planned")
+        self.plan_self(**values)
+
+    def run(self):
+        ATTEMPTS.append("run")
+        if self.input.get("fails_once") and len(ATTEMPTS) == 1:
+            raise RuntimeError("no luck")
+
+    @hook
+    def note_state(self, plan):
+        NOTED.append(f"{plan.state} {plan.result}")
+
+    @hook("success", "failure")
+    def note_end(self, plan):
+        NOTED.append(f"end {plan.result}")
+
+
+class Raises(Watched):
+    @hook("stopped")
+    def another(self, plan):
+        raise RuntimeError("a hook fails")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_noted():
+    NOTED.clear()
+    ATTEMPTS.clear()
+
+
+WHOLE = [
+    "pending pending",
+    "planning pending",
+    "planned pending",
+    "running pending",
+    "stopped success",
+    "end success",
+]
+
+
+def test_b250_b257_hooks_are_called_for_each_state_and_for_the_end(world):
+    world.run(Watched)
+
+    assert NOTED == WHOLE
+
+
+def test_b251_a_hook_for_paused_is_called_and_again_after_the_next_attempt(world):
+    paused = world.run(Watched, fails_once=True)
+    assert NOTED[4:] == ["paused error"]
+
+    world.execute(paused.id)
+
+    assert NOTED[5:] == ["running pending", "stopped success", "end success"]
+
+
+def test_b253_a_hook_that_raises_changes_nothing_for_the_plan_or_other_hooks(world):
+    assert world.run(Raises).result == "success"
+
+    assert NOTED == WHOLE
+
+
+def test_a_plan_that_cannot_be_planned_has_failed(world):
+    assert not world.trigger(Watched, cannot=True).planned
+
+    assert NOTED[-2:] == ["stopped error", "end error"]
+
+
+def test_hooks_that_nobody_called_are_called_by_the_next_world(tmp_path):
+    url = f"sqlite:///{tmp_path}/plans.db"
+    with InThreadWorld(database_url=url) as world:
+        planned = world.plan(Watched)
+    assert NOTED == []
+
+    with InThreadWorld(database_url=url) as other:
+        other.execute(planned.id)
+
+    assert NOTED == WHOLE
+
+
+def test_hooks_survive_the_executor_that_was_to_call_them(world):
+    world.kill_executor(at=Watched)
+
+    paused = world.run(Watched)
+
+    assert NOTED[3:] == ["running pending", "paused error"]
+    world.execute(paused.id)
+    assert NOTED[5:] == ["running pending", "stopped success", "end success"]
