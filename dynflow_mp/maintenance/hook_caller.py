@@ -75,14 +75,6 @@ class HookCaller:
             self._woken.clear()
         self._end()
 
-    def look(self) -> bool:
-        """Look once if it was woken; whether it was. For worlds without a thread for it."""
-        if not self._woken.is_set():
-            return False
-        self._woken.clear()
-        self.round()
-        return True
-
     def round(self) -> None:
         """Look once. Done by the thread, and by worlds without one."""
         self._settle()
