@@ -5,9 +5,18 @@ from __future__ import annotations
 from random import Random
 from uuid import UUID
 
+import pytest
+
+from dynflow_mp.planning import ids
 from dynflow_mp.planning.ids import new_plan_id
 
 NOW = 1_800_000_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def _no_ids_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worlds of other tests may have made ids in a year to come."""
+    monkeypatch.setattr(ids, "_last", 0)
 
 
 def test_an_id_is_a_uuid_of_version_7() -> None:
