@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dynflow_mp.actions.errands import Kind
-from dynflow_mp.actions.rescue import tell_strategy
 from dynflow_mp.model.policies import RESCUE
 from dynflow_mp.model.work import Errand
 
@@ -48,4 +47,10 @@ def _hooks(errand: Errand, max_payload: int) -> bytes:
     return encode([failure[:_LONGEST] for failure in failures[:_MOST]], "failures", _NO_LIMIT)
 
 
-KINDS: Mapping[str, Kind] = {PLAN: _plan, RESCUE: tell_strategy, HOOKS: _hooks}
+def _rescue(errand: Errand, max_payload: int) -> bytes:
+    from dynflow_mp.actions.rescue import tell_strategy
+
+    return tell_strategy(errand, max_payload)
+
+
+KINDS: Mapping[str, Kind] = {PLAN: _plan, RESCUE: _rescue, HOOKS: _hooks}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from hashlib import sha256
 
 SINGLETON_LOCK = "SingletonActionLock"
 _LOCK_PREFIX = "singleton-action:"
@@ -29,6 +28,8 @@ def singleton_lock_id(action_class: str) -> str:
     whole = _LOCK_PREFIX + action_class
     if len(whole) <= _LONGEST_ID:
         return whole
+    from hashlib import sha256  # a cryptographic library of 3 MiB, which every worker would load
+
     return f"{whole[: _LONGEST_ID - 33]}~{sha256(action_class.encode()).hexdigest()[:32]}"
 
 
