@@ -57,9 +57,6 @@ if TYPE_CHECKING:
 log = logger("world.parts")
 
 
-log = logger("world.parts")
-
-
 class Parts:
     """The parts of one world, wired to each other; its connector delivers to it (a ``Receiver``).
 
