@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct
-from dynflow_mp.director.protocol import Asker, Instruction
+from dynflow_mp.director.instructions import Instruction
+from dynflow_mp.director.protocol import Asker
 from dynflow_mp.director.running_plan import RunningPlan
 from dynflow_mp.model.plans import PlanSkeleton
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dynflow_mp.director.protocol import Answer, CancelRequested, EventArrived
+from dynflow_mp.director.instructions import Answer
+from dynflow_mp.director.stimuli import CancelRequested, EventArrived
 from dynflow_mp.errors import NotCancellable
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.messages import Failed, Response, Told

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dynflow_mp.director.causes import recorded
 from dynflow_mp.director.cursor import FlowCursor
 from dynflow_mp.director.events import EventBox
-from dynflow_mp.director.protocol import DeadlineDue, Instruction, RemindAt, StopStep
+from dynflow_mp.director.instructions import Instruction, RemindAt, StopStep
 from dynflow_mp.director.step_book import StepBook
+from dynflow_mp.director.stimuli import DeadlineDue
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.stops import DEADLINE
 from dynflow_mp.model.work import ErrorRecord

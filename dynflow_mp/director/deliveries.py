@@ -7,8 +7,9 @@ arrived ─┬─ refused (no such step, ended, plan being halted)
 from __future__ import annotations
 
 from dynflow_mp.director.events import HINTS, SUB_PLANS, EventBox
-from dynflow_mp.director.protocol import Answer, EventArrived, Instruction, ReadyEvent, SendEvent, WakeAt
+from dynflow_mp.director.instructions import Answer, Instruction, ReadyEvent, SendEvent, WakeAt
 from dynflow_mp.director.step_book import StepBook
+from dynflow_mp.director.stimuli import EventArrived
 from dynflow_mp.model.messages import Done
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import PlannedEvent

@@ -15,22 +15,11 @@ from collections.abc import Iterable, Sequence
 from dynflow_mp.director.cancelling import cancellations, told_of
 from dynflow_mp.director.causes import abnormal_termination, recorded
 from dynflow_mp.director.halting import Halting
+from dynflow_mp.director.instructions import DropPlan, Instruction, ReadyFinalize, ReadySteps, Withdraw
 from dynflow_mp.director.plan_parts import PlanParts
-from dynflow_mp.director.protocol import (
-    FINALIZE,
-    Asker,
-    CancelRequested,
-    ChunksWritten,
-    DropPlan,
-    FinalizeFinished,
-    Instruction,
-    ReadyFinalize,
-    ReadySteps,
-    StepDue,
-    StepLost,
-    Withdraw,
-)
+from dynflow_mp.director.protocol import FINALIZE, Asker
 from dynflow_mp.director.step_book import PASSED
+from dynflow_mp.director.stimuli import CancelRequested, ChunksWritten, FinalizeFinished, StepDue, StepLost
 from dynflow_mp.director.sub_plans import follow
 from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.states import PlanState, StepState, check_plan_move

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dynflow_mp.director.hook_notes import HookNotes
-from dynflow_mp.director.protocol import Answer, Asker, DropPlan, HandOver, Instruction
+from dynflow_mp.director.instructions import Answer, DropPlan, HandOver, Instruction
+from dynflow_mp.director.protocol import Asker
 from dynflow_mp.director.singletons import Singletons
 from dynflow_mp.director.step_book import StepBook
 from dynflow_mp.model.messages import Done

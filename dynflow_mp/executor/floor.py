@@ -13,19 +13,16 @@ from threading import Event
 from typing import Any
 
 from dynflow_mp.clock import monotonic
-from dynflow_mp.director.protocol import (
-    FINALIZE,
+from dynflow_mp.director.instructions import ReadyEvent, ReadyFinalize, ReadySteps, StopStep
+from dynflow_mp.director.protocol import FINALIZE
+from dynflow_mp.director.stimuli import (
     ChunksWritten,
     FinalizeFinished,
-    ReadyEvent,
-    ReadyFinalize,
-    ReadySteps,
     StepFinished,
     StepLost,
     StepsReturned,
     StepsSent,
     Stimulus,
-    StopStep,
 )
 from dynflow_mp.errors import WorkerStartFailed
 from dynflow_mp.executor.crew import Crew, Post

@@ -18,26 +18,13 @@ import zmq
 
 from dynflow_mp.clock import monotonic, now_us
 from dynflow_mp.director.director import Director
-from dynflow_mp.director.protocol import (
-    NOBODY,
+from dynflow_mp.director.instructions import (
     Answer,
-    CancelRequested,
-    DeadlineDue,
-    DrainBegun,
-    DrainEnded,
     DropPlan,
     EndSubPlans,
-    EventArrived,
-    EventDue,
     EventUndelivered,
-    HaltRequested,
     HandOver,
     LoadPlan,
-    PlanArrived,
-    PlanLost,
-    PlanOffered,
-    PlanRequested,
-    PlanUnavailable,
     ReadyEvent,
     ReadyFinalize,
     ReadySteps,
@@ -45,12 +32,26 @@ from dynflow_mp.director.protocol import (
     RunErrand,
     SendEvent,
     StartSubPlans,
-    StepDue,
-    Stimulus,
     StopStep,
     WakeAt,
     Withdraw,
-    attended,
+)
+from dynflow_mp.director.protocol import NOBODY, attended
+from dynflow_mp.director.stimuli import (
+    CancelRequested,
+    DeadlineDue,
+    DrainBegun,
+    DrainEnded,
+    EventArrived,
+    EventDue,
+    HaltRequested,
+    PlanArrived,
+    PlanLost,
+    PlanOffered,
+    PlanRequested,
+    PlanUnavailable,
+    StepDue,
+    Stimulus,
 )
 from dynflow_mp.errors import PeerBusy, PlanNotFound
 from dynflow_mp.executor.briefs import BRIEFS

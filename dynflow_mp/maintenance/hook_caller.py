@@ -15,7 +15,8 @@ from threading import Event
 
 from dynflow_mp.actions.hooks import packed
 from dynflow_mp.coordinator.coordinator import Coordinator
-from dynflow_mp.director.protocol import ErrandFinished, RunErrand
+from dynflow_mp.director.instructions import RunErrand
+from dynflow_mp.director.stimuli import ErrandFinished
 from dynflow_mp.errors import DynflowError, WorldFenced
 from dynflow_mp.executor.errand_kinds import HOOKS
 from dynflow_mp.executor.errands import DRAINED, ErrandNews, Tell

@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import PlanningLock
-from dynflow_mp.director.protocol import ErrandFinished, RunErrand
+from dynflow_mp.director.instructions import RunErrand
+from dynflow_mp.director.stimuli import ErrandFinished
 from dynflow_mp.errors import DamagedData, LockLost, LockTaken, PersistenceError, WorkerLost
 from dynflow_mp.executor.errand_kinds import PLAN
 from dynflow_mp.executor.errands import DRAINED, ErrandNews, Tell

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from threading import Lock
 
-from dynflow_mp.director.protocol import EndSubPlans
+from dynflow_mp.director.instructions import EndSubPlans
 from dynflow_mp.errors import NotCancellable, RequestError, SubPlanCancelled
 from dynflow_mp.maintenance.background import Background
 from dynflow_mp.model.stops import name_of

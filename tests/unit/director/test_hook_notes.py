@@ -3,7 +3,8 @@
 from plans_for_tests import PLAN, a_skeleton, failure, only, success
 
 from dynflow_mp.director.abandoned import settle
-from dynflow_mp.director.protocol import Asker, DrainEnded
+from dynflow_mp.director.protocol import Asker
+from dynflow_mp.director.stimuli import DrainEnded
 from dynflow_mp.model.flows import Sequence
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import PlanState, StepState
