@@ -24,7 +24,8 @@ from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution
 from dynflow_mp.model.plans import PlannedPlan
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.model.work import ErrorRecord
-from dynflow_mp.persistence.schedule import DuePlan, End, Schedule
+from dynflow_mp.persistence.schedule import End, Schedule
+from dynflow_mp.persistence.waiting_plans import DuePlan
 from dynflow_mp.telemetry import logger
 
 log = logger("maintenance.delayed_executor")
