@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import NotScheduled, PlanNotFound
@@ -22,7 +22,7 @@ from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.hooks import kinds_of
 from dynflow_mp.model.plans import DelayRecord, HistoryEntry, PlannedPlan, history_from_data, history_to_data
 from dynflow_mp.model.states import PlanState, Result, StepState
-from dynflow_mp.persistence import new_plans, planned
+from dynflow_mp.persistence import new_plans, plan_rows, planned
 from dynflow_mp.persistence.database import Fence
 from dynflow_mp.persistence.hook_rows import note_for_waiting
 from dynflow_mp.persistence.skeleton import CHUNK
@@ -145,7 +145,7 @@ class Schedule(Waiting):
             planned.fill_plan(connection, fit, asked_at)
             new_plans.hold_key(connection, fit)
             new_plans.note_planned_late(connection, fit, now_us())
-            _forget(connection, plan.id)
+            plan_rows.forget_delay(connection, plan.id)
             return True
 
         while True:
@@ -178,7 +178,7 @@ class Schedule(Waiting):
             connection.execute(_ending_of_root(plan_id, row[2], end, now))
             kinds = kinds_of(PlanState.STOPPED, end.result, halted=False)
             note_for_waiting(connection, plan_id, kinds, end.result, now)
-            _forget(connection, plan_id)
+            plan_rows.forget_delay(connection, plan_id)
             return True
 
         return self._database.change(stop_it, fence)
@@ -195,7 +195,9 @@ class Schedule(Waiting):
 
     def forget(self, plan_id: str, fence: Fence | None = None) -> None:
         """Delete the delay record of a plan that does not wait, if it has one."""
-        self._database.change(lambda connection, _in_doubt: _forget(connection, plan_id), fence)
+        self._database.change(
+            lambda connection, _in_doubt: plan_rows.forget_delay(connection, plan_id), fence
+        )
 
 
 def _record_values(plan_id: str, record: DelayRecord) -> dict[str, Any]:
@@ -248,7 +250,3 @@ def _ending_of_root(plan_id: str, step_id: int, end: End, now: int) -> Any:
         .where(steps.c.execution_plan_id == plan_id, steps.c.id == step_id)
         .values(state=end.step_state.value, error=end.error, ended_at=now)
     )
-
-
-def _forget(connection: Connection, plan_id: str) -> None:
-    connection.execute(delete(delayed_plans).where(_delay.execution_plan_id == plan_id))
