@@ -1,12 +1,12 @@
-"""Puts what references refer to in their places: parts of the outputs of other actions."""
+"""Puts what references refer to in their places: parts of the outputs of other actions, or the references themselves."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from dynflow_mp.errors import MissingOutput
-from dynflow_mp.model.codec import path_text
-from dynflow_mp.model.references import Key, reference_text
+from dynflow_mp.model.codec import decode, path_text
+from dynflow_mp.model.references import Key, OutputReference, reference_text
 
 
 def part_of(output: Any, step_id: int, subkeys: list[Key], path: list[Key]) -> Any:
@@ -40,3 +40,9 @@ def put(values: dict[str, Any], path: list[Key], value: Any) -> None:
     for key in path[:-1]:
         container = container[key]
     container[path[-1]] = value
+
+
+def show_references(values: dict[str, Any], stored: bytes | None, plan_id: str) -> None:
+    """Put the references themselves, not resolved yet, in their places."""
+    for path, step_id, action_id, subkeys in decode(stored) if stored else ():
+        put(values, path, OutputReference(plan_id, step_id, action_id, tuple(subkeys)))
