@@ -10,66 +10,29 @@ from functools import partial
 from typing import Any
 
 from dynflow_mp.actions.action import action_in
-from dynflow_mp.actions.context import Context
 from dynflow_mp.actions.failure import exception_name, message_of
 from dynflow_mp.actions.hooking import HookedPlan, hook, hooks_of
 from dynflow_mp.actions.middleware import MiddlewareRules, call
 from dynflow_mp.actions.registry import registry
+from dynflow_mp.actions.stored_context import StoredContext
 from dynflow_mp.errors import UnknownAction
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.hooks import HookedAction
-from dynflow_mp.model.states import Phase, PlanState, Result
+from dynflow_mp.model.states import PlanState, Result
 
 __all__ = ["HookContext", "HookedAction", "HookedPlan", "call_hooks", "hook", "packed"]
 
 _NO_LIMIT = 2**40
 
 
-class HookContext(Context):
+class HookContext(StoredContext[HookedAction]):
     """One action while its hooks are called: it is looked at, as when it is read."""
 
-    __slots__ = ("_input", "_output", "_plan_id", "_row")
-
-    phase = Phase.PRESENT
-
-    def __init__(self, plan_id: str, row: HookedAction) -> None:
-        self._plan_id, self._row = plan_id, row
-        self._input: dict[str, Any] | None = None
-        self._output: dict[str, Any] | None = None
-
-    @property
-    def plan_id(self) -> str:
-        return self._plan_id
-
-    @property
-    def action_id(self) -> int:
-        return self._row.id
-
-    @property
-    def plan_step_id(self) -> int:
-        return self._row.plan_step_id
-
-    @property
-    def run_step_id(self) -> int | None:
-        return self._row.run_step_id
-
-    @property
-    def finalize_step_id(self) -> int | None:
-        return self._row.finalize_step_id
+    __slots__ = ()
 
     @property
     def is_root(self) -> bool:
         return self._row.caller_action_id is None or self._row.caller_plan_id is not None
-
-    def get_input(self) -> dict[str, Any]:
-        if self._input is None:
-            self._input = decode(self._row.input)
-        return self._input
-
-    def get_output(self) -> dict[str, Any]:
-        if self._output is None:
-            self._output = {} if self._row.output is None else decode(self._row.output)
-        return self._output
 
 
 def packed(kinds: list[str], facts: tuple[str, str, str], actions: list[HookedAction]) -> bytes:

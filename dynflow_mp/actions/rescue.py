@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from dynflow_mp.actions.action import Action, action_in
-from dynflow_mp.actions.context import Context
+from dynflow_mp.actions.referred import show_references
 from dynflow_mp.actions.registry import registry
+from dynflow_mp.actions.stored_context import StoredContext
 from dynflow_mp.errors import StepError
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.policies import RescueStrategy, combined_strategy
-from dynflow_mp.model.references import OutputReference
 from dynflow_mp.model.states import Phase
 from dynflow_mp.model.work import Errand, ErrorRecord
 
@@ -57,27 +57,23 @@ def tell_strategy(errand: Errand, _max_payload: int) -> bytes:
     return encode(None if strategy is None else strategy.value, "strategy")
 
 
-class _Asked(Context):
+class _Asked(StoredContext[AskedAction]):
     """An action that is asked, in phase present."""
 
-    __slots__ = ("_action", "_facts", "_input", "_others", "_output", "_plan_id")
-
-    phase = Phase.PRESENT
+    __slots__ = ("_action", "_others")
 
     def __init__(self, plan_id: str, others: dict[int, AskedAction], action_id: int) -> None:
-        self._plan_id, self._others = plan_id, others
-        self._facts = others[action_id]
-        self._input: dict[str, Any] | None = None
-        self._output: dict[str, Any] | None = None
-        self._action = action_in(registry.find(self._facts.action_class), self)
+        super().__init__(plan_id, others[action_id])
+        self._others = others
+        self._action = action_in(registry.find(self._row.action_class), self)
 
     def rescue_strategy(self) -> RescueStrategy | None:
-        said = [self._action.rescue_strategy_for_self()] if self._facts.failed else []
+        said = [self._action.rescue_strategy_for_self()] if self._row.failed else []
         said += [self._action.rescue_strategy_for_planned_action(action) for action in self.planned_actions()]
         return combined_strategy(one if one is None else _checked(self._action, one) for one in said)
 
     def planned_actions(self, kind: type[Action] | None = None) -> list[Action]:
-        below = [_Asked(self._plan_id, self._others, action_id)._action for action_id in self._facts.planned]
+        below = [_Asked(self._plan_id, self._others, action_id)._action for action_id in self._row.planned]
         return below if kind is None else [action for action in below if isinstance(action, kind)]
 
     def all_planned_actions(self, kind: type[Action] | None = None) -> list[Action]:
@@ -85,46 +81,16 @@ class _Asked(Context):
         deeper = [action for child in own for action in child.all_planned_actions()]
         return [action for action in own + deeper if kind is None or isinstance(action, kind)]
 
-    @property
-    def plan_id(self) -> str:
-        return self._plan_id
-
-    @property
-    def action_id(self) -> int:
-        return self._facts.id
-
-    @property
-    def plan_step_id(self) -> int:
-        return self._facts.plan_step_id
-
-    @property
-    def run_step_id(self) -> int | None:
-        return self._facts.run_step_id
-
-    @property
-    def finalize_step_id(self) -> int | None:
-        return self._facts.finalize_step_id
-
-    def get_input(self) -> dict[str, Any]:
-        if self._input is None:
-            self._input = decode(self._facts.input)
-            for path, step_id, action_id, subkeys in decode(self._facts.references or b"\x90"):
-                place: Any = self._input
-                for key in path[:-1]:
-                    place = place[key]
-                place[path[-1]] = OutputReference(self._plan_id, step_id, action_id, tuple(subkeys))
-        return self._input
-
-    def get_output(self) -> dict[str, Any]:
-        if self._output is None:
-            self._output = {} if self._facts.output is None else decode(self._facts.output)
-        return self._output
+    def _decoded_input(self) -> dict[str, Any]:
+        values = super()._decoded_input()
+        show_references(values, self._row.references, self._plan_id)
+        return values
 
     def steps(self) -> list[Any]:
         """Its failed steps."""
         return [
             FailedStep(step_id, Phase(phase), ErrorRecord.from_bytes(error))
-            for step_id, phase, error in self._facts.failed
+            for step_id, phase, error in self._row.failed
         ]
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dynflow_mp.director.protocol import CancelRequested, EventArrived
+from dynflow_mp.director.instructions import Answer
+from dynflow_mp.director.stimuli import CancelRequested, EventArrived
+from dynflow_mp.errors import NotCancellable
 from dynflow_mp.model.codec import encode
+from dynflow_mp.model.messages import Failed, Response, Told
 from dynflow_mp.model.plans import PlanSkeleton, StepTable
 from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.states import StepState
@@ -35,3 +38,13 @@ def cancellations(
         for step_id in sorted(active)
         if steps.kind(step_id).action_class in classes
     ]
+
+
+def told_of(events: list[EventArrived], request: CancelRequested) -> Answer:
+    """Who asks is told which steps these events go to, or that there is none."""
+    if events:
+        said: Response = Told([event.step_id for event in events])
+    else:
+        text = f"no step of plan {request.plan_id} that runs or waits can be cancelled"
+        said = Failed.of(NotCancellable(text, request.plan_id))
+    return Answer(request.client_id, request.request_id, said, request.plan_id)

@@ -7,8 +7,9 @@ arrived ─┬─ refused (no such step, ended, plan being halted)
 from __future__ import annotations
 
 from dynflow_mp.director.events import HINTS, SUB_PLANS, EventBox
-from dynflow_mp.director.protocol import Answer, EventArrived, Instruction, ReadyEvent, SendEvent, WakeAt
+from dynflow_mp.director.instructions import Answer, Instruction, ReadyEvent, SendEvent, WakeAt
 from dynflow_mp.director.step_book import StepBook
+from dynflow_mp.director.stimuli import EventArrived
 from dynflow_mp.model.messages import Done
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import PlannedEvent
@@ -43,6 +44,21 @@ class Deliveries:
             return [record, WakeAt(event.due_at, self._plan_id, event.request_id)]
         self._box.due(event.request_id)
         return [record, *self.next(event.step_id)]
+
+    def take_up(self, first: list[int], suspended: list[int]) -> tuple[list[int], list[Instruction]]:
+        """The plan is taken up at these steps, some of them suspended: which to call, and with which events.
+
+        A suspended step that an event is stored for waits for that, as if nothing had been. Others are called
+        again without an event: what they wait for may have come while nobody ran the plan.
+        """
+        waiting = [step_id for step_id in suspended if self._box.has_for(step_id)]
+        out = set(waiting)
+        self._box.called_bare(step_id for step_id in suspended if step_id not in out)
+        for step_id in waiting:
+            if self._book.policy_of(step_id).with_sub_plans:
+                self._box.hint(step_id, SUB_PLANS)  # what was said while nobody ran the plan is lost
+        ready = [step_id for step_id in first if step_id not in out]
+        return ready, [order for step_id in waiting for order in self.next(step_id)]
 
     def hint(self, step_id: int, data: bytes = SUB_PLANS) -> list[Instruction]:
         """There is something to look at for this step: what has become of its sub-plans, unless told otherwise."""

@@ -12,41 +12,33 @@ from typing import Any
 from dynflow_mp.director.callers import HINT, Callers
 from dynflow_mp.director.events import SUB_PLANS
 from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct
-from dynflow_mp.director.protocol import (
-    NOBODY,
-    UNATTENDED,
-    Answer,
-    Asker,
+from dynflow_mp.director.instructions import Answer, DropPlan, Instruction, LoadPlan, SendEvent, WakeAt
+from dynflow_mp.director.protocol import NOBODY, UNATTENDED, Asker, attended
+from dynflow_mp.director.running_plan import RunningPlan
+from dynflow_mp.director.stimuli import (
     CancelRequested,
     ChunksWritten,
     DeadlineDue,
     DrainBegun,
     DrainEnded,
-    DropPlan,
     ErrandFinished,
     ErrandLost,
     EventArrived,
     EventDue,
     FinalizeFinished,
     HaltRequested,
-    Instruction,
-    LoadPlan,
     PlanArrived,
     PlanLost,
     PlanOffered,
     PlanRequested,
     PlanUnavailable,
-    SendEvent,
     StepDue,
     StepFinished,
     StepLost,
     StepsReturned,
     StepsSent,
     Stimulus,
-    WakeAt,
-    attended,
 )
-from dynflow_mp.director.running_plan import RunningPlan
 from dynflow_mp.errors import (
     AlreadyRunning,
     NoExecutor,

@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dynflow_mp.director.protocol import Answer, EventArrived, EventUndelivered, Instruction, WakeAt
+from dynflow_mp.director.instructions import Answer, EventUndelivered, Instruction, WakeAt
+from dynflow_mp.director.stimuli import EventArrived
 from dynflow_mp.errors import EventDropped, UnprocessableEvent
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.messages import Done, Failed

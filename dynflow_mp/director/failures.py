@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from dynflow_mp.director.causes import abnormal_termination
-from dynflow_mp.director.protocol import Instruction, ReadySteps, RemindAt, RunErrand, StepDue
+from dynflow_mp.director.instructions import Instruction, ReadySteps, RemindAt, RunErrand
 from dynflow_mp.director.rescue import Rescue
 from dynflow_mp.director.setbacks import Chance, Verdict, after_error, after_loss, is_named
 from dynflow_mp.director.skipping import skipped_with
 from dynflow_mp.director.step_book import StepBook
+from dynflow_mp.director.stimuli import StepDue
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.plans import PlanSkeleton, Setback
 from dynflow_mp.model.policies import RESCUE, RescueStrategy, combined_strategy

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dynflow_mp.director.protocol import Instruction
+from dynflow_mp.director.instructions import Instruction
 from dynflow_mp.director.step_book import StepBook
 from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.model.work import ErrorRecord, StepOutcome

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dynflow_mp.director.protocol import FINALIZE, Answer, Asker, StopStep
+from dynflow_mp.director.instructions import Answer, StopStep
+from dynflow_mp.director.protocol import FINALIZE, Asker
 from dynflow_mp.model.messages import Done
 from dynflow_mp.model.stops import HALTED
 

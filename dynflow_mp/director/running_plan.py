@@ -12,174 +12,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dynflow_mp.director.cancelling import cancellations
+from dynflow_mp.director.cancelling import cancellations, told_of
 from dynflow_mp.director.causes import abnormal_termination, recorded
-from dynflow_mp.director.cursor import FlowCursor
-from dynflow_mp.director.deliveries import Deliveries
-from dynflow_mp.director.events import SUB_PLANS, EventBox
-from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct, Failures
-from dynflow_mp.director.finalize_phase import FinalizePhase
 from dynflow_mp.director.halting import Halting
-from dynflow_mp.director.hook_notes import HookNotes
-from dynflow_mp.director.protocol import (
-    FINALIZE,
-    Answer,
-    Asker,
-    CancelRequested,
-    ChunksWritten,
-    DeadlineDue,
-    DropPlan,
-    FinalizeFinished,
-    HandOver,
-    Instruction,
-    ReadyFinalize,
-    ReadySteps,
-    RemindAt,
-    StepDue,
-    StepLost,
-    StopStep,
-    Withdraw,
-)
-from dynflow_mp.director.singletons import Singletons
-from dynflow_mp.director.step_book import PASSED, StepBook
+from dynflow_mp.director.instructions import DropPlan, Instruction, ReadyFinalize, ReadySteps, Withdraw
+from dynflow_mp.director.plan_parts import PlanParts
+from dynflow_mp.director.protocol import FINALIZE, Asker
+from dynflow_mp.director.step_book import PASSED
+from dynflow_mp.director.stimuli import CancelRequested, ChunksWritten, FinalizeFinished, StepDue, StepLost
 from dynflow_mp.director.sub_plans import follow
-from dynflow_mp.errors import NotCancellable
-from dynflow_mp.model.messages import Done, Failed, Told
-from dynflow_mp.model.plans import Caller, HistoryEntry, PlanSkeleton
 from dynflow_mp.model.policies import RescueStrategy
-from dynflow_mp.model.states import PlanState, Result, StepState, check_plan_move, result_of
-from dynflow_mp.model.stops import DEADLINE
+from dynflow_mp.model.states import PlanState, StepState, check_plan_move
 from dynflow_mp.model.work import StepOutcome
-from dynflow_mp.model.writes import ClaimPlan, SavePlan
 
-_MICRO = 1_000_000
 _RUNNING, _SUSPENDED = StepState.RUNNING, StepState.SUSPENDED
 _ERROR = StepState.ERROR
 _LONGEST_NOTE = 200
 
 
-class RunningPlan:
+class RunningPlan(PlanParts):
     """The director's memory of one plan. Owned by the director."""
 
-    __slots__ = (
-        "_book",
-        "_cursor",
-        "_epoch",
-        "_events",
-        "_failures",
-        "_finalize",
-        "_halting",
-        "_history",
-        "_hooks",
-        "_singletons",
-        "_skeleton",
-        "_steps",
-        "_world_id",
-        "asker",
-        "deliveries",
-        "ended",
-        "id",
-    )
-
-    def __init__(
-        self,
-        skeleton: PlanSkeleton,
-        asker: Asker,
-        world_id: str,
-        conduct: Conduct = DEFAULT_CONDUCT,
-        epoch: int | None = None,
-    ) -> None:
-        self.id = skeleton.id
-        self.ended = False
-        self.asker = asker
-        """Who is told how this attempt ends."""
-        self._skeleton = skeleton
-        self._world_id = world_id
-        self._epoch = skeleton.lock_epoch + 1 if epoch is None else epoch
-        self._history = skeleton.history
-        self._book = StepBook(skeleton, self._epoch)
-        self._steps = self._book.steps
-        self._failures = Failures(skeleton, self._book, conduct, self._epoch)
-        self._singletons = Singletons(skeleton, self._book)
-        self._hooks = HookNotes(skeleton, self._epoch)
-        self._cursor = self._fresh_cursor()
-        self._finalize = FinalizePhase(self._book)
-        self._events = EventBox(self.id, self._epoch, skeleton.events)
-        self.deliveries = Deliveries(self.id, self._book, self._events)
-        """How events get to its steps."""
-        self._halting: Halting | None = None
-
-    @classmethod
-    def left_by_the_dead(cls, skeleton: PlanSkeleton, asker: Asker, conduct: Conduct) -> RunningPlan:
-        """The plan as its owner left it, at the epoch the owner had; nothing but :meth:`abandoned` fits."""
-        return cls(skeleton, asker, skeleton.owner_id or "", conduct, skeleton.lock_epoch)
-
-    @property
-    def caller(self) -> Caller | None:
-        """The action of which this is a sub-plan."""
-        return self._skeleton.caller
-
-    def _fresh_cursor(self) -> FlowCursor:
-        highest = max(self._book.run_steps, default=0)
-        return FlowCursor(self._skeleton.run_flow, highest, self._book.passed)
+    __slots__ = ()
 
     # -- beginning ---------------------------------------------------------------------------------
 
     def claim(self, now: int) -> list[Instruction]:
         """Take the plan and hand out its first steps."""
         check_plan_move(self.id, self._skeleton.state, PlanState.RUNNING)
-        self._note("start execution", now)
+        self._tenure.note("start execution", now)
         cut_off, failed = self._failures.interrupted(now)
-        claim = self._claim(self._skeleton.started_at or now, self._singletons.to_take)
+        started_at = self._skeleton.started_at or now
+        claim = self._tenure.claim(self.asker, started_at, self._singletons.to_take)
         begun: list[Instruction] = [claim, *cut_off]
         if failed:
             if self._failures.strategy(failed) is not RescueStrategy.SKIP:
                 return [*begun, *self._end(PlanState.PAUSED, now)]
             begun += self._failures.skip(failed)
         begun += [*self._book.retry(), *self._book.skip_silent(), *self._events.wake_ups()]
-        if self._hooks.any:
-            begun += self._hooks.note(PlanState.RUNNING, Result.PENDING, now)
-        return [*begun, *self._deadline(now), *self._taken_up(now)]
-
-    def _claim(self, started_at: int | None, singletons: tuple[str, ...] = ()) -> ClaimPlan:
-        return ClaimPlan(
-            self.id,
-            self._world_id,
-            self._skeleton.lock_epoch,
-            self._history,
-            started_at,
-            self.asker.client_id,
-            self.asker.request_id,
-            singletons,
-        )
-
-    def _deadline(self, now: int) -> list[Instruction]:
-        deadline_at = self._skeleton.deadline_at
-        if deadline_at is None:
-            return []
-        self._failures.final = deadline_at <= now
-        return [] if self._failures.final else [RemindAt(deadline_at, self.id, DeadlineDue(self.id))]
+        self._failures.final = self._deadline.passed(now)
+        return [*begun, *self._tenure.begun(now), *self._deadline.reminder(now), *self._taken_up(now)]
 
     def _taken_up(self, now: int) -> list[Instruction]:
-        """What the beginning of the flow yields.
-
-        A suspended step that an event is stored for waits for that, as if nothing had been. Others are called
-        again without an event: what they wait for may have come while nobody ran the plan.
-        """
+        """What the beginning of the flow yields."""
         first = self._cursor.start()
         if self._failures.final:
             return self._refuse(first, now)
         suspended = self._steps.in_state(first, _SUSPENDED)
         if not suspended:
             return self._hand_out(first, now)
-        waiting = [step_id for step_id in suspended if self._events.has_for(step_id)]
-        out = set(waiting)
-        self._events.called_bare(step_id for step_id in suspended if step_id not in out)
-        for step_id in waiting:
-            if self._book.policy_of(step_id).with_sub_plans:
-                self._events.hint(step_id, SUB_PLANS)  # what was said while nobody ran the plan is lost
-        ready = [step_id for step_id in first if step_id not in out]
-        events = [order for step_id in waiting for order in self.deliveries.next(step_id)]
+        ready, events = self.deliveries.take_up(first, suspended)
         return [*self._hand_out(ready, now), *events]
 
     def _hand_out(self, ready: list[int], now: int) -> list[Instruction]:
@@ -299,7 +181,7 @@ class RunningPlan:
 
     def rescue_untold(self, errand_id: int, reason: str, now: int) -> list[Instruction]:
         """They were asked, and could not tell: people decide."""
-        self._note(f"no rescue strategy: {reason}"[:_LONGEST_NOTE], now)
+        self._tenure.note(f"no rescue strategy: {reason}"[:_LONGEST_NOTE], now)
         return self.rescue_told(errand_id, RescueStrategy.PAUSE, now)
 
     def _carry_out(self, strategy: RescueStrategy, now: int) -> list[Instruction]:
@@ -319,31 +201,20 @@ class RunningPlan:
             return []
         if self._finalize.going_on:
             if self._finalize.with_a_worker:
-                return [self._stop(FINALIZE)]
+                return [self._deadline.stop(FINALIZE)]
             return [Withdraw(self.id), *self._refuse_finalize(now)]
         out = self._cursor.handed_out()
-        stops: list[Instruction] = [self._stop(one) for one in out if self._book.is_with_a_worker(one)]
+        stops: list[Instruction] = [
+            self._deadline.stop(one) for one in out if self._book.is_with_a_worker(one)
+        ]
         return [Withdraw(self.id), *stops, *self._refuse(out, now)]
 
-    def _stop(self, step_id: int) -> StopStep:
-        return StopStep(self.id, step_id, DEADLINE, self._too_late())
-
     def _refuse(self, step_ids: Iterable[int], now: int) -> list[Instruction]:
-        """Steps that wait for anything do so no longer."""
-        instructions: list[Instruction] = []
-        for step_id in step_ids:
-            if self._book.waits(step_id):
-                error = recorded(DEADLINE, self._too_late())
-                instructions += [self._book.fail(step_id, error, now), *self._events.drop(step_id)]
-                self._cursor.finish(step_id, False)
-        return [*instructions, *self._run_phase_ended(now)] if self._cursor.done else instructions
+        refused = self._deadline.refuse(step_ids, self._cursor, now)
+        return [*refused, *self._run_phase_ended(now)] if self._cursor.done else refused
 
     def _refuse_finalize(self, now: int) -> list[Instruction]:
-        refused = self._finalize.refused(recorded(DEADLINE, self._too_late()), now)
-        return [*refused, *self._finalize_ended(now)]
-
-    def _too_late(self) -> str:
-        return f"the deadline of plan {self.id} has passed"
+        return [*self._finalize.refused(self._deadline.error(), now), *self._finalize_ended(now)]
 
     # -- going on ----------------------------------------------------------------------------------
 
@@ -403,17 +274,10 @@ class RunningPlan:
 
     def cancel(self, request: CancelRequested, now: int) -> list[Instruction]:
         """Send Cancel or Abort to every step that can take it; who asks is told which those are."""
-        events = (
-            []
-            if self._halting is not None
-            else cancellations(self._skeleton, self._steps, self._book.run_steps, request)
-        )
-        if not events:
-            error = NotCancellable(f"no step of plan {self.id} that runs or waits can be cancelled", self.id)
-            return [Answer(request.client_id, request.request_id, Failed.of(error), self.id)]
-        told = Told([event.step_id for event in events])
+        active = [] if self._halting is not None else self._book.run_steps
+        events = cancellations(self._skeleton, self._steps, active, request)
         taken = [order for event in events for order in self.deliveries.take(event, now)]
-        return [*taken, Answer(request.client_id, request.request_id, told, self.id)]
+        return [*taken, told_of(events, request)]
 
     @property
     def halting(self) -> bool:
@@ -443,72 +307,29 @@ class RunningPlan:
 
     def halted(self, now: int) -> list[Instruction]:
         """Stop the plan as it is, and tell everybody."""
-        self._hooks.halted = True
+        self._tenure.halted()
         error = abnormal_termination()
         cut_off = [self._book.fail(step_id, error, now) for step_id in self._book.cut_off()]
         dropped = self._events.drop_all(f"plan {self.id} was halted")
         answers = [] if self._halting is None else self._halting.answers()
         return [*cut_off, *dropped, *self._end(PlanState.STOPPED, now, "halt execution"), *answers]
 
-    def halted_unowned(self, now: int) -> list[Instruction]:
-        """Nobody runs the plan: take it and stop it, at once."""
-        return [self._claim(self._skeleton.started_at), *self.halted(now)]
-
     # -- ending ------------------------------------------------------------------------------------
 
     def handed_over(self, now: int, successor_may_run: bool = True) -> list[Instruction]:
         """This executor ends: leave the plan paused and still requested, for the next one."""
-        self._note("terminate execution", now)
+        self._tenure.note("terminate execution", now)
         failed = self._book.failed()
         if failed and self._failures.strategy(failed) is RescueStrategy.SKIP:
             return [*self._failures.skip(failed), *self._left(now, False, successor_may_run)]
         return self._left(now, bool(failed), successor_may_run)
 
     def _left(self, now: int, failed: bool, successor_may_run: bool) -> list[Instruction]:
-        ending = self._close(PlanState.PAUSED, now, keep_requested=not failed)
-        if failed or not successor_may_run:
-            return [*ending, Answer(*self.asker, Done(), self.id), DropPlan(self.id)]
-        return [*ending, HandOver(self.id, *self.asker), DropPlan(self.id)]
-
-    def abandoned(self, now: int) -> list[Instruction]:
-        """Its executor died: steps that were running are errors, the rest is handed over."""
-        instructions, failed = self._failures.interrupted(now)
-        for step_id in failed:
-            instructions += self._events.drop(step_id)
-        return [*instructions, *self.handed_over(now)]
+        left = self._tenure.leave(self.asker, now, failed, successor_may_run)
+        self.ended = True
+        return left
 
     def _end(self, state: PlanState, now: int, name: str = "") -> list[Instruction]:
-        self._note(name or ("pause execution" if state is PlanState.PAUSED else "finish execution"), now)
-        return [
-            *self._close(state, now, keep_requested=False),
-            Answer(*self.asker, Done(), self.id),
-            DropPlan(self.id),
-        ]
-
-    def _close(self, state: PlanState, now: int, keep_requested: bool) -> list[Instruction]:
-        check_plan_move(self.id, PlanState.RUNNING, state)
+        ended = self._tenure.end(state, self.asker, now, name)
         self.ended = True
-        stopped = state is PlanState.STOPPED
-        started_at = self._skeleton.started_at or now
-        result = result_of(self._book.states())
-        instructions: list[Instruction] = [
-            SavePlan(
-                self.id,
-                self._epoch,
-                state,
-                result,
-                self._history,
-                now if stopped else None,
-                self._book.execution_time if stopped else 0.0,
-                (now - started_at) / _MICRO if stopped else 0.0,
-                keep_requested=keep_requested,
-                frees_locks=self._singletons.any and not keep_requested,
-                frees_key=stopped and self._skeleton.unique_key is not None,
-            )
-        ]
-        if self._hooks.any and not keep_requested:  # who hands a plan over has not paused it for anybody
-            instructions += self._hooks.note(state, result, now)
-        return instructions
-
-    def _note(self, name: str, now: int) -> None:
-        self._history = (*self._history, HistoryEntry(now, name, self._world_id))
+        return ended

@@ -9,20 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dynflow_mp.director.protocol import Instruction
+from dynflow_mp.director.instructions import Instruction
 from dynflow_mp.model.flows import step_ids
 from dynflow_mp.model.plans import PlanSkeleton, Setback
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import Phase, StepState, check_step_move
 from dynflow_mp.model.work import ErrorRecord, OutputChunk, StepOutcome
-from dynflow_mp.model.writes import (
-    AddChunks,
-    MarkRunning,
-    MoveStep,
-    ResetStep,
-    SaveOutcome,
-    UnmarkRunning,
-)
+from dynflow_mp.model.writes import AddChunks, MarkRunning, MoveStep, ResetStep, SaveOutcome, UnmarkRunning
 
 _MICRO = 1_000_000
 _CHUNKS_A_CALL, _CHUNKS_OF_RUN = 24, 60

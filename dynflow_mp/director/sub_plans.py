@@ -7,7 +7,7 @@ to be cancelled ─▶ EndSubPlans
 
 from __future__ import annotations
 
-from dynflow_mp.director.protocol import EndSubPlans, Instruction, StartSubPlans
+from dynflow_mp.director.instructions import EndSubPlans, Instruction, StartSubPlans
 from dynflow_mp.model.sub_plans import NewSubPlan, Orders
 from dynflow_mp.model.work import StepOutcome
 from dynflow_mp.model.writes import RequestPlan, StorePlan

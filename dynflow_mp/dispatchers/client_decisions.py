@@ -12,21 +12,29 @@ Pure: time is given, what to do is returned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from heapq import heappop, heappush
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol
 
+from dynflow_mp.dispatchers.decisions import (
+    Decision,
+    Fail,
+    LoadPlan,
+    LookUp,
+    Resolve,
+    Route,
+    Send,
+    StopUnowned,
+)
+from dynflow_mp.dispatchers.open_requests import OpenRequests, Tracked
+from dynflow_mp.dispatchers.refusals import nobody_runs, nobody_there
 from dynflow_mp.errors import (
     DynflowError,
     NoExecutor,
-    NotCancellable,
     PeerBusy,
     PlanNotFound,
     PlanStopped,
     RequestTimeout,
     UnknownReceiver,
-    UnprocessableEvent,
     WorldTerminated,
 )
 from dynflow_mp.model.messages import (
@@ -70,80 +78,6 @@ class Timings(NamedTuple):
     watch_s: float = 0.5
 
 
-# -- what to do ----------------------------------------------------------------------------------
-
-
-class Send(NamedTuple):
-    """Hand this to the connector."""
-
-    envelope: Envelope
-
-
-class Route(NamedTuple):
-    """Find out who runs this plan, then call ``routed``."""
-
-    request_id: str
-    plan_id: str
-
-
-class StopUnowned(NamedTuple):
-    """Nobody runs this plan: stop it in the store, then call ``stopped``."""
-
-    request_id: str
-    plan_id: str
-
-
-class LookUp(NamedTuple):
-    """Read the stored statuses of these plans, then call ``found``."""
-
-    plan_ids: Sequence[str]
-
-
-class LoadPlan(NamedTuple):
-    """The attempt ended: the request's future gets the plan as it is stored now."""
-
-    request_id: str
-    plan_id: str
-
-
-class Resolve(NamedTuple):
-    """The request's future gets this value."""
-
-    request_id: str
-    value: Any
-
-
-class Fail(NamedTuple):
-    """The request's future gets this error."""
-
-    request_id: str
-    error: DynflowError
-
-
-Decision = Send | Route | StopUnowned | LookUp | LoadPlan | Resolve | Fail
-
-
-@dataclass(slots=True)
-class _Tracked:
-    """One open request."""
-
-    request_id: str
-    message: Request
-    receiver_id: str
-    times_sent: int = 0
-    accepted: bool = False
-    due: float | None = None
-    """When to do something about it by itself: ask again, or give up a ping."""
-    silences: int = 0
-    """How often it was sent and nothing came back at all."""
-    bounced: bool = False
-    """Whether what was sent last came back."""
-    nobody_since: float | None = None
-    """Since when there has been nobody to ask."""
-    watching: bool = False
-    """Another client asked for it: look into the store, and ask nobody."""
-
-
 class ClientDecisions:
     """All open requests of one client and what is to be done about each."""
 
@@ -151,8 +85,7 @@ class ClientDecisions:
         self, world_id: str, timings: Timings, chance: Callable[[], float], now: float = 0.0
     ) -> None:
         self._world_id, self._timings, self._chance = world_id, timings, chance
-        self._open: dict[str, _Tracked] = {}
-        self._alarms: list[tuple[float, str]] = []
+        self._open = OpenRequests()
         self._look_at = now + self._jittered_interval()
 
     def __len__(self) -> int:
@@ -162,39 +95,38 @@ class ClientDecisions:
 
     def execute(self, request_id: str, message: Execution, now: float) -> list[Decision]:
         """Have a plan run by whoever has room."""
-        tracked = self._track(_Tracked(request_id, message, ANY_EXECUTOR))
-        return [self._ask(tracked, now)]
+        return self._begin(request_id, message, now)
 
     def watch(self, request_id: str, message: Execution, now: float) -> list[Decision]:
         """Wait for a plan that somebody else has asked for."""
-        tracked = self._track(_Tracked(request_id, message, ANY_EXECUTOR, watching=True))
+        tracked = self._open.add(Tracked(request_id, message, ANY_EXECUTOR, watching=True))
         return self._look(tracked, message.plan_id, now)
 
-    def _look(self, tracked: _Tracked, plan_id: str, now: float) -> list[Decision]:
-        self._wake(tracked, now + self._timings.watch_s)
+    def _look(self, tracked: Tracked, plan_id: str, now: float) -> list[Decision]:
+        self._open.wake(tracked, now + self._timings.watch_s)
         return [LookUp((plan_id,))]
 
     def event(self, request_id: str, message: Event, now: float) -> list[Decision]:
         """Bring an event to the world that runs its plan."""
-        tracked = self._track(_Tracked(request_id, message, ANY_EXECUTOR))
-        return [self._ask(tracked, now)]
+        return self._begin(request_id, message, now)
 
     def cancel(self, request_id: str, message: CancelPlan, now: float) -> list[Decision]:
         """Have the world that runs the plan send Cancel or Abort to its steps."""
-        tracked = self._track(_Tracked(request_id, message, ANY_EXECUTOR))
-        return [self._ask(tracked, now)]
+        return self._begin(request_id, message, now)
 
     def halt(self, request_id: str, message: HaltPlan, now: float) -> list[Decision]:
         """Have the plan stopped by the world that runs it; one that nobody runs is stopped here."""
-        tracked = self._track(_Tracked(request_id, message, ANY_EXECUTOR))
-        return [self._ask(tracked, now)]
+        return self._begin(request_id, message, now)
+
+    def _begin(self, request_id: str, message: Request, now: float) -> list[Decision]:
+        return [self._ask(self._open.add(Tracked(request_id, message, ANY_EXECUTOR)), now)]
 
     def ask(
         self, request_id: str, message: Ping | Status, world_id: str, timeout_s: float, now: float
     ) -> list[Decision]:
         """Ask one world something it answers at once, or never."""
-        tracked = self._track(_Tracked(request_id, message, world_id))
-        self._wake(tracked, now + timeout_s)
+        tracked = self._open.add(Tracked(request_id, message, world_id))
+        self._open.wake(tracked, now + timeout_s)
         return [self._send(tracked)]
 
     # -- what the wire says --------------------------------------------------------------------
@@ -232,12 +164,12 @@ class ClientDecisions:
             return [StopUnowned(tracked.request_id, tracked.message.plan_id)]  # who has it may be dead
         return decisions
 
-    def _done(self, tracked: _Tracked) -> list[Decision]:
+    def _done(self, tracked: Tracked) -> list[Decision]:
         if isinstance(tracked.message, (Execution, HaltPlan)):
             return self._end(tracked, LoadPlan(tracked.request_id, tracked.message.plan_id))
         return self._end(tracked, Resolve(tracked.request_id, True))
 
-    def _failed(self, tracked: _Tracked, failure: Failed, now: float) -> list[Decision]:
+    def _failed(self, tracked: Tracked, failure: Failed, now: float) -> list[Decision]:
         error = failure.to_error()
         message = tracked.message
         if isinstance(message, _ABOUT_PLANS) and isinstance(error, _ASK_ANOTHER):
@@ -248,7 +180,7 @@ class ClientDecisions:
             return self._done(tracked)
         return self._end(tracked, Fail(tracked.request_id, error))
 
-    def _bounced(self, tracked: _Tracked, error: DynflowError, now: float) -> list[Decision]:
+    def _bounced(self, tracked: Tracked, error: DynflowError, now: float) -> list[Decision]:
         """Nobody took it: ask again soon, unless that has been so for too long."""
         tracked.accepted, tracked.bounced = False, True
         if isinstance(error, PeerBusy):
@@ -258,34 +190,16 @@ class ClientDecisions:
         elif tracked.nobody_since is None:
             tracked.nobody_since = now
         elif now - tracked.nobody_since >= self._timings.no_executor_timeout_s:
-            return self._end(tracked, Fail(tracked.request_id, self._nobody_there(tracked.message)))
-        self._wake(tracked, self._next_try(tracked, now))
+            return self._give_up(tracked)
+        self._open.wake(tracked, self._next_try(tracked, now))
         return []
 
-    def _next_try(self, tracked: _Tracked, now: float) -> float:
+    def _next_try(self, tracked: Tracked, now: float) -> float:
         """Soon, and once more exactly when patience ends."""
         soon = now + self._timings.retry_s
         if tracked.nobody_since is None:
             return soon
         return min(soon, tracked.nobody_since + self._timings.no_executor_timeout_s)
-
-    def _nobody_there(self, message: Request) -> DynflowError:
-        plan_id = getattr(message, "plan_id", None)
-        waited = f"{self._timings.no_executor_timeout_s:g} s"
-        if isinstance(message, CancelPlan):
-            return NotCancellable(f"no executor that can be reached runs plan {plan_id}", plan_id)
-        if isinstance(message, HaltPlan):
-            return NoExecutor(
-                f"the executor that has plan {plan_id} cannot be reached; tried for {waited}", plan_id
-            )
-        if isinstance(message, Event):
-            return UnprocessableEvent(
-                f"no executor that can be reached runs plan {plan_id}; tried for {waited}", plan_id
-            )
-        return NoExecutor(
-            f"no executor took plan {plan_id} within {waited}; it stays requested and runs when one comes",
-            plan_id,
-        )
 
     # -- what others found out for us ----------------------------------------------------------
 
@@ -304,7 +218,7 @@ class ClientDecisions:
             return []
         tracked.receiver_id = world_id
         # Done may be long in coming: the step may run for hours before it takes its next event.
-        self._wake(tracked, now + self._jittered_interval())
+        self._open.wake(tracked, now + self._jittered_interval())
         return [self._send(tracked)]
 
     def stopped(self, request_id: str, done: bool, now: float) -> list[Decision]:
@@ -326,14 +240,14 @@ class ClientDecisions:
         """What the store says of the plans we asked about."""
         asked = set(asked)
         decisions: list[Decision] = []
-        for tracked in list(self._open.values()):
+        for tracked in self._open:
             message = tracked.message
             if isinstance(message, _ABOUT_PLANS) and message.plan_id in asked:
                 decisions += self._compared(tracked, message.plan_id, statuses.get(message.plan_id), now)
         return decisions
 
     def _compared(
-        self, tracked: _Tracked, plan_id: str, status: PlanStatus | None, now: float
+        self, tracked: Tracked, plan_id: str, status: PlanStatus | None, now: float
     ) -> list[Decision]:
         if isinstance(tracked.message, Event):
             return self._may_still_run(tracked, plan_id, status)
@@ -360,7 +274,7 @@ class ClientDecisions:
             return [self._ask(tracked, now)]
         return []
 
-    def _may_still_run(self, tracked: _Tracked, plan_id: str, status: PlanStatus | None) -> list[Decision]:
+    def _may_still_run(self, tracked: Tracked, plan_id: str, status: PlanStatus | None) -> list[Decision]:
         """A plan that nobody runs and nobody is going to run takes no events, and has nothing to be cancelled.
 
         While an answer may be on its way, that is waited for.
@@ -371,24 +285,17 @@ class ClientDecisions:
             status.owner_id is not None or (status.requested_at is not None and status.state in _UNOWNED)
         ):
             return []
-        state = "not stored" if status is None else status.state
-        error: DynflowError
-        if isinstance(tracked.message, CancelPlan):
-            error = NotCancellable(f"plan {plan_id} is {state}; nothing of it can be cancelled", plan_id)
-        else:
-            error = UnprocessableEvent(
-                f"could not find an executor: no executor runs plan {plan_id}, which is {state}", plan_id
-            )
+        error = nobody_runs(tracked.message, plan_id, None if status is None else status.state)
         return self._end(tracked, Fail(tracked.request_id, error))
 
-    def _unowned(self, tracked: _Tracked, status: PlanStatus, now: float) -> list[Decision]:
+    def _unowned(self, tracked: Tracked, status: PlanStatus, now: float) -> list[Decision]:
         """A plan that is watched has nobody who runs it: not for long, unless there is no executor."""
         if status.state not in _UNOWNED:  # it waits for its time
             tracked.nobody_since = None
         elif tracked.nobody_since is None:
             tracked.nobody_since = now
         elif now - tracked.nobody_since >= self._timings.no_executor_timeout_s:
-            return self._end(tracked, Fail(tracked.request_id, self._nobody_there(tracked.message)))
+            return self._give_up(tracked)
         return []
 
     # -- time ----------------------------------------------------------------------------------
@@ -397,31 +304,22 @@ class ClientDecisions:
         """When to call :meth:`due`; None while nothing is open."""
         if not self._open:
             return None
-        while self._alarms and not self._rings(*self._alarms[0]):
-            heappop(self._alarms)
-        return min(self._look_at, self._alarms[0][0]) if self._alarms else self._look_at
-
-    def _rings(self, at: float, request_id: str) -> bool:
-        """Whether this alarm still means something: most requests end before theirs."""
-        tracked = self._open.get(request_id)
-        return tracked is not None and tracked.due == at
+        alarm = self._open.next_due()
+        return self._look_at if alarm is None else min(self._look_at, alarm)
 
     def due(self, now: float) -> list[Decision]:
         """What has to be done because time has passed."""
         decisions: list[Decision] = []
-        while self._alarms and self._alarms[0][0] <= now:
-            at, request_id = heappop(self._alarms)
-            tracked = self._open.get(request_id)
-            if tracked is not None and tracked.due == at:
-                decisions += self._overdue(tracked, now)
+        for tracked in self._open.due(now):
+            decisions += self._overdue(tracked, now)
         if now >= self._look_at:
             self._look_at = now + self._jittered_interval()
-            plan_ids = {t.message.plan_id for t in self._open.values() if isinstance(t.message, _LOOKED_UP)}
+            plan_ids = {t.message.plan_id for t in self._open if isinstance(t.message, _LOOKED_UP)}
             if plan_ids:
                 decisions.append(LookUp(tuple(plan_ids)))
         return decisions
 
-    def _overdue(self, tracked: _Tracked, now: float) -> list[Decision]:
+    def _overdue(self, tracked: Tracked, now: float) -> list[Decision]:
         if tracked.watching and isinstance(tracked.message, Execution):
             return self._look(tracked, tracked.message.plan_id, now)
         if isinstance(tracked.message, _ABOUT_PLANS):
@@ -433,43 +331,35 @@ class ClientDecisions:
 
     def stop(self, error: DynflowError) -> list[Decision]:
         """Fail all that is open."""
-        return [
-            ended for tracked in list(self._open.values()) for ended in self.failed(tracked.request_id, error)
-        ]
+        return [ended for tracked in self._open for ended in self.failed(tracked.request_id, error)]
 
-    # -- the table -----------------------------------------------------------------------------
+    # -- asking --------------------------------------------------------------------------------
 
-    def _track(self, tracked: _Tracked) -> _Tracked:
-        self._open[tracked.request_id] = tracked
-        return tracked
-
-    def _ask(self, tracked: _Tracked, now: float) -> Decision:
+    def _ask(self, tracked: Tracked, now: float) -> Decision:
         """Send an execution to anybody, all else to whoever runs its plan now."""
         message = tracked.message
         if isinstance(message, (Event, CancelPlan, HaltPlan)):
             tracked.due = None
             return Route(tracked.request_id, message.plan_id)
-        self._wake(tracked, now + self._patience_s(tracked))
+        self._open.wake(tracked, now + self._patience_s(tracked))
         return self._send(tracked)
 
-    def _patience_s(self, tracked: _Tracked) -> float:
+    def _patience_s(self, tracked: Tracked) -> float:
         """Less and less often: executors that are slow to accept are not helped by repetition."""
         first = self._timings.accept_timeout_s
         return min(first * 2.0 ** min(tracked.silences, 10), max(first, self._jittered_interval()))
 
-    def _send(self, tracked: _Tracked) -> Send:
+    def _send(self, tracked: Tracked) -> Send:
         tracked.times_sent += 1
         tracked.bounced = False
         return Send(Envelope(self._world_id, tracked.receiver_id, tracked.request_id, tracked.message))
 
-    def _wake(self, tracked: _Tracked, at: float) -> None:
-        tracked.due = at
-        heappush(self._alarms, (at, tracked.request_id))
+    def _give_up(self, tracked: Tracked) -> list[Decision]:
+        error = nobody_there(tracked.message, self._timings.no_executor_timeout_s)
+        return self._end(tracked, Fail(tracked.request_id, error))
 
-    def _end(self, tracked: _Tracked, how: Decision) -> list[Decision]:
-        del self._open[tracked.request_id]
-        if not self._open:
-            self._alarms.clear()
+    def _end(self, tracked: Tracked, how: Decision) -> list[Decision]:
+        self._open.close(tracked)
         return [how]
 
     def _jittered_interval(self) -> float:

@@ -19,18 +19,16 @@ from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, Protocol
 
 from dynflow_mp.connectors.connector import Connector
-from dynflow_mp.dispatchers.client_decisions import (
-    ClientDecisions,
+from dynflow_mp.dispatchers.client_decisions import ClientDecisions, PlanStatus, Timings
+from dynflow_mp.dispatchers.decisions import (
     Decision,
     Fail,
     LoadPlan,
     LookUp,
-    PlanStatus,
     Resolve,
     Route,
     Send,
     StopUnowned,
-    Timings,
 )
 from dynflow_mp.dispatchers.notifier import Notifier
 from dynflow_mp.errors import DynflowError, RequestError, WorldTerminated

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from dynflow_mp.director.protocol import CancelRequested, EventArrived, HaltRequested, PlanRequested
+from dynflow_mp.director.stimuli import CancelRequested, EventArrived, HaltRequested, PlanRequested
 from dynflow_mp.errors import NoExecutor
 from dynflow_mp.executor.requests import Asked, StatusAsked
 from dynflow_mp.model.messages import (

@@ -129,8 +129,8 @@ class Boot:
         places = self._settings["middleware"]
         if not places:
             return
+        from dynflow_mp.actions.class_facts import use_middleware
         from dynflow_mp.actions.named_rules import rules_at
-        from dynflow_mp.actions.phases import use_middleware
 
         self._words.at(f"looking up {', '.join(places)}")
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dynflow_mp.director.protocol import RunErrand
+from dynflow_mp.director.instructions import RunErrand
 from dynflow_mp.executor.rescue_brief import rescue_brief
 from dynflow_mp.model.policies import RESCUE
 

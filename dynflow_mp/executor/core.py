@@ -17,7 +17,7 @@ import zmq
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.failures import Conduct
-from dynflow_mp.director.protocol import RunErrand
+from dynflow_mp.director.instructions import RunErrand
 from dynflow_mp.errors import WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor

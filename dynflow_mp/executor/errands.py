@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dynflow_mp.director.protocol import ErrandFinished, ErrandLost, RunErrand
+from dynflow_mp.director.instructions import RunErrand
+from dynflow_mp.director.stimuli import ErrandFinished, ErrandLost
 from dynflow_mp.executor.limit_watch import Limits
 from dynflow_mp.executor.pool import QueuedJob, queued
 from dynflow_mp.model.work import Errand, ErrandOutcome

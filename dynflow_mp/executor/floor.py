@@ -8,27 +8,14 @@ place is to be filled) and the worker processes, and turns their news into stimu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import Event
 from typing import Any
 
 from dynflow_mp.clock import monotonic
-from dynflow_mp.director.protocol import (
-    FINALIZE,
-    ChunksWritten,
-    FinalizeFinished,
-    ReadyEvent,
-    ReadyFinalize,
-    ReadySteps,
-    StepFinished,
-    StepLost,
-    StepsReturned,
-    StepsSent,
-    Stimulus,
-    StopStep,
-)
-from dynflow_mp.errors import WorkerStartFailed
-from dynflow_mp.executor.crew import Crew, Post
+from dynflow_mp.director.instructions import ReadyEvent, ReadyFinalize, ReadySteps, StopStep
+from dynflow_mp.director.protocol import FINALIZE
+from dynflow_mp.director.stimuli import ChunksWritten, FinalizeFinished, StepFinished, StepLost, Stimulus
 from dynflow_mp.executor.enforcement import EndedBy, Enforcement
 from dynflow_mp.executor.errands import Errands
 from dynflow_mp.executor.news import (
@@ -42,7 +29,8 @@ from dynflow_mp.executor.news import (
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
 from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
-from dynflow_mp.executor.timers import Timers
+from dynflow_mp.executor.staffing import Staffing
+from dynflow_mp.executor.tidings import announced, returned, stays_here, stopped, unreadable
 from dynflow_mp.executor.workforce import Workforce
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import Errand, ErrandOutcome, FinalizeJob, StepJob, StepOutcome
@@ -66,14 +54,12 @@ class Floor:
         self._pool = Pool(pools, max_credit)
         # Enough that one plan can fill every worker's credit while the next page is on its way.
         self._shelf = Shelf(max(WINDOW, 2 * max_credit * sum(pools.values())))
-        self._crew = Crew(pools)
+        self._staffing = Staffing(processes, pools, complete)
         self.errands = Errands(errand_timeout_s)
         """What workers do that is no step."""
-        self._refills: Timers[str] = Timers()
         self._enforcement = Enforcement(processes)
         self._assigned: list[Assignment] = []
         self._draining = False
-        self._complete = complete
         self._hearers: dict[type, Callable[[Any], list[Stimulus]]] = {
             WorkFinished: self._work_finished,
             ChunksCame: self._chunks_came,
@@ -85,9 +71,7 @@ class Floor:
 
     def start(self) -> None:
         """Start the first crew."""
-        self._processes.start()
-        for queue in self._crew.first_posts():
-            self._spawn(queue)
+        self._staffing.start()
 
     # -- plans -------------------------------------------------------------------------------------
 
@@ -119,12 +103,12 @@ class Floor:
         missing = self._shelf.arrived(page)
         if not missing:
             return []
-        return _unreadable(page.wanted, missing, "its action is not in the database")
+        return unreadable(page.wanted, missing, "its action is not in the database")
 
     def page_failed(self, news: PageFailed) -> list[Stimulus]:
         """The reader could not bring what steps need."""
         self._shelf.unavailable(news.wanted)
-        return _unreadable(news.wanted, list(news.wanted.step_ids), news.reason)
+        return unreadable(news.wanted, list(news.wanted.step_ids), news.reason)
 
     # -- out ---------------------------------------------------------------------------------------
 
@@ -146,7 +130,7 @@ class Floor:
         if self._draining:
             return [], wanted
         self._assigned = self._pool.assign(now)
-        return _announced(self._assigned), wanted
+        return announced(self._assigned), wanted
 
     def send(self, lost: Collection[str]) -> None:
         """Send what was assigned, now that its marks are stored; ``lost`` plans' jobs stay here."""
@@ -154,9 +138,9 @@ class Floor:
         for assignment in assigned:
             numbered = assignment.numbered
             if lost:
-                withheld = [number for number, item in numbered if _withheld(item, lost)]
+                withheld = [number for number, item in numbered if stays_here(item, lost)]
                 self._pool.returned(assignment.worker_id, withheld)
-                numbered = [entry for entry in numbered if not _withheld(entry[1], lost)]
+                numbered = [entry for entry in numbered if not stays_here(entry[1], lost)]
             if numbered:
                 jobs = [(number, item.job) for number, item in numbered]
                 self._processes.send(assignment.worker_id, jobs)
@@ -218,19 +202,17 @@ class Floor:
         self._pool.put_back(
             item for item in kept if isinstance(item.job, Errand) or self._shelf.sends(item.plan_id)
         )
-        return [StepsReturned(plan_id, step_ids) for plan_id, step_ids in _by_plan(items).items()]
+        return returned(items)
 
     # -- workers come and go -----------------------------------------------------------------------
 
     def _worker_ready(self, news: WorkerReady) -> list[Stimulus]:
         self._pool.add_worker(news.worker_id, news.queue)
-        self._crew.ready(news.worker_id)
         log.info(
             "worker ready",
             extra={"action": "worker_ready", "worker": news.worker_id, "pid": news.pid},
         )
-        if self._crew.complete:
-            self._complete.set()
+        self._staffing.ready(news.worker_id)
         return []
 
     def _worker_died(self, news: WorkerDied) -> list[Stimulus]:
@@ -240,14 +222,13 @@ class Floor:
         for item in leftover.begun:
             lost += self._lost(item, news, ended_by)
         if ended_by is not None and lost and not isinstance(leftover.begun[-1].job, Errand):
-            lost[-1] = _stopped(lost[-1], ended_by, news)
+            lost[-1] = stopped(lost[-1], ended_by, news)
         if not self._draining:
             log.warning(
                 news.message,
                 extra={"action": "worker_died", "worker": news.worker_id, "cause": news.cause},
             )
-            by_us = ended_by is not None
-            self._refill(self._crew.ended(news.worker_id, news.queue, monotonic(), by_us))
+            self._staffing.ended(news.worker_id, news.queue, by_us=ended_by is not None)
         return [*lost, *self._take_back(leftover.not_begun)]
 
     def _lost(self, item: QueuedJob, news: WorkerDied, ended_by: EndedBy | None) -> Sequence[Stimulus]:
@@ -263,25 +244,8 @@ class Floor:
         return [StepLost(job.plan_id, job.step_id, 0, news.cause, news.message)]
 
     def _start_failed(self, news: StartFailed) -> list[Stimulus]:
-        if not self._complete.is_set():
-            raise WorkerStartFailed(news.exit_code, news.reason)
-        log.error(
-            "a worker could not start: %s",
-            news.reason,
-            extra={"action": "worker_start_failed", "exit_code": news.exit_code},
-        )
-        if not self._draining:
-            self._refill(self._crew.failed_to_start(news.queue))
+        self._staffing.failed_to_start(news, replace=not self._draining)
         return []
-
-    def _refill(self, post: Post) -> None:
-        if post.delay_s:
-            self._refills.add(monotonic() + post.delay_s, post.queue)
-        else:
-            self._spawn(post.queue)
-
-    def _spawn(self, queue: str) -> None:
-        self._crew.started(self._processes.spawn(queue), monotonic())
 
     def look_after(self, now: float) -> None:
         """Fill places whose time has come; take back what waits behind a step that turned out slow."""
@@ -289,19 +253,17 @@ class Floor:
             self._enforcement.enforce(now)
         for worker_id in self._pool.overdue(now):
             self._processes.recall(worker_id)
-        for queue in list(self._refills.due(now)):
-            if not self._draining:
-                self._spawn(queue)
+        self._staffing.fill(now, replace=not self._draining)
         self._processes.renew_deadline()
 
     @property
     def next_due(self) -> float | None:
         """When a place is to be filled (steady clock); None while none waits."""
-        return self._refills.next_due
+        return self._staffing.next_due
 
     def patience(self, now: float, longest: float, watch: float) -> float:
         """How long nothing needs looking after (seconds), ``watch`` at most while a worker holds a batch."""
-        longest = self._refills.wait(now, watch if self._pool.batching else longest)
+        longest = self._staffing.wait(now, watch if self._pool.batching else longest)
         return self._enforcement.wait(now, longest) if self._enforcement else longest
 
     # -- steps that are not to go on ---------------------------------------------------------------
@@ -361,57 +323,3 @@ class Floor:
     def status(self, plan_id: str | None) -> dict[str, dict[str, int]]:
         """Per queue: ``pool_size``, ``free_workers``, ``queue_size``."""
         return self._pool.status(plan_id)
-
-
-def _stopped(lost: Stimulus, ended_by: EndedBy, news: WorkerDied) -> Stimulus:
-    """The step that its worker was ended for is told why."""
-    if not isinstance(lost, StepLost):
-        return lost
-    message = f"{ended_by.message}; {news.message}"
-    return lost._replace(cause=ended_by.cause, message=message, backtrace=ended_by.stack)
-
-
-def _announced(assigned: list[Assignment]) -> list[Stimulus]:
-    items = (item for assignment in assigned for _, item in assignment.numbered)
-    return [StepsSent(plan_id, step_ids) for plan_id, step_ids in _by_plan(items).items()]
-
-
-def _by_plan(items: Iterable[QueuedJob]) -> dict[str, list[int]]:
-    """The steps that these jobs are, by plan; errands are none."""
-    by_plan: dict[str, list[int]] = {}
-    for item in items:
-        step_id = _step_of(item)
-        if step_id is not None:
-            by_plan.setdefault(item.plan_id, []).append(step_id)
-    return by_plan
-
-
-def _step_of(item: QueuedJob) -> int | None:
-    """Which step of its plan a job is; None for an errand, which is none."""
-    job = item.job
-    if type(job) is StepJob:
-        return job.step_id
-    return FINALIZE if isinstance(job, FinalizeJob) else None
-
-
-def _withheld(item: QueuedJob, lost: Collection[str]) -> bool:
-    """Whether a lost plan's job stays here. What an errand is for was stored before it was asked for."""
-    return item.plan_id in lost and not isinstance(item.job, Errand)
-
-
-def _unreadable(wanted: PageWanted, step_ids: list[int], reason: str) -> list[Stimulus]:
-    """Steps that cannot be run because what they need cannot be read: errors, not silence."""
-    plan_id = wanted.plan_id
-    if wanted.finalize:
-        step_ids = [FINALIZE]
-    lost = [
-        StepLost(
-            plan_id,
-            step_id,
-            0,
-            "unreadable",
-            f"step {step_id} of plan {plan_id} could not be read: {reason}",
-        )
-        for step_id in step_ids
-    ]
-    return [StepsSent(plan_id, step_ids), *lost]

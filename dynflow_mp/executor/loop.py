@@ -18,26 +18,13 @@ import zmq
 
 from dynflow_mp.clock import monotonic, now_us
 from dynflow_mp.director.director import Director
-from dynflow_mp.director.protocol import (
-    NOBODY,
+from dynflow_mp.director.instructions import (
     Answer,
-    CancelRequested,
-    DeadlineDue,
-    DrainBegun,
-    DrainEnded,
     DropPlan,
     EndSubPlans,
-    EventArrived,
-    EventDue,
     EventUndelivered,
-    HaltRequested,
     HandOver,
     LoadPlan,
-    PlanArrived,
-    PlanLost,
-    PlanOffered,
-    PlanRequested,
-    PlanUnavailable,
     ReadyEvent,
     ReadyFinalize,
     ReadySteps,
@@ -45,26 +32,39 @@ from dynflow_mp.director.protocol import (
     RunErrand,
     SendEvent,
     StartSubPlans,
-    StepDue,
-    Stimulus,
     StopStep,
     WakeAt,
     Withdraw,
-    attended,
+)
+from dynflow_mp.director.protocol import attended
+from dynflow_mp.director.stimuli import (
+    CancelRequested,
+    DeadlineDue,
+    DrainBegun,
+    DrainEnded,
+    EventArrived,
+    EventDue,
+    HaltRequested,
+    PlanArrived,
+    PlanLost,
+    PlanOffered,
+    PlanRequested,
+    PlanUnavailable,
+    StepDue,
+    Stimulus,
 )
 from dynflow_mp.errors import PeerBusy, PlanNotFound
-from dynflow_mp.executor.briefs import BRIEFS
-from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed, Tell
-from dynflow_mp.executor.feeder import Feeder
+from dynflow_mp.executor.emitter import Emission, Emitter
+from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Reader
-from dynflow_mp.executor.requests import Dispatcher, StatusAsked
-from dynflow_mp.executor.shelf import PageWanted, PayloadPage
+from dynflow_mp.executor.requests import Dispatcher
+from dynflow_mp.executor.shelf import PayloadPage
 from dynflow_mp.executor.timers import Timers
-from dynflow_mp.model.messages import Envelope, ExecutionStatus, Failed, Response
+from dynflow_mp.model.messages import Envelope, Failed
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import (
     AddChunks,
@@ -94,20 +94,6 @@ _MOST_NOTES = 512
 _OUTAGE_PATIENCE_S = 60.0
 KILL_PATIENCE_S = 5.0
 
-_Emission = (
-    Answer
-    | HandOver
-    | SendEvent
-    | StopStep
-    | LoadPlan
-    | RunErrand
-    | PageWanted
-    | Envelope
-    | StatusAsked
-    | StartSubPlans
-    | EndSubPlans
-)
-
 
 class Loop:
     """Everything the core's thread owns, and one turn after the other of it."""
@@ -133,14 +119,14 @@ class Loop:
         self._outside, self._any_stopped, self._any_hooks = outside, False, False
         self.timers: Timers[EventDue | StepDue | DeadlineDue] = Timers()
         """What is to be heard later, on the steady clock."""
-        self._feeder = Feeder()
+        self._emitter = Emitter(floor, reader, dispatcher, outside)
         self._writes: list[Write] = []
-        self._emissions: list[_Emission] = []
+        self._emissions: list[Emission] = []
         self._stopping: Stop | None = None
         self._killed = False
         self._hearers = self._make_hearers()
         self._deciders = self._make_deciders()
-        self._emitters = self._make_emitters()
+        self._emitters = self._emitter.ways
 
     def turn(self) -> None:
         """One turn; waits for something to happen, a second at most."""
@@ -203,11 +189,11 @@ class Loop:
             ReadAhead: self._read_ahead,
             PlanLoaded: self._plan_loaded,
             FreshLoaded: self._fresh_loaded,
-            Offered: lambda note, now: self._feeder.offered(note.plan_ids),
+            Offered: lambda note, now: self._emitter.feeder.offered(note.plan_ids),
             PlanUnavailable: self._plan_unavailable,
             PayloadPage: lambda page, now: self._decide_all(self._floor.page(page), now),
             PageFailed: lambda news, now: self._decide_all(self._floor.page_failed(news), now),
-            ErrandAsked: lambda note, now: self._run_errand(note.order, note.tell),
+            ErrandAsked: lambda note, now: self._emitter.run_errand(note.order, note.tell),
             ErrandBriefed: lambda news, now: self._floor.errands.ready(news.order, news.data),
             ErrandUnbriefed: self._errand_unbriefed,
             Stop: self._stop_asked,
@@ -271,25 +257,22 @@ class Loop:
         self._emissions[first:] = wanted
 
     def _plan_loaded(self, news: PlanLoaded, now: int) -> None:
-        plan_id = news.skeleton.id
-        if self._director.runs(plan_id):
-            return  # read ahead for a request that came twice
-        self._floor.open_plan(news)
-        self._decide(PlanArrived(news.skeleton, news.holder_request_id), now)
-        if not self._director.runs(plan_id):
-            self._floor.close_plan(plan_id)
+        self._take_in(news, PlanArrived(news.skeleton, news.holder_request_id), now)
 
     def _fresh_loaded(self, news: FreshLoaded, now: int) -> None:
         """Sub-plans for which there is room."""
-        self._feeder.arrived()
+        self._emitter.feeder.arrived()
         for loaded in news.loaded:
-            plan_id = loaded.skeleton.id
-            if self._director.runs(plan_id):
-                continue
-            self._floor.open_plan(loaded)
-            self._decide(PlanOffered(loaded.skeleton), now)
-            if not self._director.runs(plan_id):
-                self._floor.close_plan(plan_id)
+            self._take_in(loaded, PlanOffered(loaded.skeleton), now)
+
+    def _take_in(self, loaded: PlanLoaded, stimulus: PlanArrived | PlanOffered, now: int) -> None:
+        plan_id = loaded.skeleton.id
+        if self._director.runs(plan_id):
+            return  # read ahead for a request that came twice
+        self._floor.open_plan(loaded)
+        self._decide(stimulus, now)
+        if not self._director.runs(plan_id):
+            self._floor.close_plan(plan_id)
 
     def _plan_unavailable(self, news: PlanUnavailable, now: int) -> None:
         if isinstance(news.response, Failed) and news.response.error_class == PlanNotFound.__name__:
@@ -360,11 +343,8 @@ class Loop:
         self._feed()
 
     def _feed(self) -> None:
-        if self._stopping is not None or not self._feeder:
-            return
-        wanted = self._feeder.take(self._floor.waiting, self._floor.enough)
-        if wanted is not None:
-            self._reader.ask(wanted)
+        if self._stopping is None:
+            self._emitter.feed()
 
     def _lose(self, plan_id: str) -> None:
         log.warning(
@@ -375,38 +355,6 @@ class Loop:
         # What follows from it (dropping it, looking again) has nothing to store first; it leaves
         # with the next turn, which comes at once.
         self._decide(PlanLost(plan_id), now_us())
-
-    def _make_emitters(self) -> dict[type, Callable[[Any], None]]:
-        """How each kind of thing leaves."""
-        return {
-            Answer: lambda order: self._answer(order, order.response),
-            StatusAsked: lambda asked: self._answer(
-                asked, ExecutionStatus(self._floor.status(asked.plan_id))
-            ),
-            Envelope: self._outside.send,
-            HandOver: lambda order: self._outside.send(order.request),
-            SendEvent: self._outside.send_event,
-            StopStep: self._floor.stop_step,
-            LoadPlan: lambda order: self._reader.ask(order.plan_id),
-            PageWanted: self._reader.ask,
-            RunErrand: self._run_errand,
-            StartSubPlans: lambda order: self._feeder.add(order.sub_plan_ids),
-            EndSubPlans: self._outside.end_sub_plans,
-        }
-
-    def _run_errand(self, order: RunErrand, tell: Tell | None = None) -> None:
-        """It goes to the pool in the next turn, by way of the reader if it needs something from there."""
-        if not self._floor.errands.note(order, tell):
-            return
-        if order.kind in BRIEFS:
-            self._reader.ask(order)
-        else:
-            self._floor.errands.ready(order, order.data)
-
-    def _answer(self, asked: Answer | StatusAsked, response: Response) -> None:
-        if asked.client_id == NOBODY:
-            return
-        self._outside.send(self._dispatcher.answer(asked.client_id, asked.request_id, response))
 
     # -- ending ------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dynflow_mp.director.protocol import EndSubPlans, SendEvent
+from dynflow_mp.director.instructions import EndSubPlans, SendEvent
 from dynflow_mp.errors import WorldFenced
 from dynflow_mp.model.messages import Envelope
 

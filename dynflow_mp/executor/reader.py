@@ -7,7 +7,8 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import NamedTuple, Protocol, TypeAlias
 
-from dynflow_mp.director.protocol import PlanUnavailable, RunErrand
+from dynflow_mp.director.instructions import RunErrand
+from dynflow_mp.director.stimuli import PlanUnavailable
 from dynflow_mp.errors import DynflowError, InvalidPlan, PersistenceError, PlanNotFound, RequestError
 from dynflow_mp.executor.briefs import BRIEFS
 from dynflow_mp.executor.errands import ErrandBriefed, ErrandUnbriefed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from dynflow_mp.director.protocol import CancelRequested, EventArrived, HaltRequested, PlanRequested
+from dynflow_mp.director.stimuli import CancelRequested, EventArrived, HaltRequested, PlanRequested
 from dynflow_mp.model.messages import Envelope, Response
 
 

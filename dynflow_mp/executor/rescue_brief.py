@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from dynflow_mp.actions.rescue import AskedAction, question
-from dynflow_mp.director.protocol import RunErrand
+from dynflow_mp.director.instructions import RunErrand
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.states import Phase
 from dynflow_mp.persistence.rows import ActionRow, StepRow

@@ -14,10 +14,11 @@ from typing import NoReturn
 
 import zmq
 
+from dynflow_mp.actions.calls import NewChunks
 from dynflow_mp.actions.errands import run_errand
 from dynflow_mp.actions.failure import exception_name, message_of
 from dynflow_mp.actions.output_chunks import KeptChunks
-from dynflow_mp.actions.phases import NewChunks, run_finalize, run_step
+from dynflow_mp.actions.phases import run_finalize, run_step
 from dynflow_mp.actions.unwinding import Stopped
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event, Thread
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import ExecutionPlanCleanerLock
 from dynflow_mp.errors import InactiveWorld, WorldFenced
+from dynflow_mp.maintenance.background import Background
 from dynflow_mp.maintenance.leadership import Leadership
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.persistence.store import Store
@@ -22,7 +22,7 @@ _PAUSE_S = 0.1
 """Between two batches: others write meanwhile."""
 
 
-class Cleaner:
+class Cleaner(Background):
     """Owns the thread ``dynflow cleaner``, which looks at once, then every ``interval_s`` seconds, while this world leads.
 
     ``max_age_s``: how long a stopped plan is kept. ``fenced`` is called once when another world has declared this one dead.
@@ -37,20 +37,10 @@ class Cleaner:
         max_age_s: float,
         interval_s: float,
     ) -> None:
+        super().__init__("cleaner")
         self._store, self._coordinator, self._fenced = store, coordinator, fenced
         self._max_age_us, self._interval_s = int(max_age_s * 1e6), interval_s
         self._leadership = Leadership(coordinator, ExecutionPlanCleanerLock(coordinator.world_id))
-        self._stopping = Event()
-        self._thread = Thread(target=self._run, name="dynflow cleaner", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Twice is fine, before start too. The lock goes with the world."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
-from threading import Event, Thread
+from threading import Event
 from time import monotonic
 
 from dynflow_mp.clock import now_us
@@ -17,13 +17,15 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import DelayedExecutorLock, PlanningLock, owner_of_world, plan_lock_id
 from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.errors import DynflowError, InactiveWorld, PrerequisiteFailed, StartedTooLate, WorldFenced
+from dynflow_mp.maintenance.background import Background
 from dynflow_mp.maintenance.late_planning import LatePlanning
 from dynflow_mp.maintenance.leadership import Leadership
 from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution
 from dynflow_mp.model.plans import PlannedPlan
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.model.work import ErrorRecord
-from dynflow_mp.persistence.schedule import DuePlan, End, Schedule
+from dynflow_mp.persistence.schedule import End, Schedule
+from dynflow_mp.persistence.waiting_plans import DuePlan
 from dynflow_mp.telemetry import logger
 
 log = logger("maintenance.delayed_executor")
@@ -39,7 +41,7 @@ _FOLLOW_S = 5.0
 """How often a world that does not lead looks whether another does."""
 
 
-class DelayedExecutor:
+class DelayedExecutor(Background):
     """Owns the thread ``dynflow delayed executor``. Every executor world has one; it acts while it leads.
 
     ``ask`` has any executor run a plan; ``fenced`` is called once when another world has declared this one dead.
@@ -56,6 +58,7 @@ class DelayedExecutor:
         *,
         poll_s: float,
     ) -> None:
+        super().__init__("delayed executor")
         self._schedule, self._coordinator = schedule, coordinator
         self._ask, self._fenced, self._poll_s = ask, fenced, poll_s
         self._leadership = Leadership(coordinator, DelayedExecutorLock(coordinator.world_id), may_lead)
@@ -64,23 +67,15 @@ class DelayedExecutor:
         self._chained = False
         self._gap_s = _LEAST_GAP_S
         self._wake = Event()
-        self._stopping = Event()
-        self._thread = Thread(target=self._run, name="dynflow delayed executor", daemon=True)
 
     @property
     def leads(self) -> bool:
         """Whether scheduled plans are planned here, as of the last round."""
         return self._leadership.held
 
-    def start(self) -> None:
-        self._thread.start()
-
     def stop(self, timeout_s: float = 10.0) -> None:
         """Let another world lead. Twice is fine, before start too."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        super().stop(timeout_s)
 
     def look(self) -> None:
         """Any thread: something may be due now. Costs nothing here."""
@@ -90,6 +85,9 @@ class DelayedExecutor:
         """The core's thread: a plan has stopped, for which others may have waited."""
         if self._chained:
             self._wake.set()
+
+    def _interrupt(self) -> None:
+        self._wake.set()
 
     # -- the thread --------------------------------------------------------------------------------
 

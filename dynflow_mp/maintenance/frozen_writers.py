@@ -11,9 +11,9 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event, Thread
 from time import monotonic
 
+from dynflow_mp.maintenance.background import Background
 from dynflow_mp.maintenance.processes_alive import look_at
 from dynflow_mp.maintenance.standstill import Standstill, Stopped
 from dynflow_mp.persistence.stays import is_inside, is_taken, last_stay
@@ -29,28 +29,22 @@ _LONGEST_GAP = 6
 """How many times that two looks may be apart."""
 
 
-class FrozenWriters:
+class FrozenWriters(Background):
     """Owns a thread that looks at the write locks ``doors`` twice a second; without any, and elsewhere than on Linux, none.
 
     Only executor worlds have one. It looks while others wait for the lock, its own world's threads included.
     """
 
     def __init__(self, doors: Sequence[str], *, frozen_s: float = FROZEN_S, look_s: float = _LOOK_S) -> None:
+        super().__init__("frozen writers")
         self._frozen_s, self._look_s = frozen_s, look_s
         self._standstills = {door: Standstill(frozen_s, _LONGEST_GAP * look_s) for door in doors}
         self._refused: Stopped | None = None
-        self._stopping = Event()
-        self._thread = Thread(target=self._run, name="dynflow frozen writers", daemon=True)
 
     def start(self) -> None:
+        """Once; nothing where there is nothing to look at."""
         if self._standstills and hasattr(os, "pidfd_open"):
-            self._thread.start()
-
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Twice is fine, before start too."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+            super().start()
 
     def _run(self) -> None:
         while True:

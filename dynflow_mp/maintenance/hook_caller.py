@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from threading import Event
 
 from dynflow_mp.actions.hooks import packed
 from dynflow_mp.coordinator.coordinator import Coordinator
-from dynflow_mp.director.protocol import ErrandFinished, RunErrand
+from dynflow_mp.director.instructions import RunErrand
+from dynflow_mp.director.stimuli import ErrandFinished
 from dynflow_mp.errors import DynflowError, WorldFenced
 from dynflow_mp.executor.errand_kinds import HOOKS
 from dynflow_mp.executor.errands import DRAINED, ErrandNews, Tell
+from dynflow_mp.maintenance.background import Background
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.persistence.hook_store import HookCall, HookStore
@@ -30,8 +32,11 @@ _AT_ONCE = 200
 _Key = tuple[str, int]
 
 
-class HookCaller:
-    """Owns a thread that looks when it is woken, and every ``interval_s`` seconds. Every executor world has one."""
+class HookCaller(Background):
+    """Owns a thread that looks when it is woken, and every ``interval_s`` seconds. Every executor world has one.
+
+    When it is stopped, calls that were not made are given back.
+    """
 
     def __init__(
         self,
@@ -40,27 +45,20 @@ class HookCaller:
         run_errand: Callable[[RunErrand, Tell], None],
         interval_s: float,
     ) -> None:
+        super().__init__("hooks")
         self._store, self._coordinator, self._run_errand = store, coordinator, run_errand
         self._interval_s = interval_s
         self._lines: dict[str, deque[HookCall]] = {}
         """By plan, the calls that were taken; the first of each is being made."""
         self._heard: SimpleQueue[ErrandNews] = SimpleQueue()
-        self._woken, self._stopping = Event(), Event()
-        self._thread = Thread(target=self._run, name="dynflow hooks", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
+        self._woken = Event()
 
     def wake(self) -> None:
         """Any thread: something was noted."""
         self._woken.set()
 
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Twice is fine, before start too. Calls that were not made are given back."""
-        self._stopping.set()
+    def _interrupt(self) -> None:
         self._woken.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import PlanningLock
-from dynflow_mp.director.protocol import ErrandFinished, RunErrand
+from dynflow_mp.director.instructions import RunErrand
+from dynflow_mp.director.stimuli import ErrandFinished
 from dynflow_mp.errors import DamagedData, LockLost, LockTaken, PersistenceError, WorkerLost
 from dynflow_mp.executor.errand_kinds import PLAN
 from dynflow_mp.executor.errands import DRAINED, ErrandNews, Tell
@@ -23,7 +24,8 @@ from dynflow_mp.model.planned_codec import plan_from_bytes
 from dynflow_mp.model.plans import PlannedPlan
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.model.work import ErrorRecord
-from dynflow_mp.persistence.schedule import DuePlan, End, Schedule
+from dynflow_mp.persistence.schedule import End, Schedule
+from dynflow_mp.persistence.waiting_plans import DuePlan
 from dynflow_mp.telemetry import logger
 
 log = logger("maintenance.late_planning")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from threading import Event, Thread
 from typing import Any
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import PersistenceError, WorldFenced
+from dynflow_mp.maintenance.background import Background
 from dynflow_mp.telemetry import logger
 
 log = logger("maintenance.liveness")
 
 
-class Liveness:
+class Liveness(Background):
     """Owns a thread that renews this world's lease every ``interval_s`` seconds.
 
     ``healthy`` says whether the core has turned recently: a world whose core hangs must look dead.
@@ -29,20 +29,10 @@ class Liveness:
         meta: Callable[[], Mapping[str, Any]],
         fenced: Callable[[WorldFenced], None],
     ) -> None:
+        super().__init__("liveness")
         self._coordinator = coordinator
         self._interval_s = interval_s
         self._healthy, self._meta, self._fenced = healthy, meta, fenced
-        self._stopping = Event()
-        self._thread = Thread(target=self._run, name="dynflow liveness", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Twice is fine, before start too."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval_s):

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import count
 from random import Random
-from threading import Event, Thread
 from time import monotonic
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord, WorldState
 from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.errors import InactiveWorld, LockLost, LockTaken, WorldFenced
+from dynflow_mp.maintenance.background import Background
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.silences import Silences, judge
@@ -35,7 +35,7 @@ _LONGEST_GAP = 3
 """How many intervals between two looks count as silence of others."""
 
 
-class Reconciler:
+class Reconciler(Background):
     """Owns a thread that does a round at once, then about every ``interval_s`` seconds, and when an executor's process went.
 
     Every executor world has one. ``ask`` has any executor run a plan, ``offer`` this one, as it has room; ``fenced``
@@ -55,6 +55,7 @@ class Reconciler:
         lease_ttl_s: float,
         chance: Random | None = None,
     ) -> None:
+        super().__init__("reconciler")
         self._store, self._coordinator, self._recovery = store, coordinator, recovery
         self._ask, self._offer, self._fenced = ask, offer, fenced
         self._interval_s, self._lease_ttl_s = interval_s, lease_ttl_s
@@ -63,17 +64,6 @@ class Reconciler:
         self._neighbours: list[WorldRecord] = []
         self._waiting: set[str] = set()
         self._numbers = count(1)
-        self._stopping = Event()
-        self._thread = Thread(target=self._run, name="dynflow reconciler", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Twice is fine, before start too."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
 
     def _run(self) -> None:
         wait_s = 0.0

@@ -16,15 +16,11 @@ from sqlalchemy import Connection
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
-from dynflow_mp.coordinator.records import (
-    ExecutionLock,
-    WorldInvalidationLock,
-    WorldRecord,
-    owner_of_world,
-)
+from dynflow_mp.coordinator.records import ExecutionLock, WorldInvalidationLock, WorldRecord, owner_of_world
 from dynflow_mp.director.abandoned import settle
 from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct
-from dynflow_mp.director.protocol import Answer, Asker, DropPlan, HandOver, Instruction
+from dynflow_mp.director.instructions import Answer, DropPlan, HandOver, Instruction
+from dynflow_mp.director.protocol import Asker
 from dynflow_mp.errors import InvalidPlan, LockLost, LockTaken, PlanNotFound, RecordNotFound, WorldFenced
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.messages import Envelope

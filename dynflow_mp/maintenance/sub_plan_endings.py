@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock
 
-from dynflow_mp.director.protocol import EndSubPlans
+from dynflow_mp.director.instructions import EndSubPlans
 from dynflow_mp.errors import NotCancellable, RequestError, SubPlanCancelled
+from dynflow_mp.maintenance.background import Background
 from dynflow_mp.model.stops import name_of
 from dynflow_mp.model.sub_plans import Ending
 from dynflow_mp.model.work import ErrorRecord
@@ -31,30 +32,24 @@ Cancel = Callable[[str, bool], "Future[list[int]]"]
 Tell = Callable[[str, int], object]
 
 
-class SubPlanEndings:
+class SubPlanEndings(Background):
     """Owns a thread, from the first order on. ``tell`` hints to a step that something became of its sub-plans."""
 
     def __init__(self, store: Store, fence: Fence, cancel: Cancel, tell: Tell) -> None:
+        super().__init__("sub-plan endings")
         self._store, self._fence, self._cancel, self._tell = store, fence, cancel, tell
         self._orders: SimpleQueue[EndSubPlans | None] = SimpleQueue()
         self._guard = Lock()
-        self._thread: Thread | None = None
 
     def carry_out(self, order: EndSubPlans) -> None:
         """Any thread: do it, soon. An order that is lost with this process is given again by the action."""
         with self._guard:
-            if self._thread is None:
-                self._thread = Thread(target=self._run, name="dynflow sub-plan endings", daemon=True)
-                self._thread.start()
+            if self._thread.ident is None:
+                self.start()
         self._orders.put(order)
 
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Twice is fine, before the first order too."""
+    def _interrupt(self) -> None:
         self._orders.put(None)
-        with self._guard:
-            thread = self._thread
-        if thread is not None:
-            thread.join(timeout_s)
 
     def _run(self) -> None:
         while (order := self._orders.get()) is not None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.abandoned import halt
-from dynflow_mp.director.protocol import Answer, DropPlan, Instruction
+from dynflow_mp.director.instructions import Answer, DropPlan, Instruction
 from dynflow_mp.errors import InvalidPlan, LockTaken
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.messages import Envelope

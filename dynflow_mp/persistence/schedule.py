@@ -14,37 +14,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    and_,
-    delete,
-    exists,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, insert, select, update
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import NotScheduled, PlanNotFound
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.hooks import kinds_of
-from dynflow_mp.model.plans import (
-    DelayRecord,
-    HistoryEntry,
-    PlannedPlan,
-    history_from_data,
-    history_to_data,
-)
-from dynflow_mp.model.policies import DEFAULT_QUEUE
+from dynflow_mp.model.plans import DelayRecord, HistoryEntry, PlannedPlan, history_from_data, history_to_data
 from dynflow_mp.model.states import PlanState, Result, StepState
-from dynflow_mp.persistence import new_plans, planned
-from dynflow_mp.persistence.database import Database, Fence
+from dynflow_mp.persistence import new_plans, plan_rows, planned
+from dynflow_mp.persistence.database import Fence
 from dynflow_mp.persistence.hook_rows import note_for_waiting
 from dynflow_mp.persistence.skeleton import CHUNK
-from dynflow_mp.persistence.tables import actions, delayed_plans, execution_plans, plan_dependencies, steps
+from dynflow_mp.persistence.tables import delayed_plans, execution_plans, plan_dependencies, steps
+from dynflow_mp.persistence.waiting_plans import Waiting
 
 Within = Callable[[Connection], None]
 """Done in the same transaction; what it raises undoes all of it."""
@@ -52,21 +35,8 @@ Within = Callable[[Connection], None]
 _NO_LIMIT = 2**40
 _SCHEDULED, _PLANNING = PlanState.SCHEDULED.value, PlanState.PLANNING.value
 _STOPPED = PlanState.STOPPED.value
-_FAILED = (Result.ERROR.value, Result.CANCELLED.value)
 
-_plan, _delay, _dependency = execution_plans.c, delayed_plans.c, plan_dependencies.c
-_before = execution_plans.alias("prerequisites")
-
-
-class DuePlan(NamedTuple):
-    """A scheduled plan whose time has come; ``start_before`` microseconds UTC, ``input`` what ``delay`` left."""
-
-    id: str
-    action_class: str
-    queue: str
-    start_before: int | None
-    arguments: bytes
-    input: bytes
+_plan, _delay = execution_plans.c, delayed_plans.c
 
 
 class End(NamedTuple):
@@ -82,11 +52,8 @@ class End(NamedTuple):
 CANCELLED = End(StepState.CANCELLED, Result.CANCELLED, "Delayed task cancelled")
 
 
-class Schedule:
+class Schedule(Waiting):
     """All that is stored about scheduled plans. Any thread may call it; every call is one short transaction."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     # -- scheduling ------------------------------------------------------------------------------------
 
@@ -141,95 +108,6 @@ class Schedule:
             raise NotScheduled(f"plan {plan_id} does not wait for its time", plan_id)
         return DelayRecord(row[0], row[1], bool(row[2]), row[3])
 
-    # -- looking ---------------------------------------------------------------------------------------
-
-    def due(self, now: int, limit: int) -> list[DuePlan]:
-        """Scheduled plans to be looked at now, those to start first in front: free to start, or too late already."""
-        query = (
-            select(
-                _delay.execution_plan_id,
-                actions.c.action_class,
-                steps.c.queue,
-                _delay.start_before,
-                _delay.arguments,
-                actions.c.input,
-            )
-            .select_from(
-                delayed_plans.join(execution_plans, _plan.id == _delay.execution_plan_id)
-                .join(
-                    steps, and_(steps.c.execution_plan_id == _plan.id, steps.c.id == _plan.root_plan_step_id)
-                )
-                .join(
-                    actions, and_(actions.c.execution_plan_id == _plan.id, actions.c.id == steps.c.action_id)
-                )
-            )
-            .where(_plan.state == _SCHEDULED, _delay.frozen == 0, _is_due(now))
-            .order_by(_delay.start_at.is_not(None), _delay.start_at, _delay.execution_plan_id)
-            .limit(limit)
-        )
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return [DuePlan(row[0], row[1], row[2] or DEFAULT_QUEUE, *row[3:]) for row in rows]
-
-    def next_time(self, now: int) -> int | None:
-        """When the next plan is to be looked at: the earliest time after ``now`` that any of them names."""
-        with self._database.read() as connection:
-            times = [
-                connection.execute(
-                    select(func.min(column)).where(_delay.frozen == 0, column > now)
-                ).scalar_one()
-                for column in (_delay.start_at, _delay.start_before)
-            ]
-        return min((time for time in times if time is not None), default=None)
-
-    def failed_prerequisites(self, plan_ids: Sequence[str]) -> dict[str, list[str]]:
-        """By plan, those it was to come after that stopped without having done what they were for."""
-        found: dict[str, list[str]] = {}
-        query = (
-            select(_dependency.execution_plan_id, _dependency.blocked_by_id)
-            .join(_before, _before.c.id == _dependency.blocked_by_id)
-            .where(_before.c.state == _STOPPED, _before.c.result.in_(_FAILED))
-            .order_by(_dependency.blocked_by_id)
-        )
-        with self._database.read() as connection:
-            for start in range(0, len(plan_ids), CHUNK):
-                some = list(plan_ids[start : start + CHUNK])
-                for plan_id, before in connection.execute(
-                    query.where(_dependency.execution_plan_id.in_(some))
-                ):
-                    found.setdefault(plan_id, []).append(before)
-        return found
-
-    def any_chained(self) -> bool:
-        """Whether any plan that waits comes after others."""
-        query = (
-            select(_dependency.execution_plan_id)
-            .join(delayed_plans, _delay.execution_plan_id == _dependency.execution_plan_id)
-            .limit(1)
-        )
-        with self._database.read() as connection:
-            return connection.execute(query).first() is not None
-
-    def prerequisites(self, plan_id: str) -> list[str]:
-        """The plans that this one comes after."""
-        query = (
-            select(_dependency.blocked_by_id)
-            .where(_dependency.execution_plan_id == plan_id)
-            .order_by(_dependency.blocked_by_id)
-        )
-        with self._database.read() as connection:
-            return list(connection.execute(query).scalars())
-
-    def strays(self) -> dict[str, str]:
-        """Plans with a delay record that are not scheduled, and their states."""
-        query = (
-            select(_plan.id, _plan.state)
-            .join(delayed_plans, _delay.execution_plan_id == _plan.id)
-            .where(_plan.state != _SCHEDULED)
-        )
-        with self._database.read() as connection:
-            return {row[0]: row[1] for row in connection.execute(query)}
-
     # -- planning --------------------------------------------------------------------------------------
 
     def begin_planning(self, plan_id: str, fence: Fence, within: Within) -> bool:
@@ -267,7 +145,7 @@ class Schedule:
             planned.fill_plan(connection, fit, asked_at)
             new_plans.hold_key(connection, fit)
             new_plans.note_planned_late(connection, fit, now_us())
-            _forget(connection, plan.id)
+            plan_rows.forget_delay(connection, plan.id)
             return True
 
         while True:
@@ -300,7 +178,7 @@ class Schedule:
             connection.execute(_ending_of_root(plan_id, row[2], end, now))
             kinds = kinds_of(PlanState.STOPPED, end.result, halted=False)
             note_for_waiting(connection, plan_id, kinds, end.result, now)
-            _forget(connection, plan_id)
+            plan_rows.forget_delay(connection, plan_id)
             return True
 
         return self._database.change(stop_it, fence)
@@ -317,18 +195,9 @@ class Schedule:
 
     def forget(self, plan_id: str, fence: Fence | None = None) -> None:
         """Delete the delay record of a plan that does not wait, if it has one."""
-        self._database.change(lambda connection, _in_doubt: _forget(connection, plan_id), fence)
-
-
-def _is_due(now: int) -> ColumnElement[bool]:
-    """Its time has come and all it waits for has stopped – or it is too late, whatever it waits for."""
-    unfinished = exists().where(
-        _dependency.execution_plan_id == _delay.execution_plan_id,
-        _dependency.blocked_by_id == _before.c.id,
-        _before.c.state != _STOPPED,
-    )
-    started = or_(_delay.start_at.is_(None), _delay.start_at <= now)
-    return or_(and_(started, ~unfinished), _delay.start_before <= now)
+        self._database.change(
+            lambda connection, _in_doubt: plan_rows.forget_delay(connection, plan_id), fence
+        )
 
 
 def _record_values(plan_id: str, record: DelayRecord) -> dict[str, Any]:
@@ -381,7 +250,3 @@ def _ending_of_root(plan_id: str, step_id: int, end: End, now: int) -> Any:
         .where(steps.c.execution_plan_id == plan_id, steps.c.id == step_id)
         .values(state=end.step_state.value, error=end.error, ended_at=now)
     )
-
-
-def _forget(connection: Connection, plan_id: str) -> None:
-    connection.execute(delete(delayed_plans).where(_delay.execution_plan_id == plan_id))

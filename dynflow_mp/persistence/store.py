@@ -9,19 +9,19 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, null, select, update
+from sqlalchemy import Connection, select
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import AlreadyRunning, PlanNotFound
 from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.plans import Payload, PlannedPlan, PlanSkeleton
-from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.model.sub_plans import Briefing
 from dynflow_mp.model.writes import Write
 from dynflow_mp.persistence import (
     deletion,
     held_by_plans,
     new_plans,
+    plan_rows,
     planned,
     queries,
     skeleton,
@@ -40,12 +40,10 @@ from dynflow_mp.persistence.rows import (
     StepCount,
     StepRow,
 )
-from dynflow_mp.persistence.tables import delayed_plans, events, execution_plans, steps
+from dynflow_mp.persistence.tables import execution_plans, steps
 from dynflow_mp.persistence.turn import GuardFailed
 
 __all__ = ["ActionRow", "GuardFailed", "PlanRow", "PlanStatus", "StepCount", "StepRow", "Store"]
-
-_REQUESTABLE = (PlanState.PLANNED.value, PlanState.PAUSED.value)
 
 
 class Store:
@@ -98,20 +96,9 @@ class Store:
 
         Who resumes a plan whose deadline has passed has decided that late is better than never: it has none any more.
         """
-        columns = execution_plans.c
-        too_late = (columns.state == PlanState.PAUSED.value) & (columns.deadline_at <= now)
-        asked = (
-            update(execution_plans)
-            .where(
-                execution_plans.c.id == plan_id,
-                execution_plans.c.requested_at.is_(None),
-                execution_plans.c.state.in_(_REQUESTABLE),
-            )
-            .values(requested_at=now, deadline_at=case((too_late, null()), else_=columns.deadline_at))
-        )
 
         def ask_for_it(connection: Connection, _in_doubt: bool) -> dict[str, PlanStatus]:
-            connection.execute(asked)
+            plan_rows.request(connection, plan_id, now)
             return queries.read_statuses(connection, [plan_id])
 
         found = self.database.change(ask_for_it, fence)
@@ -188,46 +175,17 @@ class Store:
 
         A running one is left paused, with an error, for people to look at.
         """
-        running = execution_plans.c.state == PlanState.RUNNING.value
-        columns = execution_plans.c
-        connection.execute(
-            update(execution_plans)
-            .where(columns.id == plan_id, columns.owner_id == owner_id)
-            # In this order: MariaDB compares with what the statement itself has set before.
-            .ordered_values(
-                (columns.owner_id, None),
-                (columns.requested_at, case((running, null()), else_=columns.requested_at)),
-                (columns.result, case((running, Result.ERROR.value), else_=columns.result)),
-                (columns.state, case((running, PlanState.PAUSED.value), else_=columns.state)),
-            )
-        )
+        plan_rows.disown(connection, plan_id, owner_id)
 
     def stop_unreadable(self, plan_id: str, now: int, fence: Fence | None = None) -> bool:
         """Stop a plan that nobody owns without looking into it; False if somebody does. Its events go with it."""
-        columns = execution_plans.c
-        stop = (
-            update(execution_plans)
-            .where(columns.id == plan_id, columns.owner_id.is_(None))
-            .values(
-                state=PlanState.STOPPED.value,
-                requested_at=None,
-                lock_epoch=columns.lock_epoch + 1,
-                ended_at=now,
-            )
+        return self.database.change(
+            lambda connection, _in_doubt: plan_rows.stop_unreadable(connection, plan_id, now), fence
         )
-
-        def stop_it(connection: Connection, _in_doubt: bool) -> bool:
-            if connection.execute(stop).rowcount != 1:
-                return False
-            connection.execute(delete(events).where(events.c.execution_plan_id == plan_id))
-            self.forget_delay(connection, plan_id)
-            return True
-
-        return self.database.change(stop_it, fence)
 
     def forget_delay(self, connection: Connection, plan_id: str) -> None:
         """In the caller's transaction: a scheduled plan is not to start any more."""
-        connection.execute(delete(delayed_plans).where(delayed_plans.c.execution_plan_id == plan_id))
+        plan_rows.forget_delay(connection, plan_id)
 
     def plan_statuses(self, plan_ids: Sequence[str]) -> dict[str, PlanStatus]:
         """Where these plans stand; those that are not stored are left out."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dynflow_mp.actions.action import Action
-from dynflow_mp.actions.context import Context
 from dynflow_mp.actions.failure import exception_name, message_of
 from dynflow_mp.actions.middleware import Layers, call
-from dynflow_mp.model.codec import decode
-from dynflow_mp.model.references import OutputReference
-from dynflow_mp.model.states import Phase, StepState
+from dynflow_mp.actions.referred import show_references
+from dynflow_mp.actions.stored_context import StoredContext
+from dynflow_mp.model.states import StepState
 
 if TYPE_CHECKING:
     from dynflow_mp.persistence.rows import ActionRow
@@ -20,37 +19,14 @@ if TYPE_CHECKING:
 PASSED = (StepState.SUCCESS, StepState.SKIPPED)
 
 
-class Presence(Context):
+class Presence(StoredContext["ActionRow"]):
     """One stored action, in phase present. Input and output are decoded when they are looked at."""
 
-    __slots__ = ("_input", "_output", "_plan", "_row")
-
-    phase = Phase.PRESENT
+    __slots__ = ("_plan",)
 
     def __init__(self, plan: ExecutionPlan, row: ActionRow) -> None:
-        self._plan, self._row = plan, row
-        self._input: dict[str, Any] | None = None
-        self._output: dict[str, Any] | None = None
-
-    @property
-    def plan_id(self) -> str:
-        return self._row.execution_plan_id
-
-    @property
-    def action_id(self) -> int:
-        return self._row.id
-
-    @property
-    def plan_step_id(self) -> int:
-        return self._row.plan_step_id
-
-    @property
-    def run_step_id(self) -> int | None:
-        return self._row.run_step_id
-
-    @property
-    def finalize_step_id(self) -> int | None:
-        return self._row.finalize_step_id
+        super().__init__(row.execution_plan_id, row)
+        self._plan = plan
 
     @property
     def root_action(self) -> bool:
@@ -63,18 +39,11 @@ class Presence(Context):
     def sub_plans_count(self) -> int:
         return self._plan.count_sub_plans(self.action_id)
 
-    def get_input(self) -> dict[str, Any]:
+    def _decoded_input(self) -> dict[str, Any]:
         """References that were not resolved yet stand in their places."""
-        if self._input is None:
-            self._input = decode(self._row.input)
-            if self._row.references is not None:
-                self._show_references(self._input, self._row.references)
-        return self._input
-
-    def get_output(self) -> dict[str, Any]:
-        if self._output is None:
-            self._output = {} if self._row.output is None else decode(self._row.output)
-        return self._output
+        values = super()._decoded_input()
+        show_references(values, self._row.references, self._plan_id)
+        return values
 
     def set_input(self, value: dict[str, Any]) -> None:
         """What is shown; nothing stores it."""
@@ -92,13 +61,6 @@ class Presence(Context):
             self._input = self._output = {
                 "cannot be shown": f"{exception_name(type(error))}: {message_of(error)}"
             }
-
-    def _show_references(self, values: Any, stored: bytes) -> None:
-        for path, step_id, action_id, subkeys in decode(stored):
-            container = values
-            for key in path[:-1]:
-                container = container[key]
-            container[path[-1]] = OutputReference(self.plan_id, step_id, action_id, tuple(subkeys))
 
     @property
     def state(self) -> str:

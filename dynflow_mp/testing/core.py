@@ -18,7 +18,7 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.failures import Conduct
-from dynflow_mp.director.protocol import RunErrand
+from dynflow_mp.director.instructions import RunErrand
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
 from dynflow_mp.executor.core import holder_of
 from dynflow_mp.executor.errands import ErrandAsked, Tell

@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dynflow_mp.actions.class_facts import use_middleware
 from dynflow_mp.actions.errands import run_errand
 from dynflow_mp.actions.middleware import MiddlewareRules, world_middleware
-from dynflow_mp.actions.phases import run_finalize, run_step, use_middleware
+from dynflow_mp.actions.phases import run_finalize, run_step
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.class_facts import use_middleware
 from dynflow_mp.actions.middleware import world_middleware
-from dynflow_mp.actions.phases import use_middleware
 from dynflow_mp.clock import own_time
 from dynflow_mp.config import Config
 from dynflow_mp.errors import ConfigError

@@ -22,7 +22,8 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import DelayedExecutorLock
 from dynflow_mp.director.events import SUB_PLANS
 from dynflow_mp.director.failures import Conduct
-from dynflow_mp.director.protocol import UNATTENDED, SendEvent
+from dynflow_mp.director.instructions import SendEvent
+from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTerminated
 from dynflow_mp.executor.open_files import make_room_for
@@ -53,9 +54,6 @@ from dynflow_mp.world.own_record import OwnRecord
 if TYPE_CHECKING:
     from dynflow_mp.executor.core import Core
     from dynflow_mp.maintenance.delayed_executor import DelayedExecutor
-
-log = logger("world.parts")
-
 
 log = logger("world.parts")
 

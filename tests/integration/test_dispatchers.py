@@ -14,7 +14,7 @@ import pytest
 from dynflow_mp.connectors.connector import Connector, Executor
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.connectors.zeromq import ZeroMQConnector
-from dynflow_mp.director.protocol import EventArrived, PlanRequested
+from dynflow_mp.director.stimuli import EventArrived, PlanRequested
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
 from dynflow_mp.errors import (
@@ -30,14 +30,7 @@ from dynflow_mp.errors import (
     WorldTerminated,
 )
 from dynflow_mp.executor.requests import StatusAsked
-from dynflow_mp.model.messages import (
-    Accepted,
-    Done,
-    Envelope,
-    ExecutionStatus,
-    Failed,
-    Response,
-)
+from dynflow_mp.model.messages import Accepted, Done, Envelope, ExecutionStatus, Failed, Response
 
 DEADLINE_S = 10.0
 QUICK = {"no_executor_timeout_s": 1.0, "reask_interval_s": 0.3, "accept_timeout_s": 0.2}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynflow_mp import Action, Middleware
-from dynflow_mp.actions.phases import world_middleware
+from dynflow_mp.actions.middleware import world_middleware
 from dynflow_mp.testing import InThreadWorld
 
 CALLS: list[str] = []

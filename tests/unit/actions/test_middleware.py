@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from dynflow_mp import Action, CyclicMiddleware, DefinitionError, Middleware, Use, WrongPhase, do_not_use
+from dynflow_mp.actions.class_facts import use_middleware
 from dynflow_mp.actions.middleware import CLASSES_ONLY, MiddlewareRules, in_order, own_rules
 from dynflow_mp.actions.named_rules import rules_at
-from dynflow_mp.actions.phases import run_finalize, run_step, use_middleware
+from dynflow_mp.actions.phases import run_finalize, run_step
 from dynflow_mp.actions.registry import name_of
 from dynflow_mp.actions.transaction import TransactionMiddleware
 from dynflow_mp.model.codec import EMPTY, MAX_PAYLOAD, decode, encode

@@ -2,19 +2,8 @@
 
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.failures import DEFAULT_CONDUCT
-from dynflow_mp.director.protocol import (
-    Answer,
-    FinalizeFinished,
-    PlanArrived,
-    PlanRequested,
-    ReadyEvent,
-    ReadyFinalize,
-    ReadySteps,
-    RemindAt,
-    StepFinished,
-    StepsSent,
-    Withdraw,
-)
+from dynflow_mp.director.instructions import Answer, ReadyEvent, ReadyFinalize, ReadySteps, RemindAt, Withdraw
+from dynflow_mp.director.stimuli import FinalizeFinished, PlanArrived, PlanRequested, StepFinished, StepsSent
 from dynflow_mp.model.flows import Sequence, step_ids
 from dynflow_mp.model.plans import PlanSkeleton, StepKind, StepTable
 from dynflow_mp.model.states import PlanState, StepState

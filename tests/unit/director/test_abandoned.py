@@ -4,7 +4,8 @@ import pytest
 from plans_for_tests import PLAN, a_skeleton, only
 
 from dynflow_mp.director.abandoned import settle
-from dynflow_mp.director.protocol import Answer, Asker, HandOver
+from dynflow_mp.director.instructions import Answer, HandOver
+from dynflow_mp.director.protocol import Asker
 from dynflow_mp.model.flows import Concurrence, Sequence
 from dynflow_mp.model.messages import Done, Failed
 from dynflow_mp.model.plans import HistoryEntry, StepTimes, StoredEvent

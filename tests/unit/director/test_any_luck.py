@@ -14,19 +14,15 @@ from dynflow_mp.director.abandoned import settle
 from dynflow_mp.director.amending import skip
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.failures import Conduct
-from dynflow_mp.director.protocol import (
-    FINALIZE,
-    Asker,
+from dynflow_mp.director.instructions import HandOver, ReadyFinalize, StopStep, Withdraw
+from dynflow_mp.director.protocol import FINALIZE, Asker
+from dynflow_mp.director.stimuli import (
     EventArrived,
     FinalizeFinished,
     HaltRequested,
-    HandOver,
-    ReadyFinalize,
     StepFinished,
     StepLost,
     StepsReturned,
-    StopStep,
-    Withdraw,
 )
 from dynflow_mp.errors import NotSkippable
 from dynflow_mp.model.flows import Concurrence, Sequence, step_ids

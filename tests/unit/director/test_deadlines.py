@@ -3,19 +3,16 @@
 import pytest
 from plans_for_tests import PLAN, a_skeleton, failure, only, success, suspended
 
-from dynflow_mp.director.protocol import (
-    FINALIZE,
-    DeadlineDue,
-    EventArrived,
+from dynflow_mp.director.instructions import (
     ReadyFinalize,
     ReadySteps,
     RemindAt,
     RunErrand,
-    StepLost,
-    StepsReturned,
     StopStep,
     Withdraw,
 )
+from dynflow_mp.director.protocol import FINALIZE
+from dynflow_mp.director.stimuli import DeadlineDue, EventArrived, StepLost, StepsReturned
 from dynflow_mp.model.flows import Concurrence, Sequence
 from dynflow_mp.model.messages import Failed
 from dynflow_mp.model.plans import Setback

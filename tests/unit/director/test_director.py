@@ -1,29 +1,17 @@
 """Which plans a director takes, refuses, loses and hands over, and who is told."""
 
 import pytest
-from plans_for_tests import (
-    CLIENT,
-    PLAN,
-    WORLD,
-    a_skeleton,
-    failure,
-    only,
-    success,
-)
+from plans_for_tests import CLIENT, PLAN, WORLD, a_skeleton, failure, only, success
 
-from dynflow_mp.director.protocol import (
-    UNATTENDED,
-    Answer,
+from dynflow_mp.director.instructions import Answer, DropPlan, HandOver, LoadPlan, ReadySteps
+from dynflow_mp.director.protocol import UNATTENDED
+from dynflow_mp.director.stimuli import (
     DrainBegun,
     DrainEnded,
-    DropPlan,
-    HandOver,
-    LoadPlan,
     PlanArrived,
     PlanLost,
     PlanRequested,
     PlanUnavailable,
-    ReadySteps,
     StepFinished,
     StepLost,
     StepsReturned,
@@ -32,10 +20,7 @@ from dynflow_mp.model.flows import Concurrence, Sequence
 from dynflow_mp.model.messages import Accepted, Done, Failed
 from dynflow_mp.model.plans import HistoryEntry
 from dynflow_mp.model.states import PlanState, Result
-from dynflow_mp.model.writes import (
-    ClaimPlan,
-    SavePlan,
-)
+from dynflow_mp.model.writes import ClaimPlan, SavePlan
 
 TWO = Concurrence([2, 4])
 

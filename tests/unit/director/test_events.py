@@ -2,15 +2,8 @@
 
 from plans_for_tests import CLIENT, PLAN, a_skeleton, failure, only, success, suspended
 
-from dynflow_mp.director.protocol import (
-    Answer,
-    EventArrived,
-    EventDue,
-    ReadyEvent,
-    ReadySteps,
-    SendEvent,
-    WakeAt,
-)
+from dynflow_mp.director.instructions import Answer, ReadyEvent, ReadySteps, SendEvent, WakeAt
+from dynflow_mp.director.stimuli import EventArrived, EventDue
 from dynflow_mp.model.flows import Concurrence
 from dynflow_mp.model.messages import Done
 from dynflow_mp.model.plans import StoredEvent

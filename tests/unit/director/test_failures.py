@@ -4,16 +4,12 @@ import pytest
 from plans_for_tests import PLAN, Driver, a_skeleton, failure, only, skipped, success, suspended
 
 from dynflow_mp.director.failures import Conduct
-from dynflow_mp.director.protocol import (
+from dynflow_mp.director.instructions import ReadyEvent, ReadyFinalize, ReadySteps, RemindAt, RunErrand
+from dynflow_mp.director.stimuli import (
     ErrandFinished,
     ErrandLost,
     EventArrived,
     FinalizeFinished,
-    ReadyEvent,
-    ReadyFinalize,
-    ReadySteps,
-    RemindAt,
-    RunErrand,
     StepDue,
     StepLost,
     StepsReturned,

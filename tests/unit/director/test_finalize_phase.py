@@ -1,27 +1,13 @@
 """The finalize phase: one job, its parts, and what becomes of it when a worker dies."""
 
-from plans_for_tests import (
-    PLAN,
-    a_skeleton,
-    failure,
-    only,
-    success,
-)
+from plans_for_tests import PLAN, a_skeleton, failure, only, success
 
-from dynflow_mp.director.protocol import (
-    FINALIZE,
-    FinalizeFinished,
-    ReadyFinalize,
-    StepLost,
-    StepsReturned,
-)
+from dynflow_mp.director.instructions import ReadyFinalize
+from dynflow_mp.director.protocol import FINALIZE
+from dynflow_mp.director.stimuli import FinalizeFinished, StepLost, StepsReturned
 from dynflow_mp.model.flows import Concurrence
 from dynflow_mp.model.states import PlanState, Result, StepState
-from dynflow_mp.model.writes import (
-    ResetStep,
-    SaveOutcome,
-    SavePlan,
-)
+from dynflow_mp.model.writes import ResetStep, SaveOutcome, SavePlan
 
 TWO = Concurrence([2, 4])
 

@@ -6,22 +6,24 @@ from hypothesis import strategies as st
 from plans_for_tests import CLIENT, PLAN, WORLD, Driver, a_skeleton, failure, only, success, suspended
 
 from dynflow_mp.director.abandoned import halt as halt_unowned
-from dynflow_mp.director.protocol import (
-    FINALIZE,
+from dynflow_mp.director.instructions import (
     Answer,
-    CancelRequested,
-    DrainEnded,
     DropPlan,
-    EventArrived,
     EventUndelivered,
-    HaltRequested,
     HandOver,
     ReadyEvent,
     ReadyFinalize,
     ReadySteps,
+    StopStep,
+)
+from dynflow_mp.director.protocol import FINALIZE
+from dynflow_mp.director.stimuli import (
+    CancelRequested,
+    DrainEnded,
+    EventArrived,
+    HaltRequested,
     StepLost,
     StepsReturned,
-    StopStep,
 )
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Concurrence, Sequence

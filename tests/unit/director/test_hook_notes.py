@@ -2,9 +2,9 @@
 
 from plans_for_tests import PLAN, a_skeleton, failure, only, success
 
-from dynflow_mp.director.failures import DEFAULT_CONDUCT
-from dynflow_mp.director.protocol import Asker, DrainEnded
-from dynflow_mp.director.running_plan import RunningPlan
+from dynflow_mp.director.abandoned import settle
+from dynflow_mp.director.protocol import Asker
+from dynflow_mp.director.stimuli import DrainEnded
 from dynflow_mp.model.flows import Sequence
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import PlanState, StepState
@@ -64,9 +64,7 @@ def test_a_plan_whose_executor_died_notes_its_pause_under_another_number_than_it
     dead = a_skeleton(
         Sequence([2]), states={2: StepState.RUNNING}, policies=ALL, state=PlanState.RUNNING, lock_epoch=1
     )
-    said = RunningPlan.left_by_the_dead(
-        dead._replace(owner_id="gone"), Asker("", ""), DEFAULT_CONDUCT
-    ).abandoned(9)
+    said = settle(dead._replace(owner_id="gone"), Asker("", ""), 9)
 
     (note,) = only(NoteHooks, said)
     assert (note.id, note.kinds) == (5, ("paused",))

@@ -2,7 +2,7 @@
 
 from plans_for_tests import PLAN, a_skeleton, only, success, suspended
 
-from dynflow_mp.director.protocol import ChunksWritten
+from dynflow_mp.director.stimuli import ChunksWritten
 from dynflow_mp.model.flows import Sequence
 from dynflow_mp.model.work import OutputChunk
 from dynflow_mp.model.writes import AddChunks, SaveOutcome

@@ -3,25 +3,13 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plans_for_tests import (
-    CLIENT,
-    PLAN,
-    Driver,
-    a_skeleton,
-    failure,
-    only,
-    success,
-    suspended,
-)
+from plans_for_tests import CLIENT, PLAN, Driver, a_skeleton, failure, only, success, suspended
 
-from dynflow_mp.director.protocol import (
-    Answer,
-    DropPlan,
+from dynflow_mp.director.instructions import Answer, DropPlan, ReadyFinalize, ReadySteps
+from dynflow_mp.director.stimuli import (
     EventArrived,
     PlanArrived,
     PlanRequested,
-    ReadyFinalize,
-    ReadySteps,
     StepFinished,
     StepLost,
     StepsReturned,
@@ -31,13 +19,7 @@ from dynflow_mp.model.messages import Accepted, Done
 from dynflow_mp.model.plans import HistoryEntry, StepTimes
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.model.work import ErrorRecord
-from dynflow_mp.model.writes import (
-    ClaimPlan,
-    MarkRunning,
-    SaveOutcome,
-    SavePlan,
-    UnmarkRunning,
-)
+from dynflow_mp.model.writes import ClaimPlan, MarkRunning, SaveOutcome, SavePlan, UnmarkRunning
 
 TWO = Concurrence([2, 4])
 

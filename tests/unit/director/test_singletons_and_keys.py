@@ -3,7 +3,8 @@
 import pytest
 from plans_for_tests import PLAN, a_skeleton, failure, only, success
 
-from dynflow_mp.director.protocol import DrainEnded, ReadyFinalize, ReadySteps
+from dynflow_mp.director.instructions import ReadyFinalize, ReadySteps
+from dynflow_mp.director.stimuli import DrainEnded
 from dynflow_mp.model.flows import Concurrence, Sequence
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import PlanState, StepState

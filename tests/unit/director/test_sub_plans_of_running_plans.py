@@ -5,24 +5,25 @@ from plans_for_tests import CLIENT, PLAN, WORLD, a_skeleton, failure, only, succ
 
 from dynflow_mp.director.callers import Callers
 from dynflow_mp.director.events import NEXT_BATCH, SUB_PLANS
-from dynflow_mp.director.protocol import (
-    NOBODY,
+from dynflow_mp.director.instructions import (
     Answer,
-    DrainBegun,
     EndSubPlans,
+    ReadyEvent,
+    ReadySteps,
+    SendEvent,
+    StartSubPlans,
+    WakeAt,
+)
+from dynflow_mp.director.protocol import NOBODY, attended
+from dynflow_mp.director.stimuli import (
+    DrainBegun,
     EventArrived,
     EventDue,
     PlanLost,
     PlanOffered,
     PlanRequested,
-    ReadyEvent,
-    ReadySteps,
-    SendEvent,
-    StartSubPlans,
     StepFinished,
     StepsSent,
-    WakeAt,
-    attended,
 )
 from dynflow_mp.model.flows import Concurrence
 from dynflow_mp.model.messages import Done

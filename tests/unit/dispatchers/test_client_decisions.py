@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynflow_mp.dispatchers.client_decisions import (
-    ClientDecisions,
+from dynflow_mp.dispatchers.client_decisions import ClientDecisions, Timings
+from dynflow_mp.dispatchers.decisions import (
     Decision,
     Fail,
     LoadPlan,
@@ -18,7 +18,6 @@ from dynflow_mp.dispatchers.client_decisions import (
     Route,
     Send,
     StopUnowned,
-    Timings,
 )
 from dynflow_mp.errors import (
     AlreadyRunning,

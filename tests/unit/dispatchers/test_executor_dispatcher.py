@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dynflow_mp.director.protocol import CancelRequested, EventArrived, HaltRequested, PlanRequested
+from dynflow_mp.director.stimuli import CancelRequested, EventArrived, HaltRequested, PlanRequested
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
 from dynflow_mp.errors import EventDropped, NoExecutor
 from dynflow_mp.executor.requests import Asked, StatusAsked

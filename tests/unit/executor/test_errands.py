@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dynflow_mp.director.protocol import ErrandFinished, ErrandLost, RunErrand
+from dynflow_mp.director.instructions import RunErrand
+from dynflow_mp.director.stimuli import ErrandFinished, ErrandLost
 from dynflow_mp.executor.errands import DRAINED, Errands
 from dynflow_mp.executor.limit_watch import Limits
 from dynflow_mp.executor.pool import Pool, queued

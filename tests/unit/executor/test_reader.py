@@ -4,7 +4,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from dynflow_mp.director.protocol import PlanUnavailable
+from dynflow_mp.director.stimuli import PlanUnavailable
 from dynflow_mp.errors import PlanNotFound
 from dynflow_mp.executor.reader import PlanLoaded, Reader
 from dynflow_mp.model.flows import Concurrence, Sequence

@@ -11,7 +11,8 @@ from test_schedule import SECOND, due, names, stopped, store_one
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import PlanningLock, WorldRecord
-from dynflow_mp.director.protocol import ErrandFinished, ErrandLost, RunErrand
+from dynflow_mp.director.instructions import RunErrand
+from dynflow_mp.director.stimuli import ErrandFinished, ErrandLost
 from dynflow_mp.errors import WorldFenced
 from dynflow_mp.executor.errands import DRAINED, Tell
 from dynflow_mp.maintenance.delayed_executor import DelayedExecutor

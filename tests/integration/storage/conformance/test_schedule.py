@@ -17,8 +17,9 @@ from dynflow_mp.model.flows import Concurrence
 from dynflow_mp.model.flows import Sequence as SequenceFlow
 from dynflow_mp.model.plans import DelayRecord, HistoryEntry, PlannedAction, PlannedPlan, PlannedStep
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
-from dynflow_mp.persistence.schedule import DuePlan, End, Schedule
+from dynflow_mp.persistence.schedule import End, Schedule
 from dynflow_mp.persistence.store import Store
+from dynflow_mp.persistence.waiting_plans import DuePlan
 from dynflow_mp.reading.library import Library
 
 SECOND = 1_000_000
