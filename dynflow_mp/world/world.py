@@ -41,6 +41,7 @@ from dynflow_mp.model.codec import encode
 from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.persistence.held_by_plans import Holder
+from dynflow_mp.persistence.rows import PlanRow
 from dynflow_mp.planning.delaying import ROOT_STEP_ID
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.execution_plan import ExecutionPlan
@@ -374,7 +375,8 @@ class World:
     def auto_execute(self) -> list[Future[ExecutionPlan]]:
         """Execute plans that were planned or left paused without an error and that nobody runs.
 
-        Returns their futures; an empty list while another world does the same.
+        Not sub-plans that their caller holds back: it has them started as its limits allow. Returns their
+        futures; an empty list while another world does the same.
         """
         self._check_alive()
         try:
@@ -382,7 +384,8 @@ class World:
                 found = self._parts.store.find_execution_plans(
                     {"state": [PlanState.PLANNED, PlanState.PAUSED], "result": "pending"}
                 )
-                return [self.execute(row.id) for row in found if row.owner_id is None]
+                left = [row for row in found if row.owner_id is None and not _held_back(row)]
+                return [self.execute(row.id) for row in left]
         except LockTaken:
             log.info("auto-execute runs elsewhere", extra={"action": "auto_execute_skipped"})
             return []
@@ -514,6 +517,12 @@ def _answered(client: WorldRecord) -> Future[bool]:
     if gone(client):
         return _failed(RequestTimeout(f"the process of client world {client.id} is gone"))
     return _with_result(True)
+
+
+def _held_back(row: PlanRow) -> bool:
+    """Whether this is a sub-plan that its caller does not let start yet."""
+    is_sub_plan = row.caller_execution_plan_id is not None
+    return is_sub_plan and row.state is PlanState.PLANNED and row.requested_at is None
 
 
 def _with_result(result: T) -> Future[T]:

@@ -223,3 +223,11 @@ def test_b132_an_action_that_only_triggered_a_plan_hears_nothing_but_its_own_eve
     assert (plan.state, plan.result) == ("stopped", "success")
     assert plan.entry_action.output == {"event": "finish"}
     assert [child.result for child in plan.sub_plans()] == ["success", "success"]
+
+
+def test_auto_execute_does_not_pass_a_limit_by(slow_world):
+    parent = slow_world.trigger(Parent, 3, "WaitingChild", level=1)
+    slow_world.auto_execute()
+
+    plan = slow_world.persistence.load_execution_plan(parent.id)
+    assert [child.state for child in plan.sub_plans()] == ["running", "planned", "planned"]
