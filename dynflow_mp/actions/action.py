@@ -63,7 +63,7 @@ class Action:
 
     def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
-        definition.check(cls)
+        definition.check(cls, Action)
         middleware.check(cls)
         formats.check(cls)
         hooking.note_hooks(cls)
