@@ -260,8 +260,8 @@ class Action:
 
     @property
     def root_action(self) -> bool:
-        """Whether the plan was made for this action: no other action of the same plan planned it."""
-        return self._context.root_action
+        """As :attr:`is_root`; Dynflow's name for it."""
+        return self._context.is_root
 
     def sub_plans(self) -> list[Any]:
         """The plans that this action triggered, to look at."""

@@ -52,11 +52,6 @@ class Presence(Context):
     def finalize_step_id(self) -> int | None:
         return self._row.finalize_step_id
 
-    @property
-    def root_action(self) -> bool:
-        """An action that another one of the same plan planned knows only the action, not the plan."""
-        return self._row.caller_action_id is None or self._row.caller_execution_plan_id is not None
-
     def sub_plans(self) -> list[Any]:
         return self._plan.sub_plans(self.action_id)
 
@@ -109,6 +104,7 @@ class Presence(Context):
 
     @property
     def is_root(self) -> bool:
+        """An action that another one of the same plan planned knows only the action, not the plan."""
         return self._row.caller_action_id is None or self._row.caller_execution_plan_id is not None
 
     @property
