@@ -37,6 +37,7 @@ class Action:
     retry: ClassVar[Retry | None] = None
     """When a failed ``run`` is tried again by itself; None: never."""
     idempotent: ClassVar[bool] = False
+    """Whether a ``run`` that a crash interrupted is run again by itself (up to its third crash)."""
     run_timeout_s: ClassVar[float | None] = None
     """How many seconds one call of ``run`` may take; then it is stopped, whatever it does."""
     memory_limit: ClassVar[int | str | None] = None
@@ -51,7 +52,6 @@ class Action:
     """A method that gives a text, or a pattern for the input such as ``"order-{order_id}"``: no two plans hold the same key."""
     unique_mode: ClassVar[OnConflict | str] = OnConflict.RAISE
     """What becomes of a plan whose key is taken: ``raise``, ``return`` (the other plan), ``replace`` (it)."""
-    """Whether a ``run`` that a crash interrupted is run again by itself (up to its third crash)."""
     deadline_s: ClassVar[float | None] = None
     """Of the root action: how long after its planning began the plan may still begin anything."""
     run_progress_weight: float = 1
@@ -63,7 +63,7 @@ class Action:
 
     def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
-        definition.check(cls)
+        definition.check(cls, Action)
         middleware.check(cls)
         formats.check(cls)
         hooking.note_hooks(cls)
@@ -260,8 +260,8 @@ class Action:
 
     @property
     def root_action(self) -> bool:
-        """Whether the plan was made for this action: no other action of the same plan planned it."""
-        return self._context.root_action
+        """As :attr:`is_root`; Dynflow's name for it."""
+        return self._context.is_root
 
     def sub_plans(self) -> list[Any]:
         """The plans that this action triggered, to look at."""

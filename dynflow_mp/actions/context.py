@@ -143,10 +143,6 @@ class Context:
 
     # -- present ---------------------------------------------------------------------------------
 
-    @property
-    def root_action(self) -> bool:
-        self.refuse("root_action", Phase.PLAN, Phase.PRESENT)
-
     def sub_plans(self) -> list[Any]:
         self.refuse("sub_plans", Phase.PRESENT)
 

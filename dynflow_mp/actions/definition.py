@@ -13,12 +13,30 @@ _VARARGS, _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x04, 0x20, 0x80, 0x200
 _NEVER_DONE: tuple[type, ...] = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
-def check(kind: type) -> None:
-    """Raises :class:`DefinitionError` if ``plan``, ``run``, ``finalize`` or ``delay`` could never be called as they are."""
+def check(kind: type, action: type) -> None:
+    """Raises :class:`DefinitionError` if ``plan``, ``run``, ``finalize`` or ``delay`` could never be called as they are.
+
+    Or if ``subscribe`` names what is no action class; ``action`` is what all of those derive from.
+    """
+    if "subscribe" in vars(kind):
+        _check_subscribe(kind, vars(kind)["subscribe"], action)
     for phase in _PHASES:
         found = _as_written(kind, phase)
         if found is not None:
             _check_phase(f"{kind.__module__}.{kind.__qualname__}.{phase}", phase, found)
+
+
+def _check_subscribe(kind: type, given: Any, action: type) -> None:
+    if given is None:
+        return
+    several = given if isinstance(given, (list, tuple, set, frozenset)) else (given,)
+    for one in several:
+        named = isinstance(one, str) and one
+        if not (named or (isinstance(one, type) and issubclass(one, action))):
+            raise DefinitionError(
+                f"{kind.__module__}.{kind.__qualname__}.subscribe is {given!r}; it must be an action class, "
+                "its dotted name, or a list of them"
+            )
 
 
 def refuse_unfinished(phase: str, returned: Any) -> None:

@@ -72,7 +72,8 @@ def _call_of_action(
             _guarded(f"{row.action_class}.{name}", partial(getattr(action, name), news), failures)
 
     around = call(rules.around(action_class).hook, "hook", plan.id, action, all_hooks)
-    news = plan if kind in (plan.state.value, "success", "failure") else plan._replace(state=PlanState(kind))
+    now = kind in (plan.state.value, "success", "failure")
+    news = plan if now else plan._replace(state=PlanState(kind), result=Result.PENDING)
     _guarded(f"the middleware around {row.action_class}", lambda: around(news), failures)
 
 

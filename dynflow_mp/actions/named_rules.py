@@ -57,9 +57,18 @@ def _found(place: str) -> Any:
     module, _, name = place.partition(":")
     found: Any = sys.modules.get(module)
     if found is None:
-        found = sys.modules[_MAIN] if module == main_name() else import_module(module)
+        found = sys.modules[_MAIN] if module == main_name() else _imported(module, place)
     for part in name.split("."):
         if not hasattr(found, part):
             raise DefinitionError(f"middleware {place}: there is no {part} in {module}")
         found = getattr(found, part)
     return found
+
+
+def _imported(module: str, place: str) -> Any:
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # something that the module itself wants
+        raise DefinitionError(f"middleware {place}: there is no module {error.name}") from None

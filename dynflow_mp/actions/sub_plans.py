@@ -52,7 +52,6 @@ class WithSubPlans(Cancellable, abstract=True):
     """As they stand, with what this call has triggered; None outside of run."""
     _made_now: int = 0
     """How many this call has triggered."""
-    """As they stood when this call was made ready."""
 
     # -- to be defined -----------------------------------------------------------------------------
 

@@ -61,8 +61,12 @@ class Deliveries:
         return ready, [order for step_id in waiting for order in self.next(step_id)]
 
     def hint(self, step_id: int, data: bytes = SUB_PLANS) -> list[Instruction]:
-        """There is something to look at for this step: what has become of its sub-plans, unless told otherwise."""
-        if self._book.state_of(step_id) not in _TAKING:
+        """There is something to look at for this step: what has become of its sub-plans, unless told otherwise.
+
+        Nobody tells a step whose class does not look after sub-plans: it may have triggered one in passing, and
+        waits for an event of its own.
+        """
+        if self._book.state_of(step_id) not in _TAKING or not self._book.policy_of(step_id).with_sub_plans:
             return []
         self._box.hint(step_id, data)
         return self.next(step_id)

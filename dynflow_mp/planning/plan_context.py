@@ -135,10 +135,6 @@ class PlanContext(Context):
     def from_subscription(self) -> bool:
         return self._from_subscription
 
-    @property
-    def root_action(self) -> bool:
-        return self._triggering is None
-
     def get_input(self) -> dict[str, Any]:
         return self._input
 

@@ -28,11 +28,6 @@ class Presence(StoredContext["ActionRow"]):
         super().__init__(row.execution_plan_id, row)
         self._plan = plan
 
-    @property
-    def root_action(self) -> bool:
-        """An action that another one of the same plan planned knows only the action, not the plan."""
-        return self._row.caller_action_id is None or self._row.caller_execution_plan_id is not None
-
     def sub_plans(self) -> list[Any]:
         return self._plan.sub_plans(self.action_id)
 
@@ -71,6 +66,7 @@ class Presence(StoredContext["ActionRow"]):
 
     @property
     def is_root(self) -> bool:
+        """An action that another one of the same plan planned knows only the action, not the plan."""
         return self._row.caller_action_id is None or self._row.caller_execution_plan_id is not None
 
     @property

@@ -175,17 +175,19 @@ def create_action_presentation(
     kind: type[A],
     input: Mapping[str, Any] | None = None,  # noqa: A002 - what Dynflow and the users call it
     output: Mapping[str, Any] | None = None,
+    state: StepState | str = StepState.SUCCESS,
 ) -> A:
     """An action to be looked at, for what its class says about it; its input and output can be set."""
-    return action_in(checked_class(kind), _Presented(dict(input or {}), dict(output or {})))  # type: ignore[return-value]
+    presented = _Presented(dict(input or {}), dict(output or {}), StepState(state))
+    return action_in(checked_class(kind), presented)  # type: ignore[return-value]
 
 
 class _Presented(Context):
-    __slots__ = ("_input", "_output")
+    __slots__ = ("_input", "_output", "_state")
     phase = Phase.PRESENT
 
-    def __init__(self, given: dict[str, Any], written: dict[str, Any]) -> None:
-        self._input, self._output = given, written
+    def __init__(self, given: dict[str, Any], written: dict[str, Any], state: StepState) -> None:
+        self._input, self._output, self._state = given, written, state
 
     def get_input(self) -> dict[str, Any]:
         return self._input
@@ -214,6 +216,10 @@ class _Presented(Context):
     @property
     def finalize_step_id(self) -> None:
         return None
+
+    @property
+    def state(self) -> str:
+        return str(self._state)
 
     def planned_actions(self, kind: type[Action] | None) -> list[Action]:
         return []

@@ -6,7 +6,9 @@ future with it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from dynflow_mp.errors import BadArgument
 
@@ -50,6 +52,17 @@ def span(name: str, given: object) -> float:
     if given == 0:
         raise BadArgument(f"{name}={given!r}: must be above 0")
     return seconds(name, given)
+
+
+def call(args: object, kwargs: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What an action is to be planned with, given as a sequence and a mapping."""
+    if not isinstance(args, (tuple, list)):
+        raise BadArgument(f"args={args!r}: must be a tuple or a list")
+    if kwargs is None:
+        return tuple(args), {}
+    if not isinstance(kwargs, Mapping) or not all(isinstance(key, str) for key in kwargs):
+        raise BadArgument(f"kwargs={kwargs!r}: must be a mapping of names to values")
+    return tuple(args), dict(kwargs)
 
 
 def number(name: str, given: object) -> int:

@@ -40,14 +40,17 @@ class Planning(Requests):
         id: str | None = None,  # noqa: A002 - Dynflow's name for it
         unique_key: str | None = None,
         on_conflict: OnConflict | str | None = None,
+        deadline_s: float | None = None,
     ) -> Triggered | PlanningFailed | Scheduled:
-        """Like :meth:`trigger`, under an id of the caller's own choice, or with a key that no other plan holds.
+        """Like :meth:`trigger`, under an id of the caller's own choice, with a key that no other plan holds, or a deadline.
 
         ``on_conflict`` says what becomes of it when another does: ``raise`` :class:`UniqueKeyTaken`, ``return`` what
         has been triggered already, ``replace`` it, which works as long as nobody runs it. Nothing is stored of a
         plan that is not wanted. Raises :class:`BadUniqueKey` for a key that cannot be kept.
         """
-        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict, requested_at=now_us())
+        new = self._store_new(
+            action_class, args, kwargs, id, unique_key, on_conflict, now_us(), deadline_s=deadline_s
+        )
         if new.holder is not None:
             return Triggered(new.id, self._waiting_for(new.holder))
         if new.error is not None:
@@ -76,8 +79,7 @@ class Planning(Requests):
         deadline_s: float | None = None,
     ) -> ExecutionPlan:
         """Plan under an id of the caller's own choice (a UUID as text), with a unique key, with a deadline of its own."""
-        within_s = None if deadline_s is None else arguments.span("deadline_s", deadline_s)
-        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict, deadline_s=within_s)
+        new = self._store_new(action_class, args, kwargs, id, unique_key, on_conflict, deadline_s=deadline_s)
         return self.persistence.load_execution_plan(new.id)
 
     def _store_new(
@@ -92,15 +94,11 @@ class Planning(Requests):
         deadline_s: float | None = None,
     ) -> NewPlan:
         self._check_alive()
+        args, keywords = arguments.call(args, kwargs)
+        within_s = None if deadline_s is None else arguments.span("deadline_s", deadline_s)
         middleware = self._parts.middleware.rules
         planned = plan_here(
-            action_class,
-            args,
-            dict(kwargs or {}),
-            plan_id,
-            self.config.max_payload,
-            middleware,
-            deadline_s,
+            action_class, args, keywords, plan_id, self.config.max_payload, middleware, within_s
         )
         store, fence = self._parts.store, self.coordinator.fence
         return store_planned(store, fence, planned, unique_key, on_conflict, requested_at)

@@ -11,6 +11,7 @@ from dynflow_mp.errors import LockTaken, PlanNotFound, PlanStopped, RequestTimeo
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.states import PlanState
+from dynflow_mp.persistence.rows import PlanRow
 from dynflow_mp.planning.delaying import ROOT_STEP_ID
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.execution_plan import ExecutionPlan
@@ -133,7 +134,8 @@ class Requests(Ground):
     def auto_execute(self) -> list[Future[ExecutionPlan]]:
         """Execute plans that were planned or left paused without an error and that nobody runs.
 
-        Returns their futures; an empty list while another world does the same.
+        Not sub-plans that their caller holds back: it has them started as its limits allow. Returns their
+        futures; an empty list while another world does the same.
         """
         self._check_alive()
         try:
@@ -141,7 +143,8 @@ class Requests(Ground):
                 found = self._parts.store.find_execution_plans(
                     {"state": [PlanState.PLANNED, PlanState.PAUSED], "result": "pending"}
                 )
-                return [self.execute(row.id) for row in found if row.owner_id is None]
+                left = [row for row in found if row.owner_id is None and not _held_back(row)]
+                return [self.execute(row.id) for row in left]
         except LockTaken:
             log.info("auto-execute runs elsewhere", extra={"action": "auto_execute_skipped"})
             return []
@@ -152,3 +155,9 @@ def _answered(client: WorldRecord) -> Future[bool]:
     if gone(client):
         return failed(RequestTimeout(f"the process of client world {client.id} is gone"))
     return with_result(True)
+
+
+def _held_back(row: PlanRow) -> bool:
+    """Whether this is a sub-plan that its caller does not let start yet."""
+    is_sub_plan = row.caller_execution_plan_id is not None
+    return is_sub_plan and row.state is PlanState.PLANNED and row.requested_at is None

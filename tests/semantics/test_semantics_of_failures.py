@@ -14,7 +14,9 @@ from failing_actions import (
     Repeats,
     Several,
 )
+from telling_actions import Waits
 
+from dynflow_mp import BadArgument
 from dynflow_mp.testing import InThreadWorld
 
 
@@ -143,3 +145,30 @@ def test_a_retry_outlives_its_executor(slow_world):
     slow_world.clock.advance(2)
 
     assert triggered.finished.result(0).run_steps[0].attempts == 2
+
+
+def test_a_plan_may_be_triggered_with_a_deadline_of_its_own(slow_world):
+    slow_world.trigger_with_options(Waits, (), {"name": "one"}, deadline_s=10)
+    (row,) = slow_world.persistence.find_execution_plans()
+    slow_world.clock.advance(11)
+
+    plan = slow_world.persistence.load_execution_plan(row.id)
+    assert (plan.state, plan.failed_steps[0].error.cause) == ("paused", "deadline")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"deadline_s": 0},
+        {"deadline_s": -1},
+        {"deadline_s": "soon"},
+        {"args": 3},
+        {"kwargs": 3},
+        {"kwargs": {1: 2}},
+    ],
+)
+def test_what_a_plan_cannot_be_triggered_with_is_refused(world, wrong):
+    for way in (world.trigger_with_options, world.plan_with_options):
+        with pytest.raises(BadArgument):
+            way(Waits, **wrong)
+    assert world.persistence.find_execution_plans() == []

@@ -39,6 +39,23 @@ class Raises(Watched):
         raise RuntimeError("a hook fails")
 
 
+class Member(Action):
+    @hook("stopped")
+    def note_root(self, plan):
+        if self.root_action:
+            NOTED.append(type(self).__name__)
+
+    def run(self):
+        pass
+
+
+class Family(Member):
+    def plan(self):
+        self.plan_action(Member)
+        self.plan_action(Member)
+        self.plan_self()
+
+
 @pytest.fixture(autouse=True)
 def _nothing_noted():
     NOTED.clear()
@@ -79,7 +96,13 @@ def test_b253_a_hook_that_raises_changes_nothing_for_the_plan_or_other_hooks(wor
 def test_a_plan_that_cannot_be_planned_has_failed(world):
     assert not world.trigger(Watched, cannot=True).planned
 
-    assert NOTED[-2:] == ["stopped error", "end error"]
+    assert NOTED == ["pending pending", "planning pending", "stopped error", "end error"]
+
+
+def test_b255_a_hook_may_be_about_the_root_action_alone(world):
+    world.run(Family)
+
+    assert NOTED == ["Family"]
 
 
 def test_hooks_that_nobody_called_are_called_by_the_next_world(tmp_path):

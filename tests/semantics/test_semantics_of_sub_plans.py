@@ -52,6 +52,25 @@ class Parent(WithSubPlans):
         return [self.trigger(kind, number=number) for number in range(self.input["count"])]
 
 
+class Notifier(Action):
+    """Wakes who is named in its input, once it is done."""
+
+    def run(self):
+        step = self.input["step"]
+        self.plan_event("finish", execution_plan_id=step["plan_id"], step_id=step["step_id"])
+
+
+class Caller(Action):
+    """Triggers a plan like any other action, and waits for what that plan says."""
+
+    def run(self, event=None):
+        if event is None:
+            self.trigger(Child)
+            self.trigger(Notifier, step=self.suspended_action()._asdict())
+            self.suspend()
+        self.output["event"] = event
+
+
 class PollingParent(WithPollingSubPlans, Parent):
     pass
 
@@ -196,3 +215,19 @@ def test_a_worker_that_dies_after_triggering_has_triggered_nothing(world):
     (sub_plan,) = plan.sub_plans()
     assert sub_plan.id == plan.entry_action.output["sub_plan"]
     assert world.event(sub_plan.id, 2, "finish").result()
+
+
+def test_b132_an_action_that_only_triggered_a_plan_hears_nothing_but_its_own_events(world):
+    plan = world.run(Caller)
+
+    assert (plan.state, plan.result) == ("stopped", "success")
+    assert plan.entry_action.output == {"event": "finish"}
+    assert [child.result for child in plan.sub_plans()] == ["success", "success"]
+
+
+def test_auto_execute_does_not_pass_a_limit_by(slow_world):
+    parent = slow_world.trigger(Parent, 3, "WaitingChild", level=1)
+    slow_world.auto_execute()
+
+    plan = slow_world.persistence.load_execution_plan(parent.id)
+    assert [child.state for child in plan.sub_plans()] == ["running", "planned", "planned"]

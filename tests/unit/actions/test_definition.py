@@ -97,3 +97,14 @@ def test_a_class_that_was_refused_is_not_an_action_plans_can_be_made_of() -> Non
 def test_a_refused_class_is_a_type_error_for_those_who_expect_one() -> None:
     with pytest.raises(TypeError, match=r"shop\.Order\.run"):
         define(run=5)
+
+
+@pytest.mark.parametrize("wanted", [42, "", int, [Action, None], classmethod(lambda cls: Action)])
+def test_what_cannot_be_subscribed_to_is_refused(wanted: Any) -> None:
+    with pytest.raises(DefinitionError, match=r"shop\.Order\.subscribe is .* it must be an action class"):
+        define(subscribe=wanted)
+
+
+@pytest.mark.parametrize("wanted", [None, Action, "shop.Order", [Action, "shop.Order"], ()])
+def test_classes_their_names_and_lists_of_both_can_be_subscribed_to(wanted: Any) -> None:
+    assert define(subscribe=wanted).subscribe == wanted

@@ -22,7 +22,7 @@ CALLED: list[Any] = []
 class Base(Action):
     @hook
     def every(self, plan: HookedPlan) -> None:
-        CALLED.append(("every", plan.state, self.is_root, self.input))
+        CALLED.append(("every", plan.state, plan.result, self.is_root, self.root_action, self.input))
 
     @hook("success", "paused")
     def some(self, plan: HookedPlan) -> None:
@@ -78,8 +78,8 @@ def test_hooks_are_called_with_the_plan_as_it_was() -> None:
 
     news = HookedPlan("plan", "Label", PlanState.STOPPED, Result.SUCCESS)
     assert [
-        ("every", "pending", True, {"a": 1}),
-        ("every", "stopped", True, {"a": 1}),
+        ("every", "pending", "pending", True, True, {"a": 1}),
+        ("every", "stopped", "success", True, True, {"a": 1}),
         ("some", news, {}),
     ] == CALLED
 

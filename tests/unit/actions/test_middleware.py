@@ -216,6 +216,13 @@ def test_a_name_with_no_middleware_behind_it_is_refused(place: str) -> None:
         rules_at([place])
 
 
+def test_a_module_that_is_not_there_is_named() -> None:
+    with pytest.raises(
+        DefinitionError, match=r"middleware no_such_shop\.audit:Audit: there is no module no_such_shop"
+    ):
+        rules_at(["no_such_shop.audit:Audit"])
+
+
 HOUSE_RULES = [Use(LogOuter, after=LogRun)]
 
 

@@ -35,6 +35,8 @@ from dynflow_mp.model.work import PlannedEvent
 from dynflow_mp.model.writes import ClaimPlan, ForgetEvents, RecordEvent, RequestPlan, SaveOutcome, StorePlan
 
 ONE = Concurrence([2])
+LOOKING = {"A": ActionPolicy(accepts_event=True, with_sub_plans=True)}
+"""The class of its steps looks after sub-plans."""
 FIRST = NewSubPlan("child-1", True, b"plan-1").to_bytes()
 HELD = NewSubPlan("child-2", False, b"plan-2").to_bytes()
 
@@ -59,7 +61,7 @@ def end(driver, plan_id, come=success):
 @pytest.fixture
 def waiting(driver):
     """A plan whose step 2 waits for its sub-plans."""
-    driver.start(a_skeleton(ONE))
+    driver.start(a_skeleton(ONE, policies=LOOKING))
     begin(driver)
     driver.tell(StepFinished(PLAN, 1, suspended(2)))
     return driver
@@ -195,8 +197,18 @@ def test_a_hint_for_a_step_that_has_ended_is_nothing(driver):
     assert driver.tell(EventArrived(PLAN, 2, None, "h1", SUB_PLANS, True)) == []
 
 
-def test_more_to_make_comes_before_news_of_what_was_made(driver):
+def test_a_caller_whose_class_does_not_look_after_sub_plans_hears_nothing(driver):
     driver.start(a_skeleton(ONE))
+    begin(driver)
+    driver.tell(StepFinished(PLAN, 1, suspended(2)))
+    driver.tell(PlanOffered(a_child(1)))
+
+    assert ReadyEvent(PLAN, 2, SUB_PLANS) not in end(driver, "child-1")
+    assert driver.tell(EventArrived(PLAN, 2, None, "h1", SUB_PLANS, True)) == []
+
+
+def test_more_to_make_comes_before_news_of_what_was_made(driver):
+    driver.start(a_skeleton(ONE, policies=LOOKING))
     begin(driver)
     driver.tell(EventArrived(PLAN, 2, None, "h1", SUB_PLANS, True))
     again = PlannedEvent(PLAN, 2, NEXT_BATCH, None, False)

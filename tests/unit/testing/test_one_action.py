@@ -354,6 +354,13 @@ def test_an_action_can_be_looked_at():
     assert (shown.phase, shown.run_step_id, shown.planned_actions()) == ("present", None, [])
 
 
+def test_what_is_looked_at_has_a_state_and_a_summary():
+    assert create_action_presentation(Written).humanized_state() == "success"
+
+    shown = create_action_presentation(Written, state="suspended")
+    assert (shown.state, shown.humanized_state(), shown.summary()) == ("suspended", "suspended", "")
+
+
 # -- what failing assertions say -----------------------------------------------------------------------
 
 
