@@ -32,6 +32,8 @@ class Deliveries:
         """Record an event for a step and, if the step waits idle, run it with it."""
         if self._box.knows(event.request_id):
             return []
+        if event.client_id is not None and self._box.was_done(event.request_id):
+            return [Answer(event.client_id, event.request_id, Done(), self._plan_id)]
         if event.due_at is None and event.data in HINTS:
             return self._hinted(event)
         state = self._book.state_of(event.step_id)

@@ -35,6 +35,8 @@ _HINT = ""
 """The id of what is not stored."""
 NEXT_BATCH, SUB_PLANS = encode(Signal.NEXT_BATCH, "event"), encode(Signal.SUB_PLANS, "event")
 _NO_EVENT = WaitingEvent(_HINT, b"", None, None)
+_MOST_REMEMBERED = 1000
+"""A repeat crosses its answer within milliseconds; more events of one plan are not done with meanwhile."""
 HINTS = (NEXT_BATCH, SUB_PLANS)
 """Events that only say that there is something to look at; in this order they are told."""
 
@@ -42,7 +44,18 @@ HINTS = (NEXT_BATCH, SUB_PLANS)
 class EventBox:
     """The accepted events of one plan at one epoch. Owned by its running plan."""
 
-    __slots__ = ("_epoch", "_hinted", "_ids", "_later", "_own", "_plan_id", "_queues", "_steps", "_taken")
+    __slots__ = (
+        "_answered",
+        "_epoch",
+        "_hinted",
+        "_ids",
+        "_later",
+        "_own",
+        "_plan_id",
+        "_queues",
+        "_steps",
+        "_taken",
+    )
 
     def __init__(self, plan_id: str, epoch: int, stored: Iterable[StoredEvent] = ()) -> None:
         self._plan_id, self._epoch = plan_id, epoch
@@ -53,6 +66,7 @@ class EventBox:
         # By step, so that the end of one costs the same however many others wait.
         self._ids: dict[int, dict[str, None]] = {}
         self._own = 0
+        self._answered: dict[str, None] = {}
         self._hinted: dict[int, set[bytes]] = {}
         for event in stored:
             self._add(event.step_id, WaitingEvent(event.id, event.data, event.client_id, event.due_at))
@@ -65,6 +79,10 @@ class EventBox:
     def knows(self, event_id: str) -> bool:
         """Whether this event is here already (its sender asked again)."""
         return event_id in self._steps
+
+    def was_done(self, event_id: str) -> bool:
+        """Whether a step has taken this event (its sender asked again before it had the answer)."""
+        return event_id in self._answered
 
     def has_for(self, step_id: int) -> bool:
         """Whether an event waits for this step, or for its time to come."""
@@ -141,7 +159,13 @@ class EventBox:
         forget = ForgetEvents(self._plan_id, self._epoch, (event.id,))
         if event.client_id is None:
             return [forget]
+        self._remember(event.id)
         return [forget, Answer(event.client_id, event.id, Done(), self._plan_id)]
+
+    def _remember(self, event_id: str) -> None:
+        self._answered[event_id] = None
+        if len(self._answered) > _MOST_REMEMBERED:
+            del self._answered[next(iter(self._answered))]
 
     def put_back(self, step_id: int) -> None:
         """The call that took the event came to nothing: the step takes it again."""

@@ -16,6 +16,7 @@ from dynflow_mp.errors import (
     DynflowError,
     PersistenceError,
     WorkerStartFailed,
+    WorldFenced,
 )
 from dynflow_mp.supervisor.signals import Signals, StopAsked
 from dynflow_mp.supervisor.streams import say_ready
@@ -94,7 +95,9 @@ def _serve(world: Any, signals: Signals) -> int:
 
 
 def _status_of(error: Exception) -> int:
-    """Whether it is for whoever starts the program to change something (2), or the machine's trouble (1)."""
+    """Whether it is for whoever starts the program to change something (2), the machine's trouble (1), or others' doing."""
+    if isinstance(error, WorldFenced):
+        return FENCED
     if isinstance(error, PersistenceError):
         return BROKEN if error.passes else USAGE
     return USAGE if isinstance(error, (ConfigError, WorkerStartFailed, ConnectorError)) else BROKEN

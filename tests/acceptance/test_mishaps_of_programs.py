@@ -332,6 +332,34 @@ def test_a_signal_during_the_start_is_heeded_at_once(start_supervisor, a_module,
     assert time.monotonic() - began < 15
 
 
+def test_g14_one_that_is_declared_dead_while_it_starts_exits_75(
+    start_supervisor, a_client, a_module, tmp_path
+):
+    """As it does later: the same program may be started again, there is nothing to change about it."""
+    importing, go = tmp_path / "importing", tmp_path / "go"
+    a_module(
+        "shop",
+        f"""
+        import pathlib, time
+        pathlib.Path({str(importing)!r}).touch()
+        while not pathlib.Path({str(go)!r}).exists():
+            time.sleep(0.01)
+        from engine_actions import Noop
+        """,
+    )
+    client = a_client()
+    supervisor = start_supervisor(wait=False, app="shop", workers=1)
+    wait_until(importing.exists, what="the import")
+    (starting,) = client.coordinator.find_worlds(executor=True)
+
+    client.invalidate(starting)
+    go.touch()
+    status, _, said = supervisor.output()
+
+    assert status == 75
+    assert f"world {starting.id} was declared dead" in said
+
+
 def test_a_hang_up_drains(start_supervisor, a_client, tmp_path):
     supervisor = start_supervisor(workers=1)
     log = tmp_path / "log"

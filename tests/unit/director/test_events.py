@@ -44,6 +44,19 @@ def test_b130_the_sender_is_told_once_the_run_that_took_the_event_is_stored(driv
     assert driver.answers("e1") == [Done()]
 
 
+def test_g8_an_event_that_comes_again_while_its_answer_is_on_the_way_is_answered_and_not_taken_again(driver):
+    begin(driver)
+    driver.finish(suspended(2))
+    driver.tell(an_event("e1"))
+    driver.send(2)
+    driver.finish(suspended(2))
+
+    said = driver.tell(an_event("e1"))
+
+    assert only(RecordEvent, said) == only(ReadyEvent, said) == []
+    assert driver.answers("e1") == [Done(), Done()]
+
+
 def test_an_event_to_a_running_step_waits_until_it_is_suspended(driver):
     begin(driver)
 
