@@ -40,7 +40,7 @@ def test_a_server_that_comes_later_is_waited_for():
 
 def test_a_server_that_does_not_come_is_given_up():
     require(POSTGRESQL)
-    with _supervisor(NOWHERE, wait_s=1) as supervisor:
+    with _supervisor(NOWHERE, wait_s=3) as supervisor:
         output, errors = supervisor.communicate(timeout=30)
 
     *tries, last = errors.splitlines()
