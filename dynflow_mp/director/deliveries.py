@@ -6,7 +6,7 @@ arrived ─┬─ refused (no such step, ended, plan being halted)
 
 from __future__ import annotations
 
-from dynflow_mp.director.events import HINTS, SUB_PLANS, EventBox
+from dynflow_mp.director.events import HINTS, POLL, SUB_PLANS, EventBox
 from dynflow_mp.director.instructions import Answer, Instruction, ReadyEvent, SendEvent, WakeAt
 from dynflow_mp.director.step_book import StepBook
 from dynflow_mp.director.stimuli import EventArrived
@@ -84,6 +84,11 @@ class Deliveries:
         """The time of a stored event came."""
         step_id = self._box.due(event_id)
         return [] if step_id is None else self.next(step_id)
+
+    def only_looks(self, event_id: str) -> bool:
+        """Whether an event that waits for its time only has a step look after its sub-plans, hinted or not."""
+        found = self._box.later(event_id)
+        return found is not None and found[1] == POLL and self._book.policy_of(found[0]).with_sub_plans
 
     def planned(self, planned: PlannedEvent, now: int) -> list[Instruction]:
         """An event that an action of this plan asked for, for itself or for another step."""

@@ -107,6 +107,11 @@ class Director:
         """The plans that are running here."""
         return list(self._plans)
 
+    def only_looks(self, plan_id: str, event_id: str) -> bool:
+        """Whether this event, when it is due, only has a step look after its sub-plans."""
+        plan = self._plans.get(plan_id)
+        return plan is not None and plan.deliveries.only_looks(event_id)
+
     def runs(self, plan_id: str) -> bool:
         return plan_id in self._plans
 

@@ -35,6 +35,7 @@ _HINT = ""
 """The id of what is not stored."""
 NEXT_BATCH, SUB_PLANS = encode(Signal.NEXT_BATCH, "event"), encode(Signal.SUB_PLANS, "event")
 _NO_EVENT = WaitingEvent(_HINT, b"", None, None)
+POLL = encode(Signal.POLL, "event")
 _MOST_REMEMBERED = 1000
 """A repeat crosses its answer within milliseconds; more events of one plan are not done with meanwhile."""
 HINTS = (NEXT_BATCH, SUB_PLANS)
@@ -114,6 +115,11 @@ class EventBox:
         step_id = self._steps[event_id]
         self._queues.setdefault(step_id, deque()).append(event)
         return step_id
+
+    def later(self, event_id: str) -> tuple[int, bytes] | None:
+        """Step and data of an event whose time has not come; None if there is none such."""
+        event = self._later.get(event_id)
+        return None if event is None else (self._steps[event_id], event.data)
 
     def wake_ups(self) -> list[WakeAt]:
         """For each event that waits for its time."""

@@ -48,6 +48,11 @@ class Timers(Generic[T]):
         """When the next one is due; None if there is none."""
         return self._heap[0][0] if self._heap else None
 
+    @property
+    def next(self) -> tuple[float, T] | None:
+        """The next one with its due time; None if there is none."""
+        return (self._heap[0][0], self._heap[0][2]) if self._heap else None
+
     def __iter__(self) -> Iterator[tuple[float, T]]:
         """All of them with their due times, the next one first."""
         return ((due, what) for due, _, what in sorted(self._heap, key=lambda entry: entry[:2]))

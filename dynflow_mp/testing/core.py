@@ -19,6 +19,7 @@ from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.instructions import RunErrand
+from dynflow_mp.director.stimuli import EventDue
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
 from dynflow_mp.executor.core import holder_of
 from dynflow_mp.executor.errands import ErrandAsked, Tell
@@ -55,8 +56,9 @@ class InThreadCore:
         self._inbox = Inbox()
         self._workers = InThreadWorkers(config.max_payload, mishaps, middleware)
         self._floor = Floor(self._workers, config.pools, _ONE_AT_A_TIME, Event())
+        self._director = Director(self.world_id, Conduct(config.auto_rescue))
         self._loop = Loop(
-            Director(self.world_id, Conduct(config.auto_rescue)),
+            self._director,
             self._floor,
             Ledger(store, self.coordinator, lambda: None),
             _ReaderAtOnce(store, holder_of(self.coordinator), self._inbox.post),
@@ -101,6 +103,17 @@ class InThreadCore:
     def pings(self) -> list[Ping]:
         """What waits for its time."""
         return [Ping(due, what) for due, what in self._loop.timers]
+
+    def only_looks(self, ping: Ping) -> bool:
+        """Whether it is but a look at sub-plans: of what becomes of them here, their caller is told anyway."""
+        what = ping.what
+        return isinstance(what, EventDue) and self._director.only_looks(what.plan_id, what.event_id)
+
+    @property
+    def next_ping(self) -> Ping | None:
+        """The first of them."""
+        first = self._loop.timers.next
+        return None if first is None else Ping(*first)
 
     def stop(self) -> None:
         """Give up every plan, as an executor does that was told to end."""

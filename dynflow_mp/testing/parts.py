@@ -169,11 +169,20 @@ class InThreadParts(Parts):
         """For plans that somebody waits for; that others' time comes on the way is no reason to go there."""
         if not self._jump or not self.client.open_requests:
             return False
-        due, scheduled = self.clock.next_due, self.delays.next_due
+        due, scheduled = self._next_due_but_looks(), self.delays.next_due
         if due is None or (due == scheduled and not self._others_wait()):
             return False
         self.clock.jump_to(due)
         return True
+
+    def _next_due_but_looks(self) -> float | None:
+        """An action looks at its sub-plans for ever, also at those that wait for somebody's event."""
+        due = self.clock.next_due
+        first = self.executor.next_ping
+        if first is None or first.due_s != due or not self.executor.only_looks(first):
+            return due
+        pings = self.clock.pending_pings
+        return next((ping.due_s for ping in pings if not self.executor.only_looks(ping)), None)
 
     def _others_wait(self) -> bool:
         """Whether anything else than scheduled plans waits for its time."""

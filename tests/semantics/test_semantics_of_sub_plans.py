@@ -231,3 +231,26 @@ def test_auto_execute_does_not_pass_a_limit_by(slow_world):
 
     plan = slow_world.persistence.load_execution_plan(parent.id)
     assert [child.state for child in plan.sub_plans()] == ["running", "planned", "planned"]
+
+
+class Spread(Parent):
+    def plan(self, count, seconds):
+        self.distribute_over_time(seconds, count)
+        self.plan_self(count=count, kind="Child")
+
+
+def test_b183_sub_plans_are_spread_over_the_world_s_time(slow_world):
+    parent = slow_world.trigger(Spread, 4, 4)
+
+    ended = []
+    for _ in range(4):
+        plan = slow_world.persistence.load_execution_plan(parent.id)
+        ended.append(sum(child.state == "stopped" for child in plan.sub_plans()))
+        slow_world.clock.advance(1)
+    assert ended == [1, 2, 3, 4]
+    assert slow_world.persistence.load_execution_plan(parent.id).result == "success"
+
+
+def test_a_world_that_jumps_gets_to_the_end_of_a_spread(world, clock):
+    assert world.run(Spread, 10, 3600).result == "success"
+    assert clock.elapsed_s == pytest.approx(3600 * 9 / 10, abs=20)
