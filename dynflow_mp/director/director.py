@@ -58,6 +58,8 @@ from dynflow_mp.model.work import ErrorRecord, PlannedEvent
 ErrandAsker = Callable[[ErrandFinished | ErrandLost, int], list[Instruction]]
 
 _EXECUTABLE = (PlanState.PLANNED, PlanState.PAUSED)
+_MOST_LOOKS = 3
+"""At a plan that the store says runs here and does not: one or two may have been on their way as it ended."""
 
 
 class Director:
@@ -70,6 +72,7 @@ class Director:
         self._arriving: dict[str, Asker] = {}
         # Whose end was said but may not be stored yet: if it cannot be, their askers are still waiting.
         self._ended: dict[str, Asker] = {}
+        self._looks: dict[str, int] = {}
         self._callers = Callers()
         self._draining = False
         # Who hears what came of errands, by their kind; who has RunErrand given enters itself.
@@ -161,7 +164,8 @@ class Director:
         if asker is None:
             return []
         if skeleton.owner_id == self._world_id:
-            return [_refusal(asker, _given_up(skeleton.id, self._world_id))]
+            return self._look_again(skeleton.id, asker)
+        self._looks.pop(skeleton.id, None)
         holder = news.holder_request_id
         if skeleton.owner_id is not None and (holder == asker.request_id or not attended(holder)):
             return [_acceptance(asker, skeleton.id)]
@@ -174,6 +178,15 @@ class Director:
             return [_refusal(asker, error)]
         instructions = self._claim(skeleton, asker, now)
         return [instructions[0], _acceptance(asker, skeleton.id), *instructions[1:]]
+
+    def _look_again(self, plan_id: str, asker: Asker) -> list[Instruction]:
+        """The store says that a plan runs here which does not: it was read before its end was stored, or was given up."""
+        looks = self._looks[plan_id] = self._looks.get(plan_id, 0) + 1
+        if looks < _MOST_LOOKS:
+            self._arriving[plan_id] = asker
+            return [LoadPlan(plan_id)]
+        del self._looks[plan_id]
+        return [_refusal(asker, _given_up(plan_id, self._world_id))]
 
     def _plan_offered(self, offer: PlanOffered, now: int) -> list[Instruction]:
         """Take a plan that nobody waits for, unless it is on its way for somebody who does."""
@@ -206,6 +219,7 @@ class Director:
 
     def _plan_unavailable(self, news: PlanUnavailable, now: int) -> list[Instruction]:
         asker = self._arriving.pop(news.plan_id, None)
+        self._looks.pop(news.plan_id, None)
         return [] if asker is None else [Answer(*asker, news.response, news.plan_id)]
 
     def _plan_lost(self, news: PlanLost, now: int) -> list[Instruction]:
@@ -219,6 +233,7 @@ class Director:
             # finds the plan in the store.
             return []
         self._arriving[news.plan_id] = asker
+        self._looks[news.plan_id] = _MOST_LOOKS - 1  # nothing of it is on its way to the store
         return [DropPlan(news.plan_id), LoadPlan(news.plan_id)]
 
     # -- steps go and come -------------------------------------------------------------------------

@@ -38,14 +38,27 @@ class Operator:
             self.left.add(triggered.id)
             triggered.finished.add_done_callback(self.ends.put)
 
-    def attend(self, until, seconds=90):
-        """Deal with what ends, until the condition holds."""
+    def attend(self, until, seconds=90, busy=False):
+        """Deal with what ends, until the condition holds; ``busy``: and see that there is always something to do."""
 
         def attended():
             self._take_ends()
+            if busy:
+                self.keep_busy()
             return until()
 
-        wait_until(attended, seconds, "what the operator attends to")
+        try:
+            wait_until(attended, seconds, "what the operator attends to")
+        except pytest.fail.Exception:
+            self._tell_how_it_stands()
+            raise
+
+    def _tell_how_it_stands(self):
+        plans = self.client.persistence.find_execution_plans(per_page=self.asked + 1, page=0)
+        print(
+            Counter((str(plan.state), str(plan.result)) for plan in plans), f"{len(self.left)} are waited for"
+        )
+        print(*self.client.coordinator.find_worlds(), *self.client.coordinator.find_locks(), sep="\n")
 
     def _take_ends(self):
         while True:
@@ -90,7 +103,8 @@ def test_g2_g3_no_plan_is_lost_and_no_step_done_again_but_those_that_ran_when_th
     for _ in range(kills):
         operator.keep_busy()
         done, more = len(lines_of(log)), chance.randrange(1, 150)
-        operator.attend(lambda: len(lines_of(log)) > done + more)  # noqa: B023 - called at once
+        # While plans were asked for one by one, all of them may have ended.
+        operator.attend(lambda: len(lines_of(log)) > done + more, busy=True)  # noqa: B023 - called at once
         operator.keep_busy()
         victim = supervisors.pop(chance.randrange(2))
         families += [victim.process.pid, *victim.descendants()]

@@ -126,6 +126,32 @@ def test_a_plan_this_world_holds_but_had_to_give_up_is_not_said_to_run(driver):
     assert "could not be written" in driver.answers()[-1].message
 
 
+def test_a_plan_that_was_read_while_it_still_ran_here_is_looked_at_again(driver):
+    """It is read as soon as a request comes; by the time that is heard the plan may have ended."""
+    driver.start(a_skeleton(2))
+    driver.run(failure(2))
+    driver.director.settle()
+    driver.tell(PlanRequested(PLAN, "another-client", "r2"))
+
+    said = driver.tell(PlanArrived(a_skeleton(2, owner_id=WORLD), holder_request_id="r1"))
+    now_paused = a_skeleton(2, state=PlanState.PAUSED, lock_epoch=1, requested_at=5)
+    taken = driver.tell(PlanArrived(now_paused, holder_request_id=None))
+
+    assert said == [LoadPlan(PLAN)]
+    assert driver.answers("r2") == [Accepted()]
+    assert len(only(ClaimPlan, taken)) == 1
+
+
+def test_a_plan_that_the_store_says_runs_here_for_good_is_refused(driver):
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+    runs_here = PlanArrived(a_skeleton(2, owner_id=WORLD), holder_request_id="r0")
+
+    while driver.tell(runs_here) == [LoadPlan(PLAN)]:
+        assert driver.answers() == []
+
+    assert "could not be written" in driver.answers()[-1].message
+
+
 def test_a_plan_whose_end_is_stored_is_not_lost_any_more(driver):
     driver.start(a_skeleton(2))
     driver.run(success(2))
