@@ -32,6 +32,10 @@ class Times(NamedTuple):
 AT_ONCE = Times()
 
 
+NOTHING = object()
+"""What a plan comes after that is not chained."""
+
+
 class Scheduling:
     """One world's way to schedule plans. Any thread may call it; ``tell`` says that there is something to look at."""
 
@@ -52,10 +56,10 @@ class Scheduling:
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         times: Times = AT_ONCE,
-        after: object = (),
+        after: object = NOTHING,
     ) -> Scheduled:
         """Store a plan that waits. Whatever is wrong with what is given is raised, and nothing is stored."""
-        record, prerequisites = _record(times), _plan_ids(after)
+        record, prerequisites = _record(times), [] if after is NOTHING else _plan_ids(after)
         if isinstance(action_class, type) and is_out_of_reach(name_of(action_class)):
             raise PlanningError(
                 f"{short_name(name_of(action_class))} was defined interactively, where worker processes "
@@ -109,7 +113,10 @@ def _record(times: Times) -> DelayRecord:
 
 
 def _plan_ids(given: object) -> list[str]:
-    """The ids of one plan or several, each once."""
+    """The ids of one plan or several, each once. Raises :class:`BadArgument` for none."""
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
         given = [given]
+    given = list(given)
+    if not given:
+        raise BadArgument("plan_ids=[]: chain needs a plan to come after; plan_elsewhere comes after none")
     return list(dict.fromkeys(plan_id_of(plan_id) for plan_id in given))

@@ -198,6 +198,8 @@ def test_what_cannot_be_scheduled_is_refused_and_nothing_is_stored(world):
         world.chain(["no plan"], Noop)
     with pytest.raises(BadArgument):
         world.chain(7, Noop)
+    with pytest.raises(BadArgument, match="chain needs a plan to come after"):
+        world.chain([], Noop)
 
     assert world.persistence.count_execution_plans() == before
 
