@@ -3,7 +3,8 @@
 from plans_for_tests import PLAN, a_skeleton, only, suspended
 
 from dynflow_mp.director.events import POLL, SUB_PLANS
-from dynflow_mp.director.protocol import StepFinished, StepsSent, WakeAt
+from dynflow_mp.director.instructions import WakeAt
+from dynflow_mp.director.stimuli import StepFinished, StepsSent
 from dynflow_mp.model.flows import Concurrence
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.work import PlannedEvent
