@@ -75,3 +75,15 @@ def world(request, tmp_path_factory):
         World(database_url=url, workers=2, apps=apps) as world,
     ):
         yield world
+
+
+@pytest.fixture
+def quick_to_look(monkeypatch):
+    """Worlds, here and in processes started from here, that notice within a moment who is gone."""
+    for name, seconds in {
+        "reconcile_interval_s": 0.2,
+        "reask_interval_s": 0.5,
+        "lease_renewal_s": 0.2,
+        "no_executor_timeout_s": 30,
+    }.items():
+        monkeypatch.setenv(f"DYNFLOW_{name.upper()}", str(seconds))

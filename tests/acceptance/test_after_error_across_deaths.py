@@ -1,31 +1,15 @@
 """What is done about failures when the executor itself dies: crashes are counted, waits last, rescue goes on."""
 
-import signal
-
 import pytest
 from after_error_actions import FlakyForLong, HeldIdempotently, HeldSkippable
-from watching import lines_of, wait_until
+from watching import kill, lines_of, wait_until
 
-
-@pytest.fixture(autouse=True)
-def quick_to_look(monkeypatch):
-    for name, seconds in {
-        "reconcile_interval_s": 0.2,
-        "reask_interval_s": 0.5,
-        "lease_renewal_s": 0.2,
-        "no_executor_timeout_s": 30,
-    }.items():
-        monkeypatch.setenv(f"DYNFLOW_{name.upper()}", str(seconds))
+pytestmark = pytest.mark.usefixtures("quick_to_look")
 
 
 @pytest.fixture
 def supervisor(start_supervisor):
     return lambda: start_supervisor(app="after_error_actions")
-
-
-def kill(supervisor):
-    supervisor.signal(signal.SIGKILL)
-    supervisor.wait()
 
 
 def the_step(client, plan_id):

@@ -1,22 +1,12 @@
 """Executors that are killed between sub-plans: none is lost, none is made twice, and their caller ends all the same."""
 
-import signal
 from collections import Counter
 
 import pytest
 from sub_plan_actions import BulkParent, FireAndForget, Parent
-from watching import lines_of, wait_until
+from watching import kill, lines_of, wait_until
 
-
-@pytest.fixture(autouse=True)
-def quick_to_look(monkeypatch):
-    for name, seconds in {
-        "reconcile_interval_s": 0.2,
-        "reask_interval_s": 0.5,
-        "lease_renewal_s": 0.2,
-        "no_executor_timeout_s": 30,
-    }.items():
-        monkeypatch.setenv(f"DYNFLOW_{name.upper()}", str(seconds))
+pytestmark = pytest.mark.usefixtures("quick_to_look")
 
 
 @pytest.fixture
@@ -25,11 +15,6 @@ def supervisor(start_supervisor):
         return start_supervisor(app="sub_plan_actions", **keywords)
 
     return start
-
-
-def kill(supervisor):
-    supervisor.signal(signal.SIGKILL)
-    supervisor.wait()
 
 
 def run_step(plan):

@@ -12,7 +12,7 @@ from concurrent.futures import wait
 import psutil
 import pytest
 from recovery_actions import Evented, HeldThenNoop, Noop, SeveralCounted
-from watching import HERE, alive, lines_of, run, wait_until
+from watching import HERE, alive, kill, lines_of, run, wait_until
 
 from dynflow_mp import World
 from dynflow_mp.errors import AbnormalTermination, NoExecutor
@@ -22,15 +22,7 @@ from dynflow_mp.persistence.stays import is_inside
 ABNORMAL = "abnormal termination (previous state: running)"
 
 
-@pytest.fixture(autouse=True)
-def quick_to_look(monkeypatch):
-    for name, seconds in {
-        "reconcile_interval_s": 0.2,
-        "reask_interval_s": 0.5,
-        "lease_renewal_s": 0.2,
-        "no_executor_timeout_s": 30,
-    }.items():
-        monkeypatch.setenv(f"DYNFLOW_{name.upper()}", str(seconds))
+pytestmark = pytest.mark.usefixtures("quick_to_look")
 
 
 @pytest.fixture
@@ -39,11 +31,6 @@ def supervisor(start_supervisor):
         return start_supervisor(app="recovery_actions", **keywords)
 
     return start
-
-
-def kill(supervisor):
-    supervisor.signal(signal.SIGKILL)
-    supervisor.wait()
 
 
 def history(plan):

@@ -114,3 +114,9 @@ def run(world, action, *args, timeout=30, **kwargs):
     triggered = world.trigger(action, *args, **kwargs)
     assert triggered.triggered, triggered
     return triggered.finished.result(timeout)
+
+
+def kill(supervisor):
+    """As the kernel would for want of memory: nothing of it gets to say goodbye."""
+    supervisor.signal(signal.SIGKILL)
+    supervisor.wait()
