@@ -83,6 +83,7 @@ class Client:
             kernel().pause(0.1, 2.0)
             kernel().say(self.host.name, f"resumes {plan_id[-6:]}")
             try:
+                self._send_events(world, plan_id)
                 self._waited_for(f"resumed plan {plan_id[-6:]}", world.execute(plan_id))
             except DynflowError as error:
                 kernel().say(self.host.name, f"could not resume: {error!r}")

@@ -17,6 +17,7 @@ from typing import Any
 from greenlet import GreenletExit, getcurrent, greenlet
 
 _MICRO = 1_000_000
+_MOST_A_MOMENT, _MOMENT_S = 20_000, 0.1
 _EPOCH_US = 1_750_000_000 * _MICRO
 
 
@@ -123,6 +124,9 @@ class Task:
         """Run until it waits. Called from the hub."""
         self._greenlet.switch()
 
+    def __repr__(self) -> str:
+        return f"<{self.name} of {self.process.name}>"
+
     def unwind(self) -> None:
         """The simulation is over: leave whatever it is in."""
         if self._greenlet:
@@ -136,6 +140,10 @@ class Alarm:
 
     def __init__(self, task: Task) -> None:
         self.task, self.wait = task, task.waiting
+
+
+class Livelock(Exception):
+    """Somebody does something again and again, and time stands still."""
 
 
 class Kernel:
@@ -155,7 +163,7 @@ class Kernel:
         self._heap: list[tuple[float, int, Any]] = []
         self._order = 0
         self._pids = 1000
-        self.broken: BaseException | None = None
+        self._last: Task | None = None
 
     def new_pid(self) -> int:
         self._pids += 1
@@ -196,7 +204,8 @@ class Kernel:
             raise AssertionError("something waits where nothing may: outside of any task, or in a transaction")
         task.waiting += 1
         if seconds is not None:
-            true_s = max(0.0, seconds) / task.process.machine.rate
+            # A little more than asked for, as everywhere: whoever looks at the clock then sees that it is over.
+            true_s = max(0.0, seconds) / task.process.machine.rate + 1e-6
             self.at(self.now + true_s, Alarm(task))
         self.hub.switch()
         if self.closing:
@@ -210,9 +219,15 @@ class Kernel:
 
     def run(self, until: float, done: Callable[[], bool]) -> None:
         """Let things happen until then, or until ``done`` says so."""
+        moment, at_once = self.now, 0
         while self._heap and self._heap[0][0] <= until:
             when, _, what = heappop(self._heap)
             self.now = max(self.now, when)
+            at_once += 1
+            if at_once > _MOST_A_MOMENT:
+                if self.now - moment < _MOMENT_S:
+                    raise Livelock(f"at {self.now:.6f} time does not go on; the last turn was {self._last!r}'s")
+                moment, at_once = self.now, 0
             if isinstance(what, Alarm):
                 task = what.task
                 if what.wait == task.waiting:
@@ -221,8 +236,6 @@ class Kernel:
                 self._turn(what)
             else:
                 what()
-            if self.broken is not None:
-                raise self.broken
             if done():
                 return
         if not self._heap or self._heap[0][0] > until:
@@ -237,7 +250,7 @@ class Kernel:
             return
         self.switches += 1
         task.waiting += 1
-        self.current = task
+        self.current = self._last = task
         try:
             task.go_on()
         finally:

@@ -120,7 +120,7 @@ class VirtualEvent:
         ends = None if timeout is None else task.process.machine.monotonic() + timeout
         while not self._set:
             left = None if ends is None else ends - task.process.machine.monotonic()
-            if left is not None and left <= 1e-9:
+            if left is not None and left <= 0:
                 break
             self._waiting.append(task)
             kernel().wait(left)
@@ -144,7 +144,7 @@ class VirtualQueue:
         ends = None if timeout is None else here().process.machine.monotonic() + timeout
         while not self._items:
             left = None if ends is None else ends - here().process.machine.monotonic()
-            if not block or (left is not None and left <= 1e-9):
+            if not block or (left is not None and left <= 0):
                 raise Empty
             self._filled.clear()
             self._filled.wait(left)
