@@ -21,6 +21,7 @@ from dynflow_mp.director.instructions import RunErrand
 from dynflow_mp.errors import WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
+from dynflow_mp.executor.lease import Lease
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import KILL_PATIENCE_S, Loop
 from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
@@ -46,6 +47,8 @@ class CoreSettings(NamedTuple):
     directory: Path
     workers: WorkerSettings
     errand_timeout_s: float | None = None
+    lease_ttl_s: float | None = None
+    """How long steps may go on without a renewal of the lease; None: as long as they like."""
 
 
 class Core:
@@ -74,8 +77,14 @@ class Core:
         poller = zmq.Poller()
         poller.register(self._inbox.bell.fd, zmq.POLLIN)
         processes = Processes(settings.directory, settings.workers, poller)
+        self._lease = Lease(settings.lease_ttl_s)
         self._floor = Floor(
-            processes, settings.pools, settings.max_credit, self._begun, settings.errand_timeout_s
+            processes,
+            settings.pools,
+            settings.max_credit,
+            self._begun,
+            settings.errand_timeout_s,
+            self._lease,
         )
         self._loop = Loop(
             Director(settings.world_id, settings.conduct),
@@ -132,6 +141,11 @@ class Core:
             self._inbox.post(Stop(monotonic() + grace_s))
             self._thread.join(grace_s + 2 * KILL_PATIENCE_S + 10.0)
         self._reader.stop()
+
+    def lease_renewed(self, begun: float) -> None:
+        """A renewal of this world's lease, begun then (:func:`~dynflow_mp.clock.steady`), is stored: steps may go on."""
+        self._lease.renewed(begun)
+        self._inbox.bell.ring()
 
     @property
     def last_turn(self) -> float:
