@@ -28,7 +28,9 @@ _MOST_COURTESY_S = 0.005
 class Ledger:
     """Writes turns. Owned by the core's thread; ``while_waiting`` is called between attempts, and true when to give up."""
 
-    def __init__(self, store: Store, coordinator: Coordinator, while_waiting: Callable[[], bool | None]) -> None:
+    def __init__(
+        self, store: Store, coordinator: Coordinator, while_waiting: Callable[[], bool | None]
+    ) -> None:
         self._store = store
         self._coordinator = coordinator
         self._while_waiting = while_waiting

@@ -123,7 +123,7 @@ def namespaces(number: int):
     made: list[Namespace] = []
     try:
         try:
-            for _ in range(number):
+            while len(made) < number:
                 made.append(Namespace())
         except (OSError, subprocess.CalledProcessError) as error:
             said = getattr(error, "stderr", None) or str(error)
