@@ -16,8 +16,6 @@ from tests.simulation.network import SimulatedConnector
 
 TTL_S = 6.0
 RENEWAL_S = 1.0
-MARGIN_S = 1.0
-"""How long before the others' patience is over an executor's workers are dead; more than what clocks differ by."""
 RECONCILE_S = 2.0
 REASK_S = 2.0
 NO_EXECUTOR_S = 3.0

@@ -114,7 +114,7 @@ def outcomes_are_true(evidence: Evidence) -> Iterator[str]:
             yield f"{what} is stored as a success and has not come to its end"
         if write.state is StepState.ERROR and write.error is not None and effect is None:
             cause = ErrorRecord.from_bytes(write.error).cause or ""
-            if cause.startswith(("signal", "exit")):
+            if cause.startswith(("signal", "exit", "lease_lost")):
                 yield f"{what} is charged with {cause} and never began"
 
 

@@ -100,7 +100,7 @@ def scenario_of(seed: int) -> Scenario:
         late_s=chance.choice((0.005, 0.2, 3.0)),
         refused=0.0 if quiet else 0.02 * rough,
         unknown=0.0 if quiet else chance.choice((0.0, 0.03, 0.1)),
-        rates=[chance.uniform(0.97, 1.03) for _ in range(machines)],
+        rates=[chance.uniform(0.98, 1.02) for _ in range(machines)],
     )
 
 

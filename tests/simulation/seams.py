@@ -45,6 +45,10 @@ def _monotonic() -> float:
     return here().process.machine.monotonic() if inside() else time.monotonic()
 
 
+def _clock_gettime(clock: int) -> float:
+    return _monotonic() if inside() else time.clock_gettime(clock)
+
+
 def _time_ns() -> int:
     return here().process.machine.now_us() * 1000 if inside() else time.time_ns()
 
@@ -113,6 +117,7 @@ _FUNCTIONS: dict[Any, Any] = {
     time.monotonic: _monotonic,
     time.perf_counter: _monotonic,
     time.time_ns: _time_ns,
+    time.clock_gettime: _clock_gettime,
     time.time: _time,
     time.sleep: _sleep,
     random.Random: _random,
@@ -134,7 +139,13 @@ _MODULES: dict[ModuleType, Facade] = {
         get_ident=threads.get_ident,
     ),
     time: Facade(
-        time, monotonic=_monotonic, perf_counter=_monotonic, time_ns=_time_ns, time=_time, sleep=_sleep
+        time,
+        monotonic=_monotonic,
+        perf_counter=_monotonic,
+        time_ns=_time_ns,
+        time=_time,
+        sleep=_sleep,
+        clock_gettime=_clock_gettime,
     ),
     random: Facade(random, Random=_random, random=_chance, getrandbits=_bits),
     secrets: Facade(secrets, token_hex=_token_hex),

@@ -17,7 +17,7 @@ from tests.simulation.clients import Client, Story
 from tests.simulation.database import Journal, SharedFile, SimulatedDatabase
 from tests.simulation.effects import Effects
 from tests.simulation.faults import Faults
-from tests.simulation.hosts import MARGIN_S, TTL_S, Host
+from tests.simulation.hosts import TTL_S, Host
 from tests.simulation.invariants import Evidence, violations
 from tests.simulation.kernel import Kernel, Machine, Process
 from tests.simulation.network import Network, SimulatedConnector
@@ -119,13 +119,8 @@ class SimulatedCoordinator(Coordinator):
         here().process.world_id = self.world_id  # type: ignore[attr-defined]
 
     def renew_lease(self, meta: Any = None) -> None:
-        simulation, process = self.simulation, here().process
-        asked_at = simulation.kernel.now
         super().renew_lease(meta)
-        simulation.renewed[self.world_id] = simulation.kernel.now
-        workforce: SimulatedProcesses | None = getattr(process, "workforce", None)
-        if workforce is not None:
-            workforce.guardian.renew("lease", asked_at + (TTL_S - MARGIN_S) / process.machine.rate)
+        self.simulation.renewed[self.world_id] = self.simulation.kernel.now
 
     def set_world_state(self, world_id: str, state: str) -> None:
         simulation = self.simulation

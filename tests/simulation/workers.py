@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dynflow_mp.actions.phases import run_finalize, run_step
 from dynflow_mp.executor import wire
 from dynflow_mp.executor.errand_kinds import KINDS
 from dynflow_mp.executor.failures import failed_job
+from dynflow_mp.executor.guardian import Guardian
 from dynflow_mp.executor.news import News, WorkerDied, WorkerReady, WorkFinished, WorkReturned
 from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, Job, StepJob
@@ -78,30 +80,39 @@ class SimulatedPoller:
         return [(source, READABLE) for source in self._sources if source.ready]
 
 
-class Guardian:
-    """The dead-man switch beside a supervisor: a process of its own, which nobody stops.
-
-    ``deadlines`` are true times by what has to be renewed; when one of them passes, every worker is killed, also those that are
-    started until it is renewed.
-    """
+class GuardianProcess:
+    """The guardian beside a supervisor: the engine's own list and deadline, in a process that nobody stops."""
 
     def __init__(self, workforce: SimulatedProcesses) -> None:
         self._workforce = workforce
-        self.deadlines: dict[str, float] = {}
+        self._machine = workforce.process.machine
+        self._said = inf
+        self.real = Guardian()
+        self.killed: set[int] = set()
 
-    def renew(self, what: str, deadline: float) -> None:
-        """Until then all is well, as far as this is concerned."""
-        self.deadlines[what] = deadline
-        kernel().at(deadline, self.look)
+    def say(self, line: str) -> None:
+        """A line through the pipe, which outlives whoever has said it."""
+        self._workforce.in_order("guardian", lambda: self._hear(line))
 
-    @property
-    def late(self) -> bool:
-        return any(deadline <= kernel().now for deadline in self.deadlines.values())
+    def until(self, deadline: float) -> None:
+        """On the machine's steady clock."""
+        if deadline != self._said:
+            self._said = deadline
+            self.say(f"until {deadline!r}\n")
 
-    def look(self) -> None:
-        if self.late:
-            for worker in list(self._workforce.workers.values()):
-                worker.process.kill("signal(9)")
+    def _hear(self, line: str) -> None:
+        self.real.hear(line.encode())
+        left_s = self.real.deadline - self._machine.monotonic()
+        if left_s != inf:
+            kernel().later(max(0.0, left_s) / self._machine.rate + kernel().chance.uniform(0.0001, 0.02), self._look)
+
+    def _look(self) -> None:
+        if self._machine.monotonic() < self.real.deadline:
+            return  # renewed since
+        self.real.deadline = inf
+        for pid in sorted(self.real.groups):
+            self.killed.add(pid)
+            self._machine.processes[pid].kill("lease_lost")
 
 
 class SimulatedWorker:
@@ -191,16 +202,13 @@ class SimulatedProcesses:
 
     effects: Effects
     """Of the simulation that goes on."""
-    turn_deadline_s = 4.0
-    """How long the guardian waits for a core that does not turn, scaled down like all times here."""
-
     def __init__(
         self, directory: Path, settings: Any, poller: SimulatedPoller, context: object = None
     ) -> None:
         self.process = here().process
         self.max_payload: int = settings.max_payload
         self.workers: dict[str, SimulatedWorker] = {}
-        self.guardian = Guardian(self)
+        self.guardian = GuardianProcess(self)
         self.plan_sub_plan = sub_planner(
             self.process.machine.now_us, lambda size: kernel().chance.randbytes(size)
         )
@@ -218,21 +226,19 @@ class SimulatedProcesses:
     # -- orders ----------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self.renew_deadline()
+        """The guardian is there from the beginning."""
 
     def stop(self, grace_s: float) -> None:
         for worker in list(self.workers.values()):
             worker.process.kill("exit(0)")
         self.workers.clear()
         self._news.clear()
-        self.guardian.deadlines.clear()
 
     def spawn(self, queue: str) -> str:
         self._hired += 1
         worker = SimulatedWorker(self, f"{self.process.name}.w{self._hired}", queue)
         self.workers[worker.id] = worker
-        if self.guardian.late:
-            worker.process.kill("signal(9)")
+        self.guardian.say(f"add {worker.process.pid}\n")
         return worker.id
 
     def send(self, worker_id: str, numbered: Sequence[tuple[int, Job]]) -> None:
@@ -244,12 +250,12 @@ class SimulatedProcesses:
             for number, job in jobs:
                 what = f"step {job.step_id}/{job.attempt}" if isinstance(job, StepJob) else type(job).__name__
                 kernel().say(self.process.name, f"sends job {number} to {worker_id}: {what} of {job.plan_id[-6:]}")
-        self._in_order(f">{worker_id}", lambda: worker.deliver(jobs))
+        self.in_order(f">{worker_id}", lambda: worker.deliver(jobs))
 
     def recall(self, worker_id: str) -> None:
         worker = self.workers.get(worker_id)
         if worker is not None:
-            self._in_order(f"^{worker_id}", worker.recall)
+            self.in_order(f"^{worker_id}", worker.recall)
 
     def begun(self, worker_id: str) -> int:
         worker = self.workers.get(worker_id)
@@ -284,14 +290,14 @@ class SimulatedProcesses:
         if worker is not None:
             worker.process.kill(cause)
 
-    def renew_deadline(self) -> None:
-        self.guardian.renew("turn", kernel().now + self.turn_deadline_s)
+    def renew_deadline(self, until: float) -> None:
+        self.guardian.until(until)
 
     # -- news ------------------------------------------------------------------------------------------
 
     def tell(self, worker: SimulatedWorker, news: News) -> None:
         """A worker says something: it comes, also when the worker dies meanwhile, and in order."""
-        self._in_order(f"<{worker.id}", lambda: self._arrive(news))
+        self.in_order(f"<{worker.id}", lambda: self._arrive(news))
 
     def died(self, worker: SimulatedWorker) -> None:
         """Its pidfd says so; what it had said comes before."""
@@ -300,10 +306,11 @@ class SimulatedProcesses:
         cause, begun = worker.process.cause, worker.begun
         message = f"worker {worker.id} ended: {cause}"
         gone = WorkerDied(worker.id, worker.queue, begun, begun, worker.part, cause, message)
-        self._in_order(f"<{worker.id}", lambda: self._bury(worker, gone))
+        self.in_order(f"<{worker.id}", lambda: self._bury(worker, gone))
 
     def _bury(self, worker: SimulatedWorker, news: WorkerDied) -> None:
         if self.workers.pop(worker.id, None) is not None:
+            self.guardian.say(f"drop {worker.process.pid}\n")
             if not worker.ready:
                 self._arrive(WorkerReady(worker.id, worker.queue, worker.process.pid))
             self._arrive(news)
@@ -312,7 +319,7 @@ class SimulatedProcesses:
         self._news.append(news)
         self._socket.show()
 
-    def _in_order(self, way: str, call: Callable[[], None]) -> None:
+    def in_order(self, way: str, call: Callable[[], None]) -> None:
         now = kernel().now
         due = max(now + kernel().chance.uniform(*_IPC_S), self._last_arrival.get(way, 0.0) + 1e-6)
         self._last_arrival[way] = due
