@@ -7,6 +7,7 @@ connector ── ask ──▶ inbox ──▶ Loop, on the thread ``dynflow cor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from threading import Event, Thread, get_ident
 from time import monotonic
@@ -21,6 +22,7 @@ from dynflow_mp.director.instructions import RunErrand
 from dynflow_mp.errors import WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
+from dynflow_mp.executor.lease import Lease
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import KILL_PATIENCE_S, Loop
 from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
@@ -46,6 +48,8 @@ class CoreSettings(NamedTuple):
     directory: Path
     workers: WorkerSettings
     errand_timeout_s: float | None = None
+    lease_ttl_s: float | None = None
+    """How long steps may go on without a renewal of the lease; None: as long as they like."""
 
 
 class Core:
@@ -69,13 +73,20 @@ class Core:
         """What ended the core, when it was not asked to end."""
         self._fenced = outside.fenced
         self._begun = Event()
+        self._end_at = inf
         self._inbox = Inbox()
         self._reader = Reader(store, holder_of(coordinator), self._inbox.post)
         poller = zmq.Poller()
         poller.register(self._inbox.bell.fd, zmq.POLLIN)
         processes = Processes(settings.directory, settings.workers, poller)
+        self._lease = Lease(settings.lease_ttl_s)
         self._floor = Floor(
-            processes, settings.pools, settings.max_credit, self._begun, settings.errand_timeout_s
+            processes,
+            settings.pools,
+            settings.max_credit,
+            self._begun,
+            settings.errand_timeout_s,
+            self._lease,
         )
         self._loop = Loop(
             Director(settings.world_id, settings.conduct),
@@ -121,7 +132,7 @@ class Core:
 
     def hurry(self, grace_s: float) -> None:
         """While stopping: give running steps only ``grace_s`` seconds more."""
-        self._inbox.post(Stop(monotonic() + grace_s))
+        self._end_by(monotonic() + grace_s)
 
     def stop(self, grace_s: float) -> None:
         """Take nothing new, let running steps end within ``grace_s``, give up the rest, end the workers.
@@ -129,9 +140,18 @@ class Core:
         Twice is fine; before :meth:`start` too.
         """
         if self._thread.is_alive() and get_ident() != self._thread.ident:
-            self._inbox.post(Stop(monotonic() + grace_s))
+            self._end_by(monotonic() + grace_s)
             self._thread.join(grace_s + 2 * KILL_PATIENCE_S + 10.0)
         self._reader.stop()
+
+    def lease_renewed(self, begun: float) -> None:
+        """A renewal of this world's lease, begun then (:func:`~dynflow_mp.clock.steady`), is stored: steps may go on."""
+        self._lease.renewed(begun)
+        self._inbox.bell.ring()
+
+    def _end_by(self, deadline: float) -> None:
+        self._end_at = min(self._end_at, deadline)
+        self._inbox.post(Stop(deadline))
 
     @property
     def last_turn(self) -> float:
@@ -164,8 +184,10 @@ class Core:
         finally:
             self._close()
 
-    def _keep_alive(self) -> None:
+    def _keep_alive(self) -> bool:
+        """While the database is away; true once there is no more time to wait for it."""
         self._loop.keep_alive()
+        return monotonic() >= self._end_at
 
     def _end_at_once(self, error: WorldFenced) -> None:
         """Others run our plans already: not a step more here, and the world ends too."""

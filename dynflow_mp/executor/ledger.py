@@ -26,9 +26,11 @@ _MOST_COURTESY_S = 0.005
 
 
 class Ledger:
-    """Writes turns. Owned by the core's thread; ``while_waiting`` is called between attempts."""
+    """Writes turns. Owned by the core's thread; ``while_waiting`` is called between attempts, and true when to give up."""
 
-    def __init__(self, store: Store, coordinator: Coordinator, while_waiting: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, coordinator: Coordinator, while_waiting: Callable[[], bool | None]
+    ) -> None:
         self._store = store
         self._coordinator = coordinator
         self._while_waiting = while_waiting
@@ -86,7 +88,8 @@ class Ledger:
             extra={"action": "turn_retry"},
             exc_info=error,
         )
-        self._while_waiting()
+        if self._while_waiting():
+            raise error
 
     def _one_by_one(
         self, writes: Sequence[Write], cause: PersistenceError, patience_s: float

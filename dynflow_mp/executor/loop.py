@@ -11,6 +11,7 @@ Nothing leaves before its cause is stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from time import sleep
 from typing import Any
 
@@ -91,7 +92,8 @@ _WATCH_S = 0.02
 """How often to look for work that got stuck behind a slow step, and at a drain's deadline."""
 _MOST_NOTES = 512
 """Notes of other threads taken in one turn: a turn is bounded."""
-_OUTAGE_PATIENCE_S = 60.0
+_OUTAGE_PATIENCE_S = inf
+"""What steps did is kept until it can be stored, or until this world is to end, or is told that it is dead."""
 KILL_PATIENCE_S = 5.0
 
 

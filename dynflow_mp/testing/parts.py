@@ -75,6 +75,10 @@ class InThreadParts(Parts):
         )
         self._ending.on_close("client dispatcher", lambda: self.client.stop("the world is terminated"))
 
+    def _open_liveness(self) -> None:
+        """It lives as long as the test program does."""
+        self.coordinator.renew_lease(self.record.meta())
+
     def _open_maintenance(self) -> None:
         """Nothing happens by itself here; but who is killed is recovered from as elsewhere."""
         self._ending.on_close("executor", lambda: self.executor.close())

@@ -93,7 +93,7 @@ class Parts:
             self._open_executor()
         self.connector.start_listening(self)
         self._ending.on_close("connector", lambda: self.connector.stop_listening(self))
-        self.coordinator.renew_lease(self.record.meta())
+        self._open_liveness()
         self._open_maintenance()
 
     def _open_storage(self) -> None:
@@ -192,13 +192,22 @@ class Parts:
     def _tell_of_sub_plans(self, plan_id: str, step_id: int) -> None:
         self.client.event(plan_id, step_id, SUB_PLANS, optional=True)
 
-    def _open_maintenance(self) -> None:
-        config = self._config
+    def _open_liveness(self) -> None:
+        """From the first renewal on, others see that this world may be used."""
         liveness = Liveness(
-            self.coordinator, config.lease_renewal_s, self._healthy, self.record.meta, self._fenced
+            self.coordinator,
+            self._config.lease_renewal_s,
+            self._healthy,
+            self.record.meta,
+            self._fenced,
+            lambda begun: None if self.core is None else self.core.lease_renewed(begun),
         )
+        liveness.renew()
         liveness.start()
         self._ending.on_close("liveness", liveness.stop)
+
+    def _open_maintenance(self) -> None:
+        config = self._config
         directory = WorldDirectory(self.coordinator)
         core = self.core
         heirs = (
