@@ -20,6 +20,7 @@ from dynflow_mp.errors import ConfigError
 
 _PREFIX = "DYNFLOW_"
 _DEFAULT_QUEUE = "default"
+_BESIDES_STEPS_S = 30.0
 _MAX_PAYLOAD = 4 * 1024 * 1024
 MAX_WORKERS = 512
 """More processes than that in one queue are a slip of the keyboard, and would take the machine down."""
@@ -66,11 +67,12 @@ class Config:
     """Terminate at interpreter exit."""
     exit_on_terminate: bool = False
     """Exit the process once terminated (the supervisor program sets it)."""
-    termination_timeout_s: float = 60.0
+    termination_timeout_s: float | None = None
+    """How long ending the world may take, all together; None: ``drain_grace_s`` and half a minute more."""
     start_timeout_s: float = 30.0
     """How long a worker process may take to import the modules with actions."""
     drain_grace_s: float = 30.0
-    """How long running steps may go on when the world ends."""
+    """How long running steps may go on when the world ends, as far as ``termination_timeout_s`` allows."""
     no_executor_timeout_s: float = 5.0
     reask_interval_s: float = 10.0
     """How often a client looks after requests it has no answer to."""
@@ -110,6 +112,11 @@ class Config:
         pools = {_DEFAULT_QUEUE: self.workers} if self.workers else {}
         pools.update(self.queues)
         return pools
+
+    @property
+    def termination_budget_s(self) -> float:
+        """``termination_timeout_s``, or what it is when it is not given."""
+        return self.termination_timeout_s or self.drain_grace_s + _BESIDES_STEPS_S
 
     @classmethod
     def load(
@@ -204,7 +211,11 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("auto_rescue", "must be true or false", _is_bool),
     ("auto_terminate", "must be true or false", _is_bool),
     ("exit_on_terminate", "must be true or false", _is_bool),
-    ("termination_timeout_s", _A_SPAN, _seconds),
+    (
+        "termination_timeout_s",
+        f"{_A_SPAN}, or not given",
+        lambda value: value is None or _seconds(value),
+    ),
     ("start_timeout_s", _A_SPAN, _seconds),
     ("drain_grace_s", _A_SPAN, _seconds),
     ("no_executor_timeout_s", _A_SPAN, _seconds),

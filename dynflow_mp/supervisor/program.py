@@ -91,7 +91,9 @@ def _serve(world: Any, signals: Signals) -> int:
             world.terminate(timeout=0.0)
     if world.fenced is not None:
         return FENCED
-    return BROKEN if world.failure is not None else 0
+    if world.left_behind:
+        _say(f"not all has ended: {'; '.join(world.left_behind)}")
+    return BROKEN if world.left_behind or world.failure is not None else 0
 
 
 def _status_of(error: Exception) -> int:
