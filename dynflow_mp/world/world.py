@@ -14,6 +14,7 @@ import os
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from time import monotonic
 from typing import Any, Self
 from uuid import uuid4
 
@@ -87,6 +88,12 @@ class World(Planning, Later, Repairs):
         return None if core is None else core.failure
 
     @property
+    def last_turn(self) -> float:
+        """When the executor part turned last (steady clock); now, for a client world."""
+        core = self._parts.core
+        return monotonic() if core is None else core.last_turn
+
+    @property
     def fenced(self) -> WorldFenced | None:
         """Why another world declared this one dead, when it did."""
         return self._ending.fenced
@@ -125,6 +132,11 @@ class World(Planning, Later, Repairs):
         return self._ending.result
 
     @property
+    def longest_end_s(self) -> float:
+        """After how long it has ended at the latest, whatever hangs, if it is not told another time."""
+        return self.config.termination_budget_s + RESERVE_S
+
+    @property
     def left_behind(self) -> tuple[str, ...]:
         """What had not ended when the world's time to end was over, in words; empty when all has."""
         return tuple(self._ending.left)
@@ -148,7 +160,7 @@ class World(Planning, Later, Repairs):
         if os.getpid() != self._pid:
             return
         try:
-            self.terminate().result(self.config.termination_budget_s + 2 * RESERVE_S)
+            self.terminate().result(self.longest_end_s + RESERVE_S)
         except KeyboardInterrupt:
             self.terminate(timeout=0.0).result(2 * RESERVE_S)
             raise
