@@ -35,10 +35,6 @@ class ServiceManager:
         self._watchdog_s = watchdog_s if self._address is not None else None
         self._next_sign_of_life = 0.0
         self._withheld = False
-        self._socket: socket.socket | None = None
-        if self._address is not None:
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._socket.setblocking(False)
 
     @classmethod
     def of(cls, environment: MutableMapping[str, str]) -> ServiceManager:
@@ -81,12 +77,14 @@ class ServiceManager:
         self._say("STOPPING=1", f"STATUS={status}", f"EXTEND_TIMEOUT_USEC={int(within_s * _MICRO)}")
 
     def _say(self, *lines: str) -> None:
-        if self._socket is None or self._address is None:
+        if self._address is None:
             return
         # One line each: what is shown must not become an order.
         text = "\n".join(line.replace("\n", " ") for line in lines)
         try:
-            self._socket.sendto(text.encode("utf-8", "backslashreplace"), self._address)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.setblocking(False)
+                sender.sendto(text.encode("utf-8", "backslashreplace"), self._address)
         except OSError as error:
             log.debug("the service manager was not told: %s", error, extra={"action": "notify_failed"})
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 from engine_actions import note
 
@@ -43,3 +44,20 @@ class Deaf(Tidies):
                 super().go_on()
             except BaseException:
                 continue
+
+
+class LeavesOrphans(Action):
+    """Starts processes that outlive their parents: their own, this worker, or both; and lets them end."""
+
+    def run(self):
+        for _ in range(self.input["count"]):
+            child = os.fork()
+            if child == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    time.sleep(0.2)
+                os._exit(7)
+            os.waitpid(child, 0)
+        self.output["init"] = Path("/proc/1/cmdline").read_text()
+        self.output["home"] = os.environ.get("HOME")
+        self.output["told"] = sorted(name for name in os.environ if name.startswith(("NOTIFY_", "WATCHDOG_")))
