@@ -36,7 +36,18 @@ def _queues(context: click.Context, parameter: click.Parameter, values: Sequence
     return queues
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+_EPILOG = """\b
+Every setting may also be given as DYNFLOW_<NAME>, in dynflow.toml or in pyproject.toml.
+\b
+Signals:      SIGTERM, SIGINT, SIGHUP  drain, then end; a second one ends it at once
+Exit status:  0   told to stop, and all has ended
+              1   something broke, or not all had ended in time
+              2   options, settings, database or application cannot work
+              75  another world declared this one dead, or its database file is gone
+"""
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
 @click.option(
     "--workers",
     metavar="N",
