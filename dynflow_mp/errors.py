@@ -236,6 +236,10 @@ class WorldTerminated(RequestError):
     """This world is ending or has ended; it takes nothing new and answers nothing more."""
 
 
+class TerminationOverdue(DynflowError):
+    """A world's time to end was over before this was done."""
+
+
 class NotCancellable(RequestError):
     """Nothing of this plan can be cancelled now; the message says why."""
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 
 from dynflow_mp.config import Config
@@ -30,7 +31,8 @@ from dynflow_mp.testing.event_post import InThreadEventPost
 from dynflow_mp.testing.hooks import InThreadHooks
 from dynflow_mp.testing.mishaps import ExecutorKilled, Mishaps
 from dynflow_mp.testing.wires import InThreadClient, InThreadConnector
-from dynflow_mp.world.ending import Ending
+from dynflow_mp.world.budget import Budget
+from dynflow_mp.world.ending import Ending, Phase, do
 from dynflow_mp.world.parts import Parts
 
 _MEMORY = "/dev/shm"
@@ -222,7 +224,10 @@ class InThreadParts(Parts):
 
     # -- the end ---------------------------------------------------------------------------------------
 
-    def drain(self, grace_s: float) -> None:
+    def stop_working(self, budget: Budget) -> list[Phase]:
+        return [Phase("end the executor", self._end_executor, budget.of_executor)]
+
+    def _end_executor(self) -> None:
         self._wires.executor = None
         self.hooks.close()
         self.delays.close()
@@ -233,12 +238,11 @@ class InThreadParts(Parts):
 class InThreadEnding(Ending):
     """Ends in the calling thread."""
 
-    def begin(self, drain: Callable[[], object]) -> bool:
-        if not self._first.acquire(blocking=False):
-            return False
-        self.begun = True
-        self._run(drain)
-        return True
+    def _start(self, run: Callable[[], None]) -> None:
+        run()
+
+    def _go_through(self, phase: Phase, budget: Budget) -> None:
+        do(phase, Future(), budget.tell)
 
 
 class TemporaryDatabase:
