@@ -180,7 +180,7 @@ def nothing_is_left_behind(evidence: Evidence) -> Iterator[str]:
     ):
         yield f"{kind} {lock} of {owner}"
     ended = "(SELECT id FROM dynflow_execution_plans WHERE state = 'stopped')"  # a paused one's wait with it
-    for event, plan_id in rows(f"SELECT id, execution_plan_id FROM dynflow_events WHERE execution_plan_id IN {ended}"):
+    for event, plan_id in rows(f"SELECT id, execution_plan_id FROM dynflow_events WHERE taken_at IS NULL AND execution_plan_id IN {ended}"):
         yield f"event {event} of plan {plan_id}"
     for (plan_id,) in rows("SELECT execution_plan_id FROM dynflow_hook_calls"):
         yield f"a hook call of plan {plan_id}"
