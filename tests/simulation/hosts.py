@@ -14,12 +14,12 @@ from tests.simulation.database import SharedFile
 from tests.simulation.kernel import Kernel, Machine, Process
 from tests.simulation.network import SimulatedConnector
 
-TTL_S = 6.0
-RENEWAL_S = 1.0
-RECONCILE_S = 2.0
+TTL_S = 3.0
+RENEWAL_S = 1.4
+RECONCILE_S = 1.5
 REASK_S = 2.0
-NO_EXECUTOR_S = 3.0
-_NEVER_S = 1_000_000.0
+NO_EXECUTOR_S = 2.0
+NEVER_S = 1_000_000.0
 
 
 class QuietClock(Clock):
@@ -106,7 +106,7 @@ def _settings(workers: int) -> dict[str, Any]:
         "reconcile_interval_s": RECONCILE_S,
         "reask_interval_s": REASK_S,
         "no_executor_timeout_s": NO_EXECUTOR_S,
-        "delayed_poll_s": _NEVER_S,
+        "delayed_poll_s": NEVER_S,
         "drain_grace_s": 2.0,
     }
 

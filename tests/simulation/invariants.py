@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dynflow_mp.actions.registry import name_of
+from dynflow_mp.errors import NoExecutor, WorldTerminated
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, Sequence, flow_from_tokens, step_ids
-from dynflow_mp.model.states import StepState
+from dynflow_mp.model.states import PlanState, StepState
 from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.model.writes import ResetStep, SaveOutcome
 from tests.simulation import actions
@@ -172,6 +173,18 @@ def futures_end(evidence: Evidence) -> Iterator[str]:
             yield f"{asked.what}, asked by {asked.process.name}, has no answer"
 
 
+def answers_are_true(evidence: Evidence) -> Iterator[str]:
+    """G32, decisions 7: who waits for a plan hears of its end, or that there is no executor; never that it is another's."""
+    for asked in evidence.story.asked:
+        if "plan" not in asked.what or not asked.future.done():
+            continue
+        error = asked.future.exception()
+        if error is not None and not isinstance(error, (NoExecutor, WorldTerminated)):
+            yield f"{asked.what}, asked by {asked.process.name}, ended with {error!r}"
+        if error is None and asked.future.result().state not in (PlanState.STOPPED, PlanState.PAUSED):
+            yield f"{asked.what}, asked by {asked.process.name}, ended as {asked.future.result().state}"
+
+
 def nothing_is_left_behind(evidence: Evidence) -> Iterator[str]:
     """C8: no lock, event or hook call outlasts its plan."""
     for kind, lock, owner in rows(
@@ -263,6 +276,7 @@ CHECKS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     acknowledged_plans_are_there,
     plans_end,
     futures_end,
+    answers_are_true,
     nothing_is_left_behind,
     events_are_taken_once_and_in_order,
     sub_plans_end_with_their_parents,

@@ -68,8 +68,11 @@ class Process:
         self.kernel.say(self.name, f"dies: {cause}")
         for tell in self.on_death:
             tell()
+        self.take_children_along()
+
+    def take_children_along(self) -> None:
+        """The kernel's parent-death signal."""
         for child in [one for one in self.machine.processes.values() if one.parent is self]:
-            # The kernel's parent-death signal.
             self.kernel.later(self.kernel.chance.uniform(0.001, 0.01), child.kill)
 
     def freeze(self) -> None:

@@ -16,7 +16,7 @@ from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution
 from tests.simulation.kernel import Kernel, Machine, Process
 from tests.simulation.threads import VirtualQueue, VirtualThread, here, kernel
 
-_REFRESH_S = 1.0
+_REFRESH_S = 2.0
 
 
 class Network:
@@ -128,7 +128,8 @@ class SimulatedConnector(Connector):
     def _hear(self, data: bytes) -> None:
         assert self._delivery is not None
         envelope = Envelope.from_bytes(data)
-        kernel().say(here().process.name, f"hears {_shown(envelope)}")
+        if kernel().tracing:
+            kernel().say(here().process.name, f"hears {_shown(envelope)}")
         self._delivery.deliver(envelope)
 
     def _send(self, envelope: Envelope) -> None:
@@ -141,7 +142,8 @@ class SimulatedConnector(Connector):
         addressed = envelope._replace(receiver_id=receiver)
         if not envelope.is_request:
             self._delivery.balance.answered(envelope)
-        kernel().say(here().process.name, f"sends {_shown(addressed)}")
+        if kernel().tracing:
+            kernel().say(here().process.name, f"sends {_shown(addressed)}")
         self.network.carry(here().process, receiver, addressed.to_bytes())
 
     def _receiver_of(self, envelope: Envelope) -> str:

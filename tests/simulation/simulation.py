@@ -68,6 +68,8 @@ class Simulation:
         self.faults = Faults(self)
         self.renewed: dict[str, float] = {}
         """When each world last renewed its lease."""
+        self.came_back: dict[str, float] = {}
+        """When it last did so after a silence that others may have seen, and be acting upon."""
         self.done = False
         self._at_rest = 0
 
@@ -120,7 +122,11 @@ class SimulatedCoordinator(Coordinator):
 
     def renew_lease(self, meta: Any = None) -> None:
         super().renew_lease(meta)
-        self.simulation.renewed[self.world_id] = self.simulation.kernel.now
+        now = self.simulation.kernel.now
+        before = self.simulation.renewed.get(self.world_id, now)
+        self.simulation.renewed[self.world_id] = now
+        if now - before > 0.95 * TTL_S:
+            self.simulation.came_back[self.world_id] = now
 
     def set_world_state(self, world_id: str, state: str) -> None:
         simulation = self.simulation
@@ -133,7 +139,8 @@ class SimulatedCoordinator(Coordinator):
         simulation = self.simulation
         silent_s = simulation.kernel.now - simulation.renewed.get(world_id, float("-inf"))
         process = next((process for process, own in simulation.processes() if own == world_id), None)
-        if process is not None and process.alive and silent_s < 0.95 * TTL_S:
+        was_silent = simulation.came_back.get(world_id, float("-inf")) > simulation.kernel.now - TTL_S
+        if process is not None and process.alive and silent_s < 0.95 * TTL_S and not was_silent:
             simulation.journal.unjustified.append(
                 f"{here().process.name} declared {process.name} dead, {silent_s:.2f} s after its lease was renewed"
             )
