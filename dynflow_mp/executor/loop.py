@@ -71,9 +71,11 @@ from dynflow_mp.model.writes import (
     AddChunks,
     ClaimPlan,
     ForgetEvents,
+    MarkEventsTaken,
     MarkRunning,
     MoveStep,
     NoteHooks,
+    PostEvent,
     RecordEvent,
     RequestPlan,
     ResetStep,
@@ -215,7 +217,7 @@ class Loop:
             RemindAt: self._remind_later,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep, MoveStep)
-        writes += (SaveOutcome, AddChunks, RecordEvent, StorePlan, RequestPlan)
+        writes += (SaveOutcome, AddChunks, RecordEvent, MarkEventsTaken, PostEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
         deciders[NoteHooks] = self._note_hooks
