@@ -15,7 +15,6 @@ from sqlalchemy import create_engine, select
 
 UNWATCHED = {"Pair", "Transfer", "Wide", "Parent", "Finalized"}
 """Classes whose run, if there is one, writes no effects down."""
-_PAGE = 500
 _LEADERS = "DelayedExecutorLock"
 """Held by a living executor as long as it lives."""
 
@@ -59,14 +58,7 @@ def _within(flow: Flow, before: frozenset[int]) -> Iterator[tuple[int, frozenset
 
 def all_plans(world: Any) -> list[Any]:
     """Every plan there is, read whole."""
-    number = world.persistence.count_execution_plans()
-    pages = range((number + _PAGE - 1) // _PAGE)
-    rows = [
-        plan
-        for page in pages
-        for plan in world.persistence.find_execution_plans(order_by="id", page=page, per_page=_PAGE)
-    ]
-    return [world.persistence.load_execution_plan(row.id) for row in rows]
+    return [world.persistence.load_execution_plan(plan_id) for plan_id in world.persistence.find_statuses()]
 
 
 def gathered(
