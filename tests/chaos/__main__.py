@@ -18,7 +18,12 @@ def main() -> int:
     given = _arguments()
     seed = random.SystemRandom().randrange(10**9) if given.seed is None else given.seed
     goals = Goals(
-        given.worker_kills, given.supervisor_kills, given.client_kills, given.stops, given.drains, given.minutes
+        given.worker_kills,
+        given.supervisor_kills,
+        given.client_kills,
+        given.stops,
+        given.drains,
+        given.minutes,
     )
     well = True
     for kind in given.database or [databases.SQLITE]:
@@ -32,26 +37,39 @@ def _campaign(kind: str, seed: int, goals: Goals, given: argparse.Namespace) -> 
     directory.mkdir(parents=True)
     with databases.fresh_database(kind, directory) as url:
         campaign = Campaign(
-            url, directory.absolute(), seed, goals, supervisors=given.supervisors, say=_say if given.verbose else _nothing
+            url,
+            directory.absolute(),
+            seed,
+            goals,
+            supervisors=given.supervisors,
+            say=_say if given.verbose else _nothing,
         )
         report = campaign.run()
     print(report, flush=True)
     if report.well:
         shutil.rmtree(directory)
     else:
-        again = " ".join(sys.argv[1:]) if given.seed is not None else f"--seed {seed} {' '.join(sys.argv[1:])}"
+        again = (
+            " ".join(sys.argv[1:]) if given.seed is not None else f"--seed {seed} {' '.join(sys.argv[1:])}"
+        )
         print(f"again with: PYTHONPATH=tests:. python -m chaos {again}\nkept: {directory}", flush=True)
     return report.well
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, help="chance's beginning; another one each time if it is not given")
+    parser.add_argument(
+        "--seed", type=int, help="chance's beginning; another one each time if it is not given"
+    )
     parser.add_argument("--worker-kills", "--workers-kills", type=int, default=500, metavar="N")
     parser.add_argument("--supervisor-kills", type=int, default=30, metavar="N")
     parser.add_argument("--client-kills", type=int, default=10, metavar="N")
-    parser.add_argument("--stops", type=int, default=50, metavar="N", help="processes that stand still for a while")
-    parser.add_argument("--drains", type=int, default=5, metavar="N", help="supervisors that are asked to end")
+    parser.add_argument(
+        "--stops", type=int, default=50, metavar="N", help="processes that stand still for a while"
+    )
+    parser.add_argument(
+        "--drains", type=int, default=5, metavar="N", help="supervisors that are asked to end"
+    )
     parser.add_argument("--minutes", type=float, default=30.0, help="kill no longer than that")
     parser.add_argument("--supervisors", type=int, default=2, metavar="N")
     parser.add_argument("--database", action="append", choices=databases.KINDS, help="may be repeated")

@@ -1,12 +1,13 @@
 """Whole worlds under random kills, from a seed, and the count of what was lost, doubled or stuck in the end.
 
-    customers ══ plans of every kind ══ supervisors, two or three ══ workers
-        ▲ kill -9                         ▲ kill -9, stop, drain       ▲ kill -9, stop
-        └───────────────── the campaign's own loop ────────────────────┘ ─▶ quiescence ─▶ history checker
+customers ══ plans of every kind ══ supervisors, two or three ══ workers
+    ▲ kill -9                         ▲ kill -9, stop, drain       ▲ kill -9, stop
+    └───────────────── the campaign's own loop ────────────────────┘ ─▶ quiescence ─▶ history checker
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -21,7 +22,8 @@ from typing import NamedTuple
 
 import psutil
 
-from chaos import effects, evidence
+from chaos import evidence
+from chaos.effects import Effect
 from chaos.history import History, doubled, violations
 from chaos.processes import QUICK, Program, Supervisor, environment, of_campaign, wait_until, zombies_below
 from chaos.quiescence import Quiescence
@@ -30,6 +32,8 @@ from dynflow_mp import World
 READY_S = 120.0
 """How long processes may take to start on a machine that is busy with everything else."""
 LONGEST_STANDSTILL_S = 1.5
+STARTING = 0.05
+"""How many of the workers that are killed may have begun nothing yet."""
 _LONGEST_BASE = 60
 
 
@@ -105,6 +109,7 @@ class Campaign:
         self.standing: dict[int, float] = {}
         """Processes that were stopped, and when they go on."""
         self.exits: list[str] = []
+        self._read_up_to, self._seen = 0, set[int]()
 
     def run(self) -> Report:
         """Go through with it, whatever happens leaving no process behind."""
@@ -170,11 +175,28 @@ class Campaign:
 
     def _kill_a_worker(self) -> None:
         workers = [worker for one in self.supervisors if one.is_ready() for worker in one.workers()]
+        if self.chance.random() > STARTING:
+            # One that dies while it starts makes its supervisor wait before the next: as it should be, but rare.
+            at_work = self._at_work()
+            workers = [worker for worker in workers if worker.pid in at_work]
         if not workers:
             return
         with suppress(psutil.NoSuchProcess):
             self.chance.choice(workers).kill()
             self.done["worker kills"] += 1
+
+    def _at_work(self) -> set[int]:
+        """Processes that have begun steps."""
+        try:
+            with open(self.effects / "effects", "rb") as file:
+                file.seek(self._read_up_to)
+                new = file.read()
+        except FileNotFoundError:
+            return set()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read_up_to += len(whole)
+        self._seen.update(Effect(*json.loads(line)).pid for line in whole.splitlines())
+        return self._seen
 
     def _one_that_serves(self, leaving: int = 0) -> Supervisor | None:
         """A supervisor that is ready, if so many others are."""

@@ -2,6 +2,7 @@
 
 import databases
 import pytest
+
 from chaos.faults import Arena
 
 

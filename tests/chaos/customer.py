@@ -70,7 +70,10 @@ class Customer:
                 break
             self._ended(plan_id, future)
         now = time.monotonic()
-        due, self.due = [p for at, p in self.due if at <= now], [entry for entry in self.due if entry[0] > now]
+        due, self.due = (
+            [p for at, p in self.due if at <= now],
+            [entry for entry in self.due if entry[0] > now],
+        )
         for plan_id in due:
             self._again(plan_id)
         self._wake()

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import create_engine, select
+
 from chaos import effects
 from chaos.history import History, PlanFacts, StepFacts
 from dynflow_mp.coordinator.records import plan_lock_id
 from dynflow_mp.model.flows import Flow, Sequence, step_ids
 from dynflow_mp.persistence.tables import coordinator_records, delayed_plans, events, hook_calls, unique_keys
-from sqlalchemy import create_engine, select
 
 UNWATCHED = {"Pair", "Transfer", "Wide", "Parent", "Finalized"}
 """Classes whose run, if there is one, writes no effects down."""

@@ -104,7 +104,9 @@ class Arena:
         self.environment = environment(self.effects, QUICK, DYNFLOW_FAILPOINTS_ARMED=str(self.orders))
         self.supervisors: list[Supervisor] = []
         self.clients: list[Program] = []
-        self.world = World(database_url=url, **{k: QUICK[k] for k in ("reask_interval_s", "no_executor_timeout_s")})
+        self.world = World(
+            database_url=url, **{k: QUICK[k] for k in ("reask_interval_s", "no_executor_timeout_s")}
+        )
         self.set_up()
 
     # -- who is there ------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from chaos.effects import Effect
@@ -123,7 +124,7 @@ def _c4(history: History, calls: _Calls) -> Iterator[Violation]:
         yield Violation("C4", f"{_named(effect)} began while another process was inside")
     for key, starts in calls.starts.items():
         spans = sorted(_spans(starts, calls.ends[key]))
-        for (_, end_ns, one), (begin_ns, _, other) in zip(spans, spans[1:], strict=False):
+        for (_, end_ns, one), (begin_ns, _, other) in pairwise(spans):
             if begin_ns < end_ns:
                 yield Violation("C4", f"{_named(other)} began before {_named(one)} had ended")
 

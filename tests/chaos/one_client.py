@@ -1,6 +1,6 @@
 """A client that does as it is told: each line on standard input is a plan to trigger; says what becomes of it.
 
-    <plan id> ─▶ triggered <plan id> │ refused <error> … ended <plan id> <state> <result>
+<plan id> ─▶ triggered <plan id> │ refused <error> … ended <plan id> <state> <result>
 """
 
 from __future__ import annotations

@@ -68,7 +68,9 @@ class Quiescence:
 
     def _ended_badly(self) -> list[str]:
         """Plans that have stopped otherwise than with success, and steps that failed for reasons of their own."""
-        bad = self._world.persistence.find_execution_plans({"state": "stopped", "result": ["error", "warning"]})
+        bad = self._world.persistence.find_execution_plans(
+            {"state": "stopped", "result": ["error", "warning"]}
+        )
         return [
             f"ended badly: {plan!r}: {[str(error)[:200] for error in plan.errors]}"
             for plan in bad

@@ -4,6 +4,7 @@ import random
 
 import databases
 import pytest
+
 from chaos.campaign import Campaign, Goals
 
 KILLS = Goals(workers=86, supervisors=8, clients=6, stops=8, drains=2, minutes=4)

@@ -1,6 +1,7 @@
 """M9–M15: from the worker's answer to the plan's end; each moment dies, stands still, hangs, fails."""
 
 import pytest
+
 from chaos.faults import FIRST, SECOND, TABLE, try_fault
 from chaos.matrix import cells, idempotent_cells
 from chaos.test_faults_before_outcomes import PLACES as EARLIER

@@ -1,6 +1,7 @@
 """M1–M8: from the client's plan to the worker's answer; each moment dies, stands still, hangs, fails."""
 
 import pytest
+
 from chaos.faults import try_fault
 from chaos.matrix import cells
 
