@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from chaos.campaign import Campaign, Goals
 def main() -> int:
     """Run one campaign on each database named."""
     given = _arguments()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)  # so that no process of the campaign outlives it
     seed = random.SystemRandom().randrange(10**9) if given.seed is None else given.seed
     goals = Goals(
         given.worker_kills,
@@ -76,6 +79,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--artefacts", default="build/chaos", help="where what there is to look at is kept")
     parser.add_argument("--verbose", action="store_true")
     return parser.parse_args()
+
+
+def _leave(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def _say(text: str) -> None:
