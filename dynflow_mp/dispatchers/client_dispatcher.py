@@ -34,6 +34,7 @@ from dynflow_mp.dispatchers.decisions import (
 )
 from dynflow_mp.dispatchers.notifier import Notifier
 from dynflow_mp.errors import DynflowError, RequestError, WorldTerminated
+from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.messages import CancelPlan, Envelope, Event, Execution, HaltPlan, Ping, Status
 from dynflow_mp.telemetry import logger
 
@@ -263,6 +264,7 @@ class ClientDispatcher:
         match decision:
             case Send(envelope):
                 self._connector.send(envelope)
+                failpoint("request_sent", when=lambda: isinstance(envelope.message, Execution))
             case LoadPlan(request_id, plan_id):
                 self._resolve(request_id, partial(self._load_plan, plan_id))
             case Resolve(request_id, value):
