@@ -110,6 +110,7 @@ class Parts:
         self.coordinator = Coordinator(database, self.world_id, lambda: not self._ending.begun)
         self.library = Library(self.store, self.coordinator.fence, middleware=self.middleware)
         self.amendments = Amendments(self.store, self.coordinator, self._config.max_payload)
+        self.connector = _connector(self._config, self.coordinator, database)
         self.record = OwnRecord(self.coordinator, self._config, self._advertised)
         self.record.register()
         self._ending.on_close("record", self._delete_record)
@@ -119,7 +120,6 @@ class Parts:
             self.record.delete()
 
     def _open_client(self) -> None:
-        self.connector = _connector(self._config, self.coordinator)
         self.client = ClientDispatcher(
             self.world_id,
             self.connector,
@@ -316,9 +316,11 @@ class Parts:
     # -- what others see ---------------------------------------------------------------------------
 
     def _advertised(self) -> dict[str, Any]:
-        if self.core is None or self.core.failure is not None:
-            return {}
         endpoint = self.connector.endpoint
+        if self.core is None:
+            return {} if endpoint is None else {"endpoint": endpoint}
+        if self.core.failure is not None:
+            return {}
         return {
             "endpoint": endpoint,
             "takes_work": self.takes_work and endpoint is not None,
@@ -351,16 +353,21 @@ def _say_if_undelivered(taken: Future[bool]) -> None:
         )
 
 
-def _connector(config: Config, coordinator: Coordinator) -> Connector:
+def _connector(config: Config, coordinator: Coordinator, database: Database) -> Connector:
     wanted = config.connector
     if isinstance(wanted, Connector):
         return wanted
     embedded = bool(config.pools) and config.listen is None and not config.eligible
     if wanted == "direct" or (wanted == "auto" and embedded):
         return DirectConnector()
-    if wanted in ("auto", "zeromq"):
-        # Not imported at the top: an embedded world needs no wire to other worlds.
-        from dynflow_mp.connectors.zeromq import ZeroMQConnector
+    # Not imported at the top: an embedded world needs no way to other worlds.
+    if wanted == "database":
+        from dynflow_mp.connectors.database import TRANSPORT, DatabaseConnector
 
-        return ZeroMQConnector(WorldDirectory(coordinator), listen=config.listen)
-    raise ConfigError(f"connector={wanted!r}: must be auto, direct, zeromq or a connector")
+        directory = WorldDirectory(coordinator, {TRANSPORT})
+        return DatabaseConnector(database, directory, poll_s=config.connector_poll_s)
+    if wanted in ("auto", "zeromq"):
+        from dynflow_mp.connectors.zeromq import TRANSPORTS, ZeroMQConnector
+
+        return ZeroMQConnector(WorldDirectory(coordinator, TRANSPORTS), listen=config.listen)
+    raise ConfigError(f"connector={wanted!r}: must be auto, direct, zeromq, database or a connector")
