@@ -130,7 +130,7 @@ class EnvelopeStore:
         """By receiver, the lowest number of what ``poster`` has sent and nobody has taken."""
         with self._database.read() as connection:
             rows: list[Any] = _NOT_TAKEN.run(connection, (poster,)).fetchall()
-        return {receiver: number for receiver, number in rows}
+        return dict(map(tuple, rows))
 
     def withdraw(self, poster: str, receiver_id: str, up_to: int) -> None:
         """Take back what ``receiver_id`` has not taken, up to this number."""
@@ -141,17 +141,21 @@ class EnvelopeStore:
 
     # -- what nobody will take -------------------------------------------------------------------------
 
-    def receivers(self) -> set[str]:
-        """Everybody for whom something waits."""
+    def receivers(self) -> dict[str, int]:
+        """Everybody for whom something waits, and when the oldest of it was posted (see :meth:`drop_before`)."""
+        oldest = select(_row.receiver_id, func.min(_row.number)).group_by(_row.receiver_id)
         with self._database.read() as connection:
-            return set(connection.execute(select(_row.receiver_id).distinct()).scalars())
+            return dict(map(tuple, connection.execute(oldest)))
 
     def drop_for(self, receivers: Collection[str]) -> int:
         """Forget what waits for these; how many envelopes that was."""
         theirs = delete(envelopes).where(_row.receiver_id.in_(sorted(receivers)))
         return self._database.change(lambda connection, _in_doubt: connection.execute(theirs).rowcount)
 
-    def drop_before(self, number: int) -> int:
-        """Forget what was posted so long ago, by its poster's clock; how many envelopes that was."""
-        old = delete(envelopes).where(_row.number < number)
+    def drop_before(self, time: int) -> int:
+        """Forget what was posted before ``time`` (microseconds UTC, by its poster's clock); how many envelopes that was.
+
+        A letter's number is the time when it was posted, as far as no two have the same.
+        """
+        old = delete(envelopes).where(_row.number < time)
         return self._database.change(lambda connection, _in_doubt: connection.execute(old).rowcount)

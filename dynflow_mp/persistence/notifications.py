@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from dynflow_mp.errors import PersistenceError
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.driver_errors import persistence_error
 
@@ -49,7 +48,10 @@ class Notifications:
         """Whether something was told since the last time. Raises :class:`PersistenceError` when it is broken."""
         try:
             self._driver.pgconn.consume_input()
-            return any([True for _ in iter(self._driver.pgconn.notifies, None)])
+            told = False
+            while self._driver.pgconn.notifies() is not None:
+                told = True
+            return told
         except (SQLAlchemyError, self._driver_error, OSError) as error:
             raise persistence_error(error, self._url_text) from error
 

@@ -29,6 +29,7 @@ from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTermi
 from dynflow_mp.executor.open_files import make_room_for
 from dynflow_mp.maintenance.amendments import Amendments
 from dynflow_mp.maintenance.cleaner import Cleaner
+from dynflow_mp.maintenance.dead_letters import DeadLetters
 from dynflow_mp.maintenance.directory import WorldDirectory
 from dynflow_mp.maintenance.frozen_writers import FrozenWriters
 from dynflow_mp.maintenance.heirs import Heirs
@@ -42,6 +43,7 @@ from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope, LookAtDelayed
 from dynflow_mp.persistence.database import Database, write_locks
+from dynflow_mp.persistence.envelopes import EnvelopeStore
 from dynflow_mp.persistence.hook_store import HookStore
 from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.schema import prepare
@@ -224,6 +226,7 @@ class Parts:
                 self._fenced,
                 interval_s=config.reconcile_interval_s,
                 lease_ttl_s=config.lease_ttl_s,
+                tidy=DeadLetters(EnvelopeStore(self.store.database), self.coordinator).clear,
             )
             reconciler.start()
             self._ending.on_close("reconciler", reconciler.stop)
