@@ -131,7 +131,7 @@ class Mailroom:
         self._write(acknowledge=looking or self._stop_by is not None)
         if looking:
             self._look()
-        if self.outgoing.receipts and time.monotonic() >= self._review_at:
+        if self.outgoing.receipts and (time.monotonic() >= self._review_at or self.outgoing.full):
             self._review_at = time.monotonic() + self._timings.refresh_s
             self.outgoing.review()
         self._database_answered()

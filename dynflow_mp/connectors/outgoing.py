@@ -44,6 +44,8 @@ class Outgoing:
         self._takes_work = takes_work
         self.receipts = Receipts(patience_s)
         self.last_number = last_number
+        self.full = False
+        """Whether something was refused since the last review: more may have been taken since."""
         self._held: deque[Envelope] = deque()
         self._unposted: deque[tuple[Letter, Posted]] = deque()
         self._one_by_one = 0
@@ -110,6 +112,7 @@ class Outgoing:
 
     def _to(self, world_id: str, envelope: Envelope, data: bytes) -> None:
         if not self.receipts.reserve(world_id, len(data)):
+            self.full = True
             raise PeerBusy(f"too much waits for world {world_id}")
         self.last_number = max(self.last_number + 1, now_us())
         letter = Letter(world_id, self.last_number, self._delivery.world_id, data)
@@ -174,6 +177,7 @@ class Outgoing:
     def review(self) -> None:
         """See what was taken; give back what nobody takes. Raises :class:`PersistenceError`."""
         now = time.monotonic()
+        self.full = False
         self.receipts.compare(self._store.not_taken(self._delivery.world_id), now)
         for receiver_id in self.receipts.receivers():
             if not self._known.reachable(receiver_id):

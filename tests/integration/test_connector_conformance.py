@@ -10,14 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import pytest
 import zmq
-from databases import KINDS, fresh_database
+from databases import KINDS
 
 from dynflow_mp.connectors.connector import Connector, Executor
 from dynflow_mp.connectors.database import DatabaseConnector
@@ -46,8 +45,6 @@ from dynflow_mp.model.messages import (
     Status,
 )
 from dynflow_mp.persistence.database import Database
-from dynflow_mp.persistence.schema import prepare
-from dynflow_mp.persistence.tables import envelopes
 
 DEADLINE_S = 10.0
 
@@ -154,29 +151,14 @@ class House:
             database.close()
 
 
-@pytest.fixture(scope="module")
-def database_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """One database of each kind for all tests, empty of envelopes each time it is asked for."""
-    made: dict[str, str] = {}
-    with ExitStack() as kept:
-
-        def prepared(kind: str) -> str:
-            if kind not in made:
-                made[kind] = kept.enter_context(fresh_database(kind, tmp_path_factory.mktemp(kind)))
-            database = Database(made[kind])
-            prepare(database)
-            with database.write() as connection:
-                connection.execute(envelopes.delete())
-            database.close()
-            return made[kind]
-
-        yield prepared
-
-
 @pytest.fixture(params=["direct", "zeromq-ipc", "zeromq-tcp", *(f"database-{kind}" for kind in KINDS)])
-def house(request: pytest.FixtureRequest, database_urls: Callable[[str], str]) -> Iterator[House]:
+def house(
+    request: pytest.FixtureRequest, database_without_envelopes: Callable[[str], str]
+) -> Iterator[House]:
     kind, _, database_kind = request.param.partition("-")
-    house = House(kind, database_urls(database_kind)) if kind == "database" else House(request.param)
+    house = (
+        House(kind, database_without_envelopes(database_kind)) if kind == "database" else House(request.param)
+    )
     yield house
     house.close()
 
