@@ -39,7 +39,7 @@ class Reconciler(Background):
     """Owns a thread that does a round at once, then about every ``interval_s`` seconds, and when an executor's process went.
 
     Every executor world has one. ``ask`` has any executor run a plan, ``offer`` this one, as it has room; ``fenced``
-    is called once when another world has declared this one dead.
+    is called once when another world has declared this one dead; ``tidy`` is called in every round, after what matters more.
     """
 
     def __init__(
@@ -53,12 +53,14 @@ class Reconciler(Background):
         *,
         interval_s: float,
         lease_ttl_s: float,
+        tidy: Callable[[], object] = lambda: None,
         chance: Random | None = None,
     ) -> None:
         super().__init__("reconciler")
         self._store, self._coordinator, self._recovery = store, coordinator, recovery
         self._ask, self._offer, self._fenced = ask, offer, fenced
         self._interval_s, self._lease_ttl_s = interval_s, lease_ttl_s
+        self._tidy = tidy
         self._chance = chance or Random()
         self._silences = Silences(_LONGEST_GAP * interval_s)
         self._neighbours: list[WorldRecord] = []
@@ -111,6 +113,7 @@ class Reconciler(Background):
             self._coordinator.delete_world(world_id)
         self._store.give_up_orphans(self._coordinator.fence)
         self._ask_again()
+        self._tidy()
 
     def _recover(self, world_id: str) -> None:
         if self._stopping.is_set():

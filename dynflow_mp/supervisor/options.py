@@ -68,6 +68,11 @@ Exit status:  0   told to stop, and all has ended
     "--app", "apps", multiple=True, help="A module with actions; workers import it. May be repeated."
 )
 @click.option(
+    "--connector",
+    type=click.Choice(["auto", "zeromq", "database"]),
+    help="How other worlds reach this one: sockets (zeromq, the default) or the database alone.",
+)
+@click.option(
     "--listen", help="Endpoint for other worlds, such as tcp://127.0.0.1:5555; an ipc socket by default."
 )
 @click.option(

@@ -30,6 +30,7 @@ from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced
 from dynflow_mp.executor.open_files import make_room_for
 from dynflow_mp.maintenance.amendments import Amendments
 from dynflow_mp.maintenance.cleaner import Cleaner
+from dynflow_mp.maintenance.dead_letters import DeadLetters
 from dynflow_mp.maintenance.directory import WorldDirectory
 from dynflow_mp.maintenance.event_post import EventPost
 from dynflow_mp.maintenance.frozen_writers import FrozenWriters
@@ -44,6 +45,7 @@ from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope, LookAtDelayed
 from dynflow_mp.persistence.database import Database, write_locks
+from dynflow_mp.persistence.envelopes import EnvelopeStore
 from dynflow_mp.persistence.hook_store import HookStore
 from dynflow_mp.persistence.posted_events import PostedEvent, PostedEvents
 from dynflow_mp.persistence.schedule import Schedule
@@ -118,6 +120,7 @@ class Parts:
         self.coordinator = Coordinator(database, self.world_id, lambda: not self._ending.begun)
         self.library = Library(self.store, self.coordinator.fence, middleware=self.middleware)
         self.amendments = Amendments(self.store, self.coordinator, self._config.max_payload)
+        self.connector = _connector(self._config, self.coordinator, database)
         self.record = OwnRecord(self.coordinator, self._config, self._advertised)
         self.record.register()
         self._ending.on_close("record", self._delete_record)
@@ -127,7 +130,6 @@ class Parts:
             self.record.delete()
 
     def _open_client(self) -> None:
-        self.connector = _connector(self._config, self.coordinator)
         self.client = ClientDispatcher(
             self.world_id,
             self.connector,
@@ -247,6 +249,7 @@ class Parts:
                 self._fenced,
                 interval_s=config.reconcile_interval_s,
                 lease_ttl_s=config.lease_ttl_s,
+                tidy=DeadLetters(EnvelopeStore(self.store.database), self.coordinator).clear,
             )
             reconciler.start()
             self._ending.on_close("reconciler", reconciler.stop)
@@ -355,9 +358,11 @@ class Parts:
     # -- what others see ---------------------------------------------------------------------------
 
     def _advertised(self) -> dict[str, Any]:
-        if self.core is None or self.core.failure is not None:
-            return {}
         endpoint = self.connector.endpoint
+        if self.core is None:
+            return {} if endpoint is None else {"endpoint": endpoint}
+        if self.core.failure is not None:
+            return {}
         return {
             "endpoint": endpoint,
             "takes_work": self.takes_work and endpoint is not None,
@@ -403,16 +408,21 @@ class Parts:
             self.core.hurry(budget.of_steps(self._config.drain_grace_s), budget.of_release())
 
 
-def _connector(config: Config, coordinator: Coordinator) -> Connector:
+def _connector(config: Config, coordinator: Coordinator, database: Database) -> Connector:
     wanted = config.connector
     if isinstance(wanted, Connector):
         return wanted
     embedded = bool(config.pools) and config.listen is None and not config.eligible
     if wanted == "direct" or (wanted == "auto" and embedded):
         return DirectConnector()
-    if wanted in ("auto", "zeromq"):
-        # Not imported at the top: an embedded world needs no wire to other worlds.
-        from dynflow_mp.connectors.zeromq import ZeroMQConnector
+    # Not imported at the top: an embedded world needs no way to other worlds.
+    if wanted == "database":
+        from dynflow_mp.connectors.database import TRANSPORT, DatabaseConnector
 
-        return ZeroMQConnector(WorldDirectory(coordinator), listen=config.listen)
-    raise ConfigError(f"connector={wanted!r}: must be auto, direct, zeromq or a connector")
+        directory = WorldDirectory(coordinator, {TRANSPORT})
+        return DatabaseConnector(database, directory, poll_s=config.connector_poll_s)
+    if wanted in ("auto", "zeromq"):
+        from dynflow_mp.connectors.zeromq import TRANSPORTS, ZeroMQConnector
+
+        return ZeroMQConnector(WorldDirectory(coordinator, TRANSPORTS), listen=config.listen)
+    raise ConfigError(f"connector={wanted!r}: must be auto, direct, zeromq, database or a connector")
