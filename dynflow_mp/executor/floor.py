@@ -30,8 +30,10 @@ from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
 from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
 from dynflow_mp.executor.staffing import Staffing
-from dynflow_mp.executor.tidings import announced, returned, stays_here, stopped, unreadable
+from dynflow_mp.executor.tidings import announced, certified, returned, stays_here, stopped, unreadable
+from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.executor.workforce import Workforce
+from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import Errand, ErrandOutcome, FinalizeJob, StepJob, StepOutcome
 from dynflow_mp.telemetry import logger
@@ -160,9 +162,10 @@ class Floor:
     def _work_finished(self, news: WorkFinished) -> list[Stimulus]:
         stimuli: list[Stimulus] = []
         now = monotonic()
+        outcomes = news.outcomes
         if self._enforcement:
-            self._enforcement.over(news.worker_id, [number for number, _ in news.outcomes])
-        for number, outcome in news.outcomes:
+            outcomes = self._certified(news)
+        for number, outcome in outcomes:
             if type(outcome) is StepOutcome:
                 item = self._pool.finished(news.worker_id, number, outcome.execution_time, now)
                 if item is not None:
@@ -178,6 +181,24 @@ class Floor:
                 if item is not None:
                     stimuli.append(FinalizeFinished(item.plan_id, parts))
         return stimuli
+
+    def _certified(self, news: WorkFinished) -> list[tuple[int, Outcome]]:
+        """The outcomes; those of jobs that were being stopped with a certificate, if that is what they ended of."""
+        stopped = self._enforcement.over(news.worker_id, [number for number, _ in news.outcomes])
+        return [
+            (number, outcome)
+            if number not in stopped
+            else (number, self._with_certificate(news.worker_id, number, outcome, stopped[number]))
+            for number, outcome in news.outcomes
+        ]
+
+    def _with_certificate(self, worker_id: str, number: int, outcome: Outcome, ended_by: EndedBy) -> Outcome:
+        certificate = self._processes.certificate(worker_id, number, ended_by.cause, ended_by.message)
+        if isinstance(outcome, ErrandOutcome):
+            return outcome
+        if isinstance(outcome, StepOutcome):
+            return outcome._replace(error=certified(outcome.error, certificate))
+        return tuple(part._replace(error=certified(part.error, certificate)) for part in outcome)
 
     def _step_finished(self, job: Any, outcome: StepOutcome) -> StepFinished:
         output = job.output if outcome.output is None else outcome.output
@@ -219,8 +240,11 @@ class Floor:
         leftover = self._pool.remove_worker(news.worker_id, news.begun)
         ended_by = self._enforcement.died(news.worker_id, news.begun)
         lost: list[Stimulus] = []
-        for item in leftover.begun:
-            lost += self._lost(item, news, ended_by)
+        certificate = news.certificate
+        for item in leftover.begun[:-1]:  # finished, and its outcome died with the worker
+            lost += self._lost(item, news, ended_by, certificate and certificate.without_last_words())
+        for item in leftover.begun[-1:]:
+            lost += self._lost(item, news, ended_by, certificate)
         if ended_by is not None and lost and not isinstance(leftover.begun[-1].job, Errand):
             lost[-1] = stopped(lost[-1], ended_by, news)
         if not self._draining:
@@ -231,17 +255,20 @@ class Floor:
             self._staffing.ended(news.worker_id, news.queue, by_us=ended_by is not None)
         return [*lost, *self._take_back(leftover.not_begun)]
 
-    def _lost(self, item: QueuedJob, news: WorkerDied, ended_by: EndedBy | None) -> Sequence[Stimulus]:
+    def _lost(
+        self, item: QueuedJob, news: WorkerDied, ended_by: EndedBy | None, certificate: Certificate | None
+    ) -> Sequence[Stimulus]:
         """A job that its worker had begun, or finished without saying so."""
         job = item.job
         if isinstance(job, Errand):
             if ended_by is None:
                 return self.errands.died(item, job, news.cause, news.message)
             return self.errands.died(item, job, ended_by.cause, ended_by.message, ended=True)
+        stack = () if certificate is None else certificate.stack
         if isinstance(job, FinalizeJob):
-            return [StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message)]
+            return [StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message, stack, certificate)]
         self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
-        return [StepLost(job.plan_id, job.step_id, 0, news.cause, news.message)]
+        return [StepLost(job.plan_id, job.step_id, 0, news.cause, news.message, stack, certificate)]
 
     def _start_failed(self, news: StartFailed) -> list[Stimulus]:
         self._staffing.failed_to_start(news, replace=not self._draining)

@@ -116,9 +116,8 @@ class InThreadWorkers:
     def dump_stacks(self, worker_id: str) -> None:
         """Nobody is stuck here while anything else goes on."""
 
-    def output_tail(self, worker_id: str) -> str:
-        """It prints where the test program does."""
-        return ""
+    def certificate(self, worker_id: str, number: int, cause: str, sentence: str) -> None:
+        """It is no process: there is nothing to tell."""
 
     def terminate(self, worker_id: str) -> None:
         self._bury(self._workers[worker_id], "signal(15)", 0)

@@ -289,7 +289,7 @@ def test_a_stuck_worker_shows_where_it_is(host: Host, tmp_path: Path) -> None:
 
     host.processes.dump_stacks(worker)
 
-    host.until(lambda: "worker_actions.py" in host.processes.output_tail(worker))
+    host.until(lambda: "worker_actions.py" in "".join(host.processes.stack(worker)))
 
 
 def test_a_retired_worker_finishes_its_step_gives_back_the_rest_and_leaves(
