@@ -9,7 +9,7 @@ import signal
 from time import monotonic
 
 from dynflow_mp.executor.death_certificates import of_a_dead_worker
-from dynflow_mp.executor.endings import PROTOCOL_ERROR, Ending, OomKills, ending_of
+from dynflow_mp.executor.endings import PROTOCOL_ERROR, Ending, OomKills, crashed, ending_of
 from dynflow_mp.executor.guard import Guard
 from dynflow_mp.executor.news import StartFailed, WorkerDied
 from dynflow_mp.executor.reception import Reception
@@ -108,7 +108,8 @@ def _failed_start(worker: WorkerProcess, exit_code: int | None) -> StartFailed:
         worker.output.tail,
         extra={"action": "worker_start_failed", "exit_code": exit_code},
     )
-    return StartFailed(worker.queue, None if worker.fault else exit_code, reason)
+    killed = worker.fault is None and exit_code is not None and exit_code < 0 and not crashed(exit_code)
+    return StartFailed(worker.queue, None if worker.fault else exit_code, reason, worker.id, killed)
 
 
 def _silent_end(worker: WorkerProcess, exit_code: int | None) -> str:

@@ -6,7 +6,7 @@ connector ── ask ──▶ inbox ──▶ Loop, on the thread ``dynflow cor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event, Thread, get_ident
 from time import monotonic
@@ -28,6 +28,7 @@ from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import Reader
 from dynflow_mp.executor.requests import Dispatcher
+from dynflow_mp.executor.staffing import StaffSettings
 from dynflow_mp.executor.worker_process import WorkerSettings
 from dynflow_mp.model.messages import Envelope, Execution
 from dynflow_mp.persistence.store import Store
@@ -40,7 +41,7 @@ class CoreSettings(NamedTuple):
     """What a core needs to know."""
 
     world_id: str
-    pools: Mapping[str, int]
+    staff: StaffSettings
     max_credit: int
     conduct: Conduct
     directory: Path
@@ -75,7 +76,7 @@ class Core:
         poller.register(self._inbox.bell.fd, zmq.POLLIN)
         processes = Processes(settings.directory, settings.workers, poller)
         self._floor = Floor(
-            processes, settings.pools, settings.max_credit, self._begun, settings.errand_timeout_s
+            processes, settings.staff, settings.max_credit, self._begun, settings.errand_timeout_s
         )
         self._loop = Loop(
             Director(settings.world_id, settings.conduct),
@@ -142,6 +143,11 @@ class Core:
     def worker_pids(self) -> dict[str, int]:
         """The worker processes, by worker id."""
         return self._floor.pids
+
+    @property
+    def degraded(self) -> str | None:
+        """Why it takes no new plans: its workers fail too often; None while all is well."""
+        return self._floor.degraded
 
     def free_slots(self) -> dict[str, int]:
         """Per queue, how many more steps could begin at once; a snapshot, for advertising."""

@@ -8,6 +8,7 @@ place is to be filled) and the worker processes, and turns their news into stimu
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import Event
 from typing import Any
@@ -29,7 +30,7 @@ from dynflow_mp.executor.news import (
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
 from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
-from dynflow_mp.executor.staffing import Staffing
+from dynflow_mp.executor.staffing import Staffing, StaffSettings
 from dynflow_mp.executor.tidings import announced, certified, returned, stays_here, stopped, unreadable
 from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.executor.workforce import Workforce
@@ -47,16 +48,17 @@ class Floor:
     def __init__(
         self,
         processes: Workforce,
-        pools: Mapping[str, int],
+        staff: StaffSettings,
         max_credit: int,
         complete: Event,
         errand_timeout_s: float | None = None,
     ) -> None:
+        pools = staff.pools
         self._processes = processes
         self._pool = Pool(pools, max_credit)
         # Enough that one plan can fill every worker's credit while the next page is on its way.
         self._shelf = Shelf(max(WINDOW, 2 * max_credit * sum(pools.values())))
-        self._staffing = Staffing(processes, pools, complete)
+        self._staffing = Staffing(processes, staff, complete, self._pool.given)
         self.errands = Errands(errand_timeout_s)
         """What workers do that is no step."""
         self._enforcement = Enforcement(processes)
@@ -233,7 +235,10 @@ class Floor:
             "worker ready",
             extra={"action": "worker_ready", "worker": news.worker_id, "pid": news.pid},
         )
-        self._staffing.ready(news.worker_id)
+        old = self._staffing.ready(news)
+        if old is not None:
+            self._pool.retire(old)
+            self._processes.retire(old)
         return []
 
     def _worker_died(self, news: WorkerDied) -> list[Stimulus]:
@@ -248,12 +253,14 @@ class Floor:
         if ended_by is not None and lost and not isinstance(leftover.begun[-1].job, Errand):
             lost[-1] = stopped(lost[-1], ended_by, news)
         if not self._draining:
-            log.warning(
-                news.message,
-                extra={"action": "worker_died", "worker": news.worker_id, "cause": news.cause},
-            )
-            self._staffing.ended(news.worker_id, news.queue, by_us=ended_by is not None)
+            self._say_died(news)
+            self._staffing.ended(news, by_us=ended_by is not None)
         return [*lost, *self._take_back(leftover.not_begun)]
+
+    def _say_died(self, news: WorkerDied) -> None:
+        level = logging.INFO if self._staffing.leaves(news.worker_id) else logging.WARNING
+        facts = {"action": "worker_died", "worker": news.worker_id, "cause": news.cause}
+        log.log(level, "%s", news.message, extra=facts)
 
     def _lost(
         self, item: QueuedJob, news: WorkerDied, ended_by: EndedBy | None, certificate: Certificate | None
@@ -271,7 +278,9 @@ class Floor:
         return [StepLost(job.plan_id, job.step_id, 0, news.cause, news.message, stack, certificate)]
 
     def _start_failed(self, news: StartFailed) -> list[Stimulus]:
-        self._staffing.failed_to_start(news, replace=not self._draining)
+        old = self._staffing.failed_to_start(news, replace=not self._draining)
+        if old is not None:
+            self._pool.go_on(old)
         return []
 
     def look_after(self, now: float) -> None:
@@ -281,7 +290,15 @@ class Floor:
         for worker_id in self._pool.overdue(now):
             self._processes.recall(worker_id)
         self._staffing.fill(now, replace=not self._draining)
+        if not self._draining:
+            for worker_id in self._staffing.recycle(now):
+                self._pool.rest(worker_id)
         self._processes.renew_deadline()
+
+    @property
+    def degraded(self) -> str | None:
+        """Why nothing new is to be taken on; None while all is well."""
+        return self._staffing.degraded
 
     @property
     def next_due(self) -> float | None:

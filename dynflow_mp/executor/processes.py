@@ -123,8 +123,10 @@ class Processes:
         try:
             worker = WorkerProcess(queue, self._directory, self._socket.endpoint, self._settings)
         except OSError as error:
-            self._reception.news.append(StartFailed(queue, None, f"no process could be started: {error}"))
-            return secrets.token_hex(8)
+            nobody = secrets.token_hex(8)
+            reason = f"no process could be started: {error}"
+            self._reception.news.append(StartFailed(queue, None, reason, nobody))
+            return nobody
         self._guard.add(worker.child.pid)
         self._roster.add(worker)
         return worker.id
@@ -182,6 +184,11 @@ class Processes:
         """How many bytes a worker has in memory; None where that cannot be told."""
         pid = self._roster.pids.get(worker_id)
         return None if pid is None else resident_bytes(pid)
+
+    def remembered(self, worker_id: str) -> int:
+        """How many bytes a worker had in memory when it last looked, which it does after steps; 0: not known."""
+        worker = self._roster.by_id.get(worker_id)
+        return 0 if worker is None else worker.page.use.resident
 
     def chunks_heard(self, worker_id: str, job_number: int, number: int) -> None:
         """Tell a worker that it need not keep these chunks any longer. One that is not told sends them once more."""

@@ -19,20 +19,6 @@ def resident_bytes(pid: int) -> int | None:
         return None
 
 
-def own_resident_bytes() -> int:
-    """Resident bytes of this process, asked in a worker; 0 where that cannot be told."""
-    try:
-        fd = os.open("/proc/self/statm", os.O_RDONLY)
-    except OSError:
-        return 0  # no Linux, or no descriptor left
-    try:
-        return int(os.read(fd, 128).split()[1]) * _PAGE
-    except (OSError, ValueError, IndexError):
-        return 0
-    finally:
-        os.close(fd)
-
-
 def own_peak_bytes() -> int:
     """The most this process has had in memory so far, as a child that it starts inherits it."""
     import resource

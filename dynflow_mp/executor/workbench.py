@@ -27,8 +27,8 @@ from dynflow_mp.executor.endings import LEFT_TO_BE_REPLACED
 from dynflow_mp.executor.errand_kinds import KINDS
 from dynflow_mp.executor.failures import failed_errand, failed_job, failed_step
 from dynflow_mp.executor.own_descriptors import OwnDescriptors
+from dynflow_mp.executor.own_memory import own_resident_bytes
 from dynflow_mp.executor.page import Page
-from dynflow_mp.executor.resident import own_resident_bytes
 from dynflow_mp.executor.surroundings import Surroundings
 from dynflow_mp.executor.tally import Numbered, Tally
 from dynflow_mp.executor.wire import Outcome

@@ -39,6 +39,12 @@ class Workforce(Protocol):
     def resident(self, worker_id: str) -> int | None:
         """How many bytes a worker has in memory; None where that cannot be told."""
 
+    def remembered(self, worker_id: str) -> int:
+        """How many bytes a worker had in memory after the step it ended last; 0 where that cannot be told."""
+
+    def retire(self, worker_id: str) -> None:
+        """Let a worker go once its current job is done; what it has not begun is given back."""
+
     def stop_step(self, worker_id: str, step: StepToStop) -> None:
         """Ask a worker to leave a job, or to give it back: its outcome, or WorkReturned, follows – or nothing."""
 

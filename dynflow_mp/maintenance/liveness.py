@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from threading import Event
 from typing import Any
 
 from dynflow_mp.coordinator.coordinator import Coordinator
@@ -33,9 +34,23 @@ class Liveness(Background):
         self._coordinator = coordinator
         self._interval_s = interval_s
         self._healthy, self._meta, self._fenced = healthy, meta, fenced
+        self._hurry = Event()
+
+    def renew_at_once(self) -> None:
+        """What the record says has changed. Any thread may call it."""
+        self._hurry.set()
+
+    def _interrupt(self) -> None:
+        self._hurry.set()
+
+    def _is_time(self) -> bool:
+        """Wait until it is; False at the end."""
+        self._hurry.wait(self._interval_s)
+        self._hurry.clear()
+        return not self._stopping.is_set()
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._interval_s):
+        while self._is_time():
             if not self._healthy():
                 log.error("the core does not turn; not renewing", extra={"action": "lease_withheld"})
                 continue

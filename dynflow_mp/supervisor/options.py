@@ -36,6 +36,10 @@ def _queues(context: click.Context, parameter: click.Parameter, values: Sequence
     return queues
 
 
+def _bytes(context: click.Context, parameter: click.Parameter, mebibytes: int | None) -> int | None:
+    return None if mebibytes is None else mebibytes * 1024 * 1024
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--workers",
@@ -64,6 +68,22 @@ def _queues(context: click.Context, parameter: click.Parameter, values: Sequence
     "drain_grace_s",
     type=click.FloatRange(0, min_open=True),
     help="Seconds running steps get when draining.",
+)
+@click.option(
+    "--max-steps-per-worker", type=click.IntRange(1), help="Replace a worker after so many steps (about)."
+)
+@click.option(
+    "--max-worker-memory",
+    metavar="MIB",
+    type=click.IntRange(64),
+    callback=_bytes,
+    help="Replace a worker that has more MiB in memory after a step.",
+)
+@click.option(
+    "--max-worker-age",
+    "max_worker_age_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Replace a worker that is so many seconds old (about).",
 )
 @click.option(
     "--auto-execute", is_flag=True, default=None, help="Also take up planned plans nobody asked for."
