@@ -137,7 +137,11 @@ class NoExecutor(RequestError):
 
 
 class AlreadyRunning(RequestError):
-    """The plan is being executed already."""
+    """The plan is being executed already; ``holder`` is the request it is executed for, where that is known."""
+
+    def __init__(self, message: str, plan_id: str | None = None, holder: str | None = None) -> None:
+        super().__init__(message, plan_id)
+        self.holder = holder
 
 
 class PlanStopped(RequestError):
@@ -226,6 +230,10 @@ class RequestTimeout(RequestError):
 
 class WorldTerminated(RequestError):
     """This world is ending or has ended; it takes nothing new and answers nothing more."""
+
+
+class TerminationOverdue(DynflowError):
+    """A world's time to end was over before this was done."""
 
 
 class NotCancellable(RequestError):

@@ -43,6 +43,7 @@ from dynflow_mp.errors import (
     AlreadyRunning,
     NoExecutor,
     NotExecutable,
+    PeerBusy,
     PlanStopped,
     RequestError,
     UnprocessableEvent,
@@ -147,7 +148,7 @@ class Director:
             return [_acceptance(asker, plan_id)] if plan_id in self._plans else []
         if not known.waits:
             return self._now_attended(plan_id, asker)
-        return [_refusal(asker, _already_running(plan_id))]
+        return [_refusal(asker, _already_running(plan_id, known.request_id))]
 
     def _now_attended(self, plan_id: str, asker: Asker) -> list[Instruction]:
         """Nobody waited for the plan so far: from now on ``asker`` does."""
@@ -168,12 +169,13 @@ class Director:
         self._looks.pop(skeleton.id, None)
         holder = news.holder_request_id
         if skeleton.owner_id is not None and (holder == asker.request_id or not attended(holder)):
+            # For this very request, or for nobody.
             return [_acceptance(asker, skeleton.id)]
         if skeleton.owner_id is None and skeleton.state is PlanState.PAUSED and skeleton.requested_at is None:
             # A repeat of a request whose attempt has ended. To run the plan again would be to resume it,
             # which nobody has asked for.
             return [Answer(asker.client_id, asker.request_id, Done())]
-        error = self._objection(skeleton)
+        error = self._objection(skeleton, holder)
         if error is not None:
             return [_refusal(asker, error)]
         instructions = self._claim(skeleton, asker, now)
@@ -203,12 +205,12 @@ class Director:
             self._callers.begun(skeleton.caller)
         return self._and_forget(plan, plan.claim(now), now)
 
-    def _objection(self, skeleton: PlanSkeleton) -> RequestError | None:
+    def _objection(self, skeleton: PlanSkeleton, holder: str | None = None) -> RequestError | None:
         plan_id, state = skeleton.id, skeleton.state
         if self._draining:
             return WorldTerminated(f"world {self._world_id} takes no new plans", plan_id)
         if skeleton.owner_id is not None:
-            return _already_running(plan_id)
+            return _changes_hands(plan_id) if holder is None else _already_running(plan_id, holder)
         if state is PlanState.STOPPED:
             return PlanStopped(f"plan {plan_id} is stopped; it cannot be executed again", plan_id)
         if state not in _EXECUTABLE:
@@ -381,8 +383,13 @@ def _message_of(error: bytes | None) -> str:
     return "" if error is None else ErrorRecord.from_bytes(error).message
 
 
-def _already_running(plan_id: str) -> AlreadyRunning:
-    return AlreadyRunning(f"plan {plan_id} is already running", plan_id)
+def _already_running(plan_id: str, holder: str) -> AlreadyRunning:
+    return AlreadyRunning(f"plan {plan_id} is already running", plan_id, holder)
+
+
+def _changes_hands(plan_id: str) -> PeerBusy:
+    """Its row has an owner and its lock has none: that lasts for a moment, or until the owner is recovered from."""
+    return PeerBusy(f"plan {plan_id} is changing hands", plan_id)
 
 
 def _given_up(plan_id: str, world_id: str) -> RequestError:

@@ -19,6 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, Protocol
 
 from dynflow_mp.connectors.connector import Connector
+from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.dispatchers.client_decisions import ClientDecisions, PlanStatus, Timings
 from dynflow_mp.dispatchers.decisions import (
     Decision,
@@ -120,10 +121,16 @@ class ClientDispatcher:
 
     # -- requests ------------------------------------------------------------------------------
 
-    def execute(self, plan_id: str, queue: str = "default") -> Future[Any]:
-        """Have any executor run the plan. The future gets what ``load_plan`` gives once the attempt ended."""
+    def execute(self, plan_id: str, queue: str = "default", *, yielding: bool = False) -> Future[Any]:
+        """Have any executor run the plan. The future gets what ``load_plan`` gives once the attempt ended.
+
+        ``yielding``: whoever else asks for the plan is not refused because of this.
+        """
         message = Execution(plan_id, queue)
-        return self._publish(lambda request_id, now: self._decisions.execute(request_id, message, now))
+        request_id = f"{UNATTENDED}{self._world_id}-{next(self._numbers)}" if yielding else None
+        return self._publish(
+            lambda request_id, now: self._decisions.execute(request_id, message, now), request_id
+        )
 
     def watch(self, plan_id: str) -> Future[Any]:
         """Wait for a plan that was asked for already. The future gets what ``load_plan`` gives once the attempt ended."""
@@ -162,15 +169,17 @@ class ClientDispatcher:
             lambda request_id, now: self._decisions.ask(request_id, message, world_id, timeout_s, now)
         )
 
-    def _publish(self, decide: Callable[[str, float], Sequence[Decision]]) -> Future[Any]:
+    def _publish(
+        self, decide: Callable[[str, float], Sequence[Decision]], request_id: str | None = None
+    ) -> Future[Any]:
         future = self.future_kind()
         # A request cannot be taken back, and a cancelled future could not be resolved.
         future.set_running_or_notify_cancel()
-        request_id = f"{self._world_id}-{next(self._numbers)}"
+        own_id = request_id or f"{self._world_id}-{next(self._numbers)}"
         with self._guard:
             if self._stopped is None:
-                self._futures[request_id] = future
-                self._inbox.put(lambda now: self._begin(request_id, decide, now))
+                self._futures[own_id] = future
+                self._inbox.put(lambda now: self._begin(own_id, decide, now))
                 return future
         future.set_exception(self._stopped)
         return future

@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from time import monotonic, sleep
 from typing import NamedTuple
 
+from dynflow_mp.executor import own_children
+
 _LOOK_AGAIN_S = 0.005
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -42,15 +44,17 @@ class Child:
         output: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if output is None else output,
-            stderr=subprocess.DEVNULL if output is None else output,
-            pass_fds=inherited,
-            env=environment,
-            start_new_session=True,
-        )
+        with own_children.starting:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if output is None else output,
+                stderr=subprocess.DEVNULL if output is None else output,
+                pass_fds=inherited,
+                env=environment,
+                start_new_session=True,
+            )
+            own_children.started(self._process.pid)
         self.pid = self._process.pid
         self._pidfd = _pidfd(self.pid)
         self.usage: Usage | None = None
@@ -89,6 +93,7 @@ class Child:
         # While the leader is not reaped its number cannot be given to others.
         self.signal_group(signal.SIGKILL)
         exit_code = self._reap(patience_s)
+        own_children.buried(self.pid)
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None

@@ -19,6 +19,7 @@ from dynflow_mp.director.protocol import FINALIZE
 from dynflow_mp.director.stimuli import ChunksWritten, FinalizeFinished, StepFinished, StepLost, Stimulus
 from dynflow_mp.executor.enforcement import EndedBy, Enforcement
 from dynflow_mp.executor.errands import Errands
+from dynflow_mp.executor.lease import Lease
 from dynflow_mp.executor.news import (
     ChunksCame,
     StartFailed,
@@ -36,10 +37,13 @@ from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.executor.workforce import Workforce
 from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.work import Errand, ErrandOutcome, FinalizeJob, StepJob, StepOutcome
+from dynflow_mp.model.stops import EXECUTOR_ENDED
+from dynflow_mp.model.work import Errand, ErrandOutcome, ErrorRecord, FinalizeJob, StepJob, StepOutcome
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.floor")
+
+_ENDED = "its executor ended, and the time that running steps had for that was over"
 
 
 class Floor:
@@ -52,9 +56,11 @@ class Floor:
         max_credit: int,
         complete: Event,
         errand_timeout_s: float | None = None,
+        lease: Lease | None = None,
     ) -> None:
         pools = staff.pools
         self._processes = processes
+        self._lease = lease or Lease(None)
         self._pool = Pool(pools, max_credit)
         # Enough that one plan can fill every worker's credit while the next page is on its way.
         self._shelf = Shelf(max(WINDOW, 2 * max_credit * sum(pools.values())))
@@ -131,10 +137,15 @@ class Floor:
                     item.queue,
                     extra={"action": "unknown_queue", "plan_id": item.plan_id},
                 )
-        if self._draining:
+        if self._draining or not self._may_begin():
             return [], wanted
         self._assigned = self._pool.assign(now)
         return announced(self._assigned), wanted
+
+    def _may_begin(self) -> bool:
+        """Not while others may take our plans over; and whoever begins something has a guardian that knows until when."""
+        self._processes.renew_deadline(self._lease.until)
+        return self._lease.holds
 
     def send(self, lost: Collection[str]) -> None:
         """Send what was assigned, now that its marks are stored; ``lost`` plans' jobs stay here."""
@@ -202,7 +213,15 @@ class Floor:
             return outcome._replace(error=certified(outcome.error, certificate))
         return tuple(part._replace(error=certified(part.error, certificate)) for part in outcome)
 
-    def _step_finished(self, job: Any, outcome: StepOutcome) -> StepFinished:
+    def _step_finished(self, job: Any, outcome: StepOutcome) -> Stimulus:
+        if self._draining and outcome.state is StepState.ERROR and outcome.error is not None:
+            error = ErrorRecord.from_bytes(outcome.error)
+            if (
+                error.cause == EXECUTOR_ENDED
+            ):  # the same as if it had not listened, and its worker had been killed
+                self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
+                said = error.cause, error.message, error.backtrace, error.certificate
+                return StepLost(job.plan_id, job.step_id, 0, *said)
         output = job.output if outcome.output is None else outcome.output
         self._shelf.finished(job.plan_id, job.action_id, outcome.state, output)
         return StepFinished(job.plan_id, job.attempt, outcome)
@@ -293,7 +312,7 @@ class Floor:
         if not self._draining:
             for worker_id in self._staffing.recycle(now):
                 self._pool.rest(worker_id)
-        self._processes.renew_deadline()
+        self._processes.renew_deadline(self._lease.until)
 
     @property
     def degraded(self) -> str | None:
@@ -340,6 +359,15 @@ class Floor:
     def busy(self) -> bool:
         """Whether anything is still with workers."""
         return bool(self._pool.in_flight)
+
+    def stop_busy(self) -> None:
+        """Steps that still run have had their time: they are told to end, and soon made to."""
+        now = monotonic()
+        for worker_id in self._pool.busy:
+            self._processes.recall(worker_id)
+            number = self._processes.begun(worker_id)
+            if self._pool.job_of(worker_id, number) is not None:
+                self._enforcement.stop(worker_id, number, EXECUTOR_ENDED, _ENDED, now)
 
     def kill_busy(self) -> None:
         """Whoever still works has had its time."""

@@ -11,6 +11,7 @@ Nothing leaves before its cause is stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from time import sleep
 from typing import Any
 
@@ -91,7 +92,8 @@ _WATCH_S = 0.02
 """How often to look for work that got stuck behind a slow step, and at a drain's deadline."""
 _MOST_NOTES = 512
 """Notes of other threads taken in one turn: a turn is bounded."""
-_OUTAGE_PATIENCE_S = 60.0
+_OUTAGE_PATIENCE_S = inf
+"""What steps did is kept until it can be stored, or until this world is to end, or is told that it is dead."""
 KILL_PATIENCE_S = 5.0
 
 
@@ -123,7 +125,7 @@ class Loop:
         self._writes: list[Write] = []
         self._emissions: list[Emission] = []
         self._stopping: Stop | None = None
-        self._killed = False
+        self._stopped = self._killed = False
         self._degraded: str | None = None
         self._hearers = self._make_hearers()
         self._deciders = self._make_deciders()
@@ -378,22 +380,28 @@ class Loop:
             self._decide(DrainBegun(), now)
             self._floor.begin_drain()
             self._stopping = note
-        # Asked again: the earlier deadline counts.
-        self._stopping = min(note, self._stopping)
+        self._stopping = self._stopping.sooner(note)
 
     def _wind_up(self) -> None:
-        """While stopping: wait for running steps, kill those that have had their time, then end."""
+        """While stopping: wait for running steps, stop those that have had their time, kill what is left, then end."""
         if self._stopping is None:
             return
-        if self._floor.busy:
-            late_s = monotonic() - self._stopping.deadline
-            if late_s < 0:
-                return
-            if not self._killed:
-                self._killed = True
-                self._floor.kill_busy()
-            if late_s < KILL_PATIENCE_S:
-                return
+        if self._floor.busy and self._wait_for_steps(self._stopping, monotonic()):
+            return
         self._decide(DrainEnded(), now_us())
         self._emit(self._commit())
         self.over = True
+
+    def _wait_for_steps(self, stop: Stop, now: float) -> bool:
+        """Whether what workers still do is waited for; those whose time is over hear of it."""
+        if now < stop.deadline:
+            return True
+        if now < stop.kill_at:
+            if not self._stopped:
+                self._stopped = True
+                self._floor.stop_busy()
+            return True
+        if not self._killed:
+            self._killed = True
+            self._floor.kill_busy()
+        return now < min(stop.kill_at + KILL_PATIENCE_S, stop.give_up_at)

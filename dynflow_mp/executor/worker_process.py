@@ -61,6 +61,8 @@ class WorkerProcess:
         """When its end was noticed; it is buried once its last frames are read."""
         self.last_pong: float | None = None
         self.asked_to_end = False
+        self.outlived_lease = False
+        """Whether it was there when its world's lease ran out, and so was killed; known once it is over."""
         self.retiring = False
         self.fault: str | None = None
         """What it did wrong, if its supervisor ended it for that."""

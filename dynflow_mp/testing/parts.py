@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 
 from dynflow_mp.config import Config
@@ -28,7 +29,8 @@ from dynflow_mp.testing.delays import InThreadDelays
 from dynflow_mp.testing.hooks import InThreadHooks
 from dynflow_mp.testing.mishaps import ExecutorKilled, Mishaps
 from dynflow_mp.testing.wires import InThreadClient, InThreadConnector
-from dynflow_mp.world.ending import Ending
+from dynflow_mp.world.budget import Budget
+from dynflow_mp.world.ending import Ending, Phase, do
 from dynflow_mp.world.parts import Parts
 
 _MEMORY = "/dev/shm"
@@ -74,6 +76,10 @@ class InThreadParts(Parts):
             go_on=self.go_on,
         )
         self._ending.on_close("client dispatcher", lambda: self.client.stop("the world is terminated"))
+
+    def _open_liveness(self) -> None:
+        """It lives as long as the test program does."""
+        self.coordinator.renew_lease(self.record.meta())
 
     def _open_maintenance(self) -> None:
         """Nothing happens by itself here; but who is killed is recovered from as elsewhere."""
@@ -213,7 +219,10 @@ class InThreadParts(Parts):
 
     # -- the end ---------------------------------------------------------------------------------------
 
-    def drain(self, grace_s: float) -> None:
+    def stop_working(self, budget: Budget) -> list[Phase]:
+        return [Phase("end the executor", self._end_executor, budget.of_executor)]
+
+    def _end_executor(self) -> None:
         self._wires.executor = None
         self.hooks.close()
         self.delays.close()
@@ -224,12 +233,11 @@ class InThreadParts(Parts):
 class InThreadEnding(Ending):
     """Ends in the calling thread."""
 
-    def begin(self, drain: Callable[[], object]) -> bool:
-        if not self._first.acquire(blocking=False):
-            return False
-        self.begun = True
-        self._run(drain)
-        return True
+    def _start(self, run: Callable[[], None]) -> None:
+        run()
+
+    def _go_through(self, phase: Phase, budget: Budget) -> None:
+        do(phase, Future(), budget.tell)
 
 
 class TemporaryDatabase:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,8 @@ from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.reading.library import Library
 from dynflow_mp.telemetry import logger
-from dynflow_mp.world.ending import Ending, going_on_after
+from dynflow_mp.world.budget import Budget
+from dynflow_mp.world.ending import CLOSE_S, Ending, Phase
 from dynflow_mp.world.own_record import OwnRecord
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from dynflow_mp.maintenance.delayed_executor import DelayedExecutor
 
 log = logger("world.parts")
+
+_MARK_S = 2.0
 
 
 class Parts:
@@ -94,7 +98,7 @@ class Parts:
             self._open_executor()
         self.connector.start_listening(self)
         self._ending.on_close("connector", lambda: self.connector.stop_listening(self))
-        self.coordinator.renew_lease(self.record.meta())
+        self._open_liveness()
         self._open_maintenance()
 
     def _open_storage(self) -> None:
@@ -199,13 +203,22 @@ class Parts:
     def _tell_of_sub_plans(self, plan_id: str, step_id: int) -> None:
         self.client.event(plan_id, step_id, SUB_PLANS, optional=True)
 
-    def _open_maintenance(self) -> None:
-        config = self._config
+    def _open_liveness(self) -> None:
+        """From the first renewal on, others see that this world may be used."""
         liveness = self.liveness = Liveness(
-            self.coordinator, config.lease_renewal_s, self._healthy, self.record.meta, self._fenced
+            self.coordinator,
+            self._config.lease_renewal_s,
+            self._healthy,
+            self.record.meta,
+            self._fenced,
+            lambda begun: None if self.core is None else self.core.lease_renewed(begun),
         )
+        liveness.renew()
         liveness.start()
         self._ending.on_close("liveness", liveness.stop)
+
+    def _open_maintenance(self) -> None:
+        config = self._config
         directory = WorldDirectory(self.coordinator)
         core = self.core
         heirs = (
@@ -342,15 +355,36 @@ class Parts:
 
     # -- the end -----------------------------------------------------------------------------------
 
-    def drain(self, grace_s: float) -> None:
-        """Take no new work; running steps may end within ``grace_s`` seconds."""
-        if self.core is None:
-            return
-        self.connector.stop_receiving_new_work(self)
+    def stop_working(self, budget: Budget) -> list[Phase]:
+        """What comes before everything is closed: no new work; running steps get their time, plans are let go."""
+        core = self.core
+        if core is None:
+            return []
+        phases = [
+            Phase(
+                "take no new work",
+                lambda: self.connector.stop_receiving_new_work(self),
+                partial(budget.share, CLOSE_S),
+            )
+        ]
         if self._ending.fenced is None:
-            with going_on_after("mark as draining"):
-                self.record.mark_draining()
-        self.core.stop(grace_s)
+            # Running steps do not wait until a database is there again.
+            mark_s = partial(budget.share, _MARK_S)
+            phases.append(Phase("mark as draining", self.record.mark_draining, mark_s, matters=False))
+        phases.append(Phase("drain", partial(self._drain, core, budget), budget.of_executor, core.abandon))
+        return phases
+
+    def _drain(self, core: Core, budget: Budget) -> None:
+        core.stop(budget.of_steps(self._config.drain_grace_s), budget.of_release())
+        if core.failure is not None and self._ending.fenced is None:
+            raise core.failure
+
+    def hurry(self, seconds: float) -> None:
+        """Asked again to end, less patiently."""
+        self._ending.hurry(seconds)
+        if self.core is not None and self._ending.budget is not None:
+            budget = self._ending.budget
+            self.core.hurry(budget.of_steps(self._config.drain_grace_s), budget.of_release())
 
 
 def _say_if_undelivered(taken: Future[bool]) -> None:

@@ -48,7 +48,7 @@ def test_b063_executing_a_plan_that_runs_is_refused(driver):
     driver.tell(PlanRequested(PLAN, "another", "r2"))
 
     (answer,) = driver.answers("r2")
-    assert answer.error_class == "AlreadyRunning"
+    assert (answer.error_class, answer.holder) == ("AlreadyRunning", "r1")
 
 
 def test_the_same_request_again_is_accepted_again(driver):
@@ -72,7 +72,17 @@ def test_a_plan_another_world_runs_for_someone_else_is_refused(driver):
 
     driver.tell(PlanArrived(a_skeleton(TWO, owner_id="other"), holder_request_id="r0"))
 
-    assert driver.answers()[0].error_class == "AlreadyRunning"
+    (answer,) = driver.answers()
+    assert (answer.error_class, answer.holder) == ("AlreadyRunning", "r0")
+
+
+def test_a_plan_that_changes_hands_as_it_is_read_is_asked_for_again(driver):
+    """Its row says that it has an owner, its lock that it has none: who asks for it is not refused for good."""
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+
+    driver.tell(PlanArrived(a_skeleton(TWO, owner_id="other"), holder_request_id=None))
+
+    assert [answer.error_class for answer in driver.answers()] == ["PeerBusy"]
 
 
 def test_b065_a_stopped_plan_is_refused(driver):
