@@ -220,6 +220,10 @@ class UnprocessableEvent(RequestError):
     """The step cannot take an event now: it neither runs nor is suspended."""
 
 
+class NobodyTakesEvents(UnprocessableEvent):
+    """No executor that can be reached runs the plan, which may be run by one later: the event can be sent again."""
+
+
 class EventDropped(UnprocessableEvent):
     """The step ended before it took the event."""
 

@@ -65,15 +65,18 @@ from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Read
 from dynflow_mp.executor.requests import Dispatcher
 from dynflow_mp.executor.shelf import PayloadPage
 from dynflow_mp.executor.timers import Timers
+from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.messages import Envelope, Failed
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import (
     AddChunks,
     ClaimPlan,
     ForgetEvents,
+    MarkEventsTaken,
     MarkRunning,
     MoveStep,
     NoteHooks,
+    PostEvent,
     RecordEvent,
     RequestPlan,
     ResetStep,
@@ -135,10 +138,14 @@ class Loop:
         """One turn; waits for something to happen, a second at most."""
         self._hear()
         self._assign()
-        written = bool(self._writes)
+        writes = self._writes
+        failpoint("outcomes_heard", when=lambda: _holds(writes, SaveOutcome))
         lost = self._commit()
+        failpoint("running_stored", when=lambda: _holds(writes, MarkRunning))
+        failpoint("outcomes_stored", when=lambda: _holds(writes, SaveOutcome))
         self._emit(lost)
-        if written and (courtesy_s := self._ledger.courtesy_s):
+        failpoint("turn_over", when=lambda: _holds(writes, SaveOutcome))
+        if writes and (courtesy_s := self._ledger.courtesy_s):
             sleep(courtesy_s)
         self._wind_up()
         self.keep_alive()
@@ -219,7 +226,7 @@ class Loop:
             RemindAt: self._remind_later,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep, MoveStep)
-        writes += (SaveOutcome, AddChunks, RecordEvent, StorePlan, RequestPlan)
+        writes += (SaveOutcome, AddChunks, RecordEvent, MarkEventsTaken, PostEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
         deciders[NoteHooks] = self._note_hooks
@@ -405,3 +412,7 @@ class Loop:
             self._killed = True
             self._floor.kill_busy()
         return now < min(stop.kill_at + KILL_PATIENCE_S, stop.give_up_at)
+
+
+def _holds(writes: Sequence[Write], kind: type[Write]) -> bool:
+    return any(isinstance(write, kind) for write in writes)

@@ -20,6 +20,7 @@ from dynflow_mp.executor.output import Owner, WorkerOutput
 from dynflow_mp.executor.page import NOTHING, Page
 from dynflow_mp.executor.resident import own_peak_bytes, peak_bytes
 from dynflow_mp.executor.startup_words import Said, understood
+from dynflow_mp.failpoints import armed_at
 from dynflow_mp.model.work import Errand, FinalizeJob, Job
 
 _WORDS_BYTES = 64 * 1024
@@ -186,7 +187,11 @@ def environment_for_workers(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _surroundings(settings: WorkerSettings) -> dict[str, Any]:
     path = [entry for entry in sys.path if isinstance(entry, str)]
-    return settings._asdict() | {"sys_path": path, "python_path": os.environ.get("PYTHONPATH")}
+    return settings._asdict() | {
+        "sys_path": path,
+        "python_path": os.environ.get("PYTHONPATH"),
+        "failpoints": armed_at(),
+    }
 
 
 def _unnamed_file(directory: Path, content: dict[str, Any] | None = None) -> int:
