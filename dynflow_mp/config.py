@@ -24,6 +24,8 @@ _PREFIX = "DYNFLOW_"
 _DEFAULT_QUEUE = "default"
 _BESIDES_STEPS_S = 30.0
 _MAX_PAYLOAD = 4 * 1024 * 1024
+_LEAST_MEMORY = 64 * 1024 * 1024
+"""A worker that has done nothing yet has half of it: less would replace workers without end."""
 MAX_WORKERS = 512
 """More processes than that in one queue are a slip of the keyboard, and would take the machine down."""
 
@@ -103,6 +105,14 @@ class Config:
     """Largest input or output of one action (bytes, encoded)."""
     max_credit: int = 512
     """Most steps a worker may hold, sent and not answered."""
+    max_steps_per_worker: int | None = None
+    """After so many steps another worker takes its place, a tenth more or less; None: never."""
+    max_worker_memory: int | None = None
+    """A worker that has more in memory (bytes, resident) after a step is replaced; None: it is not."""
+    max_worker_age_s: float | None = None
+    """So old a worker may become, a tenth more or less; None: as old as its world."""
+    max_worker_deaths: int = 20
+    """So many deaths of workers of one queue in a minute (and 5 for each worker) make an executor degraded."""
 
     def __post_init__(self) -> None:
         for name, what, good in _CHECKS:
@@ -270,6 +280,18 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("cleaner_interval_s", _A_SPAN, _seconds),
     ("max_payload", "must be a whole number of bytes from 1024", _whole(1024)),
     ("max_credit", "must be a whole number from 1", _whole(1)),
+    (
+        "max_steps_per_worker",
+        "must be a whole number from 1, or not given",
+        lambda value: value is None or _whole(1)(value),
+    ),
+    (
+        "max_worker_memory",
+        f"must be a whole number of bytes from {_LEAST_MEMORY:,}, or not given",
+        lambda value: value is None or _whole(_LEAST_MEMORY)(value),
+    ),
+    ("max_worker_age_s", f"{_A_SPAN}, or not given", lambda value: value is None or _seconds(value)),
+    ("max_worker_deaths", "must be a whole number from 1", _whole(1)),
 )
 
 
@@ -433,7 +455,7 @@ def _as_variable(name: str) -> str:
 def _parsed(name: str, variable: str, text: str) -> Any:
     default = Config.__dataclass_fields__[name].type
     try:
-        if default == "int":
+        if str(default).startswith("int"):
             return int(text)
         if "float" in str(default):
             return float(text)

@@ -43,6 +43,10 @@ def _queues(context: click.Context, parameter: click.Parameter, values: Sequence
     return queues
 
 
+def _bytes(context: click.Context, parameter: click.Parameter, mebibytes: int | None) -> int | None:
+    return None if mebibytes is None else mebibytes * 1024 * 1024
+
+
 _EPILOG = """\b
 Every setting may also be given as DYNFLOW_<NAME>, in dynflow.toml or in pyproject.toml.
 \b
@@ -87,6 +91,22 @@ Exit status:  0   told to stop, and all has ended
     "drain_grace_s",
     type=click.FloatRange(0, min_open=True),
     help="Seconds running steps get when draining.",
+)
+@click.option(
+    "--max-steps-per-worker", type=click.IntRange(1), help="Replace a worker after so many steps (about)."
+)
+@click.option(
+    "--max-worker-memory",
+    metavar="MIB",
+    type=click.IntRange(64),
+    callback=_bytes,
+    help="Replace a worker that has more MiB in memory after a step.",
+)
+@click.option(
+    "--max-worker-age",
+    "max_worker_age_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Replace a worker that is so many seconds old (about).",
 )
 @click.option(
     "--auto-execute", is_flag=True, default=None, help="Also take up planned plans nobody asked for."

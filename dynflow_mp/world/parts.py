@@ -20,7 +20,7 @@ from dynflow_mp.config import Config
 from dynflow_mp.connectors.connector import Connector
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.coordinator.coordinator import Coordinator
-from dynflow_mp.coordinator.records import DelayedExecutorLock
+from dynflow_mp.coordinator.records import DEGRADED, DelayedExecutorLock
 from dynflow_mp.director.events import SUB_PLANS
 from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.instructions import SendEvent
@@ -86,6 +86,7 @@ class Parts:
         """Only with workers."""
         self.event_post: EventPost | None = None
         """Only with workers."""
+        self.liveness: Liveness | None = None
         self._config, self._ending, self._fenced = config, ending, fenced
 
     # -- opening -----------------------------------------------------------------------------------
@@ -177,6 +178,7 @@ class Parts:
                 end_sub_plans=endings.carry_out,
                 plan_stopped=self._plan_stopped,
                 hooks_noted=self._hooks_noted,
+                condition_changed=self._condition_changed,
                 fenced=self._fenced,
             ),
         )
@@ -201,6 +203,11 @@ class Parts:
         if self.hook_caller is not None:
             self.hook_caller.wake()
 
+    def _condition_changed(self) -> None:
+        """Others shall not have to wait for the next renewal to learn of it."""
+        if self.liveness is not None:
+            self.liveness.renew_at_once()
+
     def _plan_stopped(self) -> None:
         if self.delayed_executor is not None:
             self.delayed_executor.plan_stopped()
@@ -210,7 +217,7 @@ class Parts:
 
     def _open_liveness(self) -> None:
         """From the first renewal on, others see that this world may be used."""
-        liveness = Liveness(
+        liveness = self.liveness = Liveness(
             self.coordinator,
             self._config.lease_renewal_s,
             self._healthy,
@@ -271,7 +278,7 @@ class Parts:
             lambda wake: LatePlanning(self.schedule, self.coordinator, core.run_errand, wake, most),
             heirs.ask_any,
             self._fenced,
-            lambda: not core.ended.is_set() and not heirs.leaves_it_to_others(),
+            lambda: not core.ended.is_set() and core.degraded is None and not heirs.leaves_it_to_others(),
             poll_s=self._config.delayed_poll_s,
         )
         delayed.start()
@@ -338,7 +345,8 @@ class Parts:
     @property
     def takes_work(self) -> bool:
         """Whether this is an executor that others may use."""
-        ready = self.core is not None and not self._ending.begun
+        core = self.core
+        ready = core is not None and core.degraded is None and not self._ending.begun
         return ready and (self._config.eligible is not False or isinstance(self.connector, DirectConnector))
 
     def receive(self, envelope: Envelope) -> None:
@@ -363,11 +371,13 @@ class Parts:
             return {} if endpoint is None else {"endpoint": endpoint}
         if self.core.failure is not None:
             return {}
-        return {
+        offered = {
             "endpoint": endpoint,
             "takes_work": self.takes_work and endpoint is not None,
             "free": self.core.free_slots(),
         }
+        degraded = self.core.degraded
+        return offered if degraded is None else {**offered, DEGRADED: degraded}
 
     def _healthy(self) -> bool:
         if self.core is None:

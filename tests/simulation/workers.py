@@ -273,8 +273,11 @@ class SimulatedProcesses:
     def dump_stacks(self, worker_id: str) -> None:
         """Nobody reads them."""
 
-    def output_tail(self, worker_id: str) -> str:
-        return ""
+    def certificate(self, worker_id: str, number: int, cause: str, sentence: str) -> None:
+        """It is no process: there is nothing to tell."""
+
+    def remembered(self, worker_id: str) -> int:
+        return 0
 
     def retire(self, worker_id: str) -> None:
         self.terminate(worker_id)
