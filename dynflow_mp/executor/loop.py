@@ -59,7 +59,7 @@ from dynflow_mp.executor.emitter import Emission, Emitter
 from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
-from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
+from dynflow_mp.executor.notes import Deleted, Inbox, Offered, ReadAhead, Stop
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.requests import Dispatcher
@@ -198,6 +198,7 @@ class Loop:
             ErrandAsked: lambda note, now: self._emitter.run_errand(note.order, note.tell),
             ErrandBriefed: lambda news, now: self._floor.errands.ready(news.order, news.data),
             ErrandUnbriefed: self._errand_unbriefed,
+            Deleted: lambda note, now: self._decide_all(list(map(PlanLost, note.plan_ids)), now),
             Stop: self._stop_asked,
         }
 

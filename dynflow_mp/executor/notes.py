@@ -24,13 +24,19 @@ class Offered(NamedTuple):
     plan_ids: tuple[str, ...]
 
 
+class Deleted(NamedTuple):
+    """Plans that run here and are not stored any more."""
+
+    plan_ids: tuple[str, ...]
+
+
 class Stop(NamedTuple):
     """Drain, then end; running steps have until ``deadline`` (steady clock)."""
 
     deadline: float
 
 
-Note = Envelope | ReadAhead | Offered | ReaderNews | ErrandAsked | Stop
+Note = Envelope | ReadAhead | Offered | ReaderNews | ErrandAsked | Deleted | Stop
 
 
 class Inbox:

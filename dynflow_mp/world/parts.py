@@ -144,7 +144,11 @@ class Parts:
             self.coordinator,
             lambda answer: self.connector.send(answer),
             lambda world_id: self.recovery.invalidate(world_id),
+            lambda order: self._sub_plan_endings().end(order),
         )
+
+    def _sub_plan_endings(self) -> SubPlanEndings:
+        return SubPlanEndings(self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans)
 
     def _open_executor(self) -> None:
         # Not imported at the top: a client world needs no worker processes.
@@ -153,9 +157,7 @@ class Parts:
         from dynflow_mp.executor.outside import Outside
         from dynflow_mp.executor.setup import core_settings
 
-        endings = SubPlanEndings(
-            self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans
-        )
+        endings = self._sub_plan_endings()
         core = self.core = Core(
             core_settings(self.world_id, self._config),
             self.store,
@@ -223,7 +225,7 @@ class Parts:
             self._look_for_scheduled,
             Conduct(config.auto_rescue),
         )
-        if config.pools:
+        if core is not None:
             reconciler = Reconciler(
                 self.store,
                 self.coordinator,
@@ -233,6 +235,8 @@ class Parts:
                 self._fenced,
                 interval_s=config.reconcile_interval_s,
                 lease_ttl_s=config.lease_ttl_s,
+                held=lambda: core.plan_ids,
+                deleted=core.drop_deleted,
             )
             reconciler.start()
             self._ending.on_close("reconciler", reconciler.stop)
