@@ -220,6 +220,10 @@ class UnprocessableEvent(RequestError):
     """The step cannot take an event now: it neither runs nor is suspended."""
 
 
+class NobodyTakesEvents(UnprocessableEvent):
+    """No executor that can be reached runs the plan, which may be run by one later: the event can be sent again."""
+
+
 class EventDropped(UnprocessableEvent):
     """The step ended before it took the event."""
 
@@ -230,6 +234,10 @@ class RequestTimeout(RequestError):
 
 class WorldTerminated(RequestError):
     """This world is ending or has ended; it takes nothing new and answers nothing more."""
+
+
+class TerminationOverdue(DynflowError):
+    """A world's time to end was over before this was done."""
 
 
 class NotCancellable(RequestError):

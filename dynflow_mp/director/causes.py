@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dynflow_mp.errors import AbnormalTermination, DynflowError, WorkerLost
-from dynflow_mp.model.stops import ERRORS, name_of
+from dynflow_mp.errors import AbnormalTermination, DynflowError, StepStopped, WorkerLost
+from dynflow_mp.model.stops import ERRORS, EXECUTOR_ENDED, name_of
 from dynflow_mp.model.work import ErrorRecord
 
 SUPERVISOR_LOST = "supervisor_lost"
 UNREADABLE = "unreadable"
 """What the step needs could not be read: it was never begun."""
 
-_CLASSES: Mapping[str, type[DynflowError]] = {**ERRORS, SUPERVISOR_LOST: AbnormalTermination}
+_CLASSES: Mapping[str, type[DynflowError]] = {
+    **ERRORS,
+    EXECUTOR_ENDED: StepStopped,
+    SUPERVISOR_LOST: AbnormalTermination,
+}
 _NO_CRASHES = frozenset({*ERRORS, UNREADABLE})
 
 
 def is_crash(cause: str | None) -> bool:
-    """Whether a process died that nobody had told to."""
+    """Whether a process died that nobody had told to, or ended before the step had."""
     return cause not in _NO_CRASHES
 
 

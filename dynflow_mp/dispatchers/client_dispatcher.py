@@ -24,6 +24,7 @@ from dynflow_mp.dispatchers.client_decisions import ClientDecisions, PlanStatus,
 from dynflow_mp.dispatchers.decisions import (
     Decision,
     Fail,
+    FailUnlessTaken,
     LoadPlan,
     LookUp,
     Resolve,
@@ -33,6 +34,7 @@ from dynflow_mp.dispatchers.decisions import (
 )
 from dynflow_mp.dispatchers.notifier import Notifier
 from dynflow_mp.errors import DynflowError, RequestError, WorldTerminated
+from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.messages import CancelPlan, Envelope, Event, Execution, HaltPlan, Ping, Status
 from dynflow_mp.telemetry import logger
 
@@ -43,9 +45,10 @@ _NOTIFIER_LOOK_S = 0.5
 
 
 class PlanWatch(Protocol):
-    """What the dispatcher needs of the store: where plans stand."""
+    """What the dispatcher needs of the store: where plans stand, and whether a step has taken an event."""
 
     def plan_statuses(self, plan_ids: Sequence[str]) -> Mapping[str, PlanStatus]: ...
+    def event_was_taken(self, event_id: str) -> bool: ...
 
 
 _Note = Callable[[float], Sequence[Decision]]
@@ -138,11 +141,22 @@ class ClientDispatcher:
         return self._publish(lambda request_id, now: self._decisions.watch(request_id, message, now))
 
     def event(
-        self, plan_id: str, step_id: int, data: bytes, optional: bool = False, delay_s: float | None = None
+        self,
+        plan_id: str,
+        step_id: int,
+        data: bytes,
+        optional: bool = False,
+        delay_s: float | None = None,
+        event_id: str | None = None,
     ) -> Future[bool]:
-        """Bring an event to the world that runs the plan. True once the run that took it is stored."""
+        """Bring an event to the world that runs the plan. True once the run that took it is stored.
+
+        ``event_id``: one that it was sent under before, perhaps by another world; it is taken once all the same.
+        """
         message = Event(plan_id, step_id, data, optional, delay_s)
-        return self._publish(lambda request_id, now: self._decisions.event(request_id, message, now))
+        return self._publish(
+            lambda request_id, now: self._decisions.event(request_id, message, now), event_id
+        )
 
     def cancel(self, plan_id: str, force: bool = False) -> Future[list[int]]:
         """Have Cancel, or with ``force`` Abort, sent to the plan's steps that can take it; which those are."""
@@ -177,6 +191,9 @@ class ClientDispatcher:
         future.set_running_or_notify_cancel()
         own_id = request_id or f"{self._world_id}-{next(self._numbers)}"
         with self._guard:
+            known = self._futures.get(own_id)
+            if known is not None:
+                return known
             if self._stopped is None:
                 self._futures[own_id] = future
                 self._inbox.put(lambda now: self._begin(own_id, decide, now))
@@ -247,12 +264,15 @@ class ClientDispatcher:
         match decision:
             case Send(envelope):
                 self._connector.send(envelope)
+                failpoint("request_sent", when=lambda: isinstance(envelope.message, Execution))
             case LoadPlan(request_id, plan_id):
                 self._resolve(request_id, partial(self._load_plan, plan_id))
             case Resolve(request_id, value):
                 self._resolve(request_id, lambda: value)
             case Fail(request_id, error):
                 self._resolve(request_id, partial(_raise, error))
+            case FailUnlessTaken(request_id, error):
+                self._resolve(request_id, partial(self._taken_or, request_id, error))
             case Route(request_id, plan_id):
                 self._route(request_id, plan_id)
             case StopUnowned(request_id, plan_id):
@@ -264,6 +284,12 @@ class ClientDispatcher:
         future = self._futures.pop(request_id, None)
         if future is not None:
             self._notifier.put(partial(_fulfil, future, value))
+
+    def _taken_or(self, request_id: str, error: DynflowError) -> bool:
+        """On the notifier's thread, as all that is read for a future."""
+        if self._plans.event_was_taken(request_id):
+            return True
+        raise error
 
     def _route(self, request_id: str, plan_id: str) -> None:
         try:
@@ -294,7 +320,7 @@ class ClientDispatcher:
             decisions = self._decisions.found(statuses, plan_ids, time.monotonic())
             self._carry_out(decisions)
             for decision in decisions:
-                if isinstance(decision, (LoadPlan, Fail)):
+                if isinstance(decision, (LoadPlan, Fail, FailUnlessTaken)):
                     self._connector.settled(decision.request_id)
 
     def _fail_everything(self, error: DynflowError) -> Sequence[Decision]:

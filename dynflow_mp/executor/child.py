@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
+from dynflow_mp.executor import own_children
+
 
 class Child:
     """One started process in a session of its own. Owned by the thread that started it.
@@ -26,15 +28,17 @@ class Child:
         output: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if output is None else output,
-            stderr=subprocess.DEVNULL if output is None else output,
-            pass_fds=inherited,
-            env=environment,
-            start_new_session=True,
-        )
+        with own_children.starting:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if output is None else output,
+                stderr=subprocess.DEVNULL if output is None else output,
+                pass_fds=inherited,
+                env=environment,
+                start_new_session=True,
+            )
+            own_children.started(self._process.pid)
         self.pid = self._process.pid
         self._pidfd = _pidfd(self.pid)
         self.end_fd = alive_pipe if self._pidfd is None else self._pidfd
@@ -74,6 +78,7 @@ class Child:
             exit_code: int | None = self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
             exit_code = None
+        own_children.buried(self.pid)
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None

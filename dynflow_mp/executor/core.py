@@ -6,7 +6,10 @@ connector ── ask ──▶ inbox ──▶ Loop, on the thread ``dynflow cor
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from threading import Event, Thread, get_ident
@@ -19,12 +22,12 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.director import Director
 from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.instructions import RunErrand
-from dynflow_mp.errors import WorkerStartFailed, WorldFenced
+from dynflow_mp.errors import TerminationOverdue, WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.lease import Lease
 from dynflow_mp.executor.ledger import Ledger
-from dynflow_mp.executor.loop import KILL_PATIENCE_S, Loop
+from dynflow_mp.executor.loop import Loop
 from dynflow_mp.executor.notes import Deleted, Inbox, Offered, ReadAhead, Stop
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.processes import Processes
@@ -36,6 +39,10 @@ from dynflow_mp.persistence.store import Store
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.core")
+
+STOP_PATIENCE_S = 15.0
+_LAST_TURN_S = 10.0
+"""Ending the workers, after all that was waited for."""
 
 
 class CoreSettings(NamedTuple):
@@ -73,7 +80,6 @@ class Core:
         """What ended the core, when it was not asked to end."""
         self._fenced = outside.fenced
         self._begun = Event()
-        self._end_at = inf
         self._inbox = Inbox()
         self._reader = Reader(store, holder_of(coordinator), self._inbox.post)
         poller = zmq.Poller()
@@ -100,6 +106,7 @@ class Core:
             outside,
         )
         self._thread = Thread(target=self._run, name="dynflow core", daemon=True)
+        self._give_up_at = inf
 
     def start(self, timeout_s: float = 60.0) -> None:
         """Start the workers and wait until each has said hello.
@@ -140,18 +147,19 @@ class Core:
         """Plans that run here and are not stored any more: forget them, and give their locks up."""
         self._inbox.post(Deleted(tuple(plan_ids)))
 
-    def hurry(self, grace_s: float) -> None:
-        """While stopping: give running steps only ``grace_s`` seconds more."""
-        self._end_by(monotonic() + grace_s)
+    def hurry(self, grace_s: float, patience_s: float) -> None:
+        """While stopping: give running steps only ``grace_s`` seconds more, and all of it ``patience_s``."""
+        self._ask_to_stop(grace_s, patience_s)
 
-    def stop(self, grace_s: float) -> None:
-        """Take nothing new, let running steps end within ``grace_s``, give up the rest, end the workers.
+    def stop(self, grace_s: float, patience_s: float = STOP_PATIENCE_S) -> None:
+        """Take nothing new, let running steps end within ``grace_s``, have the rest stop, end the workers.
 
-        Twice is fine; before :meth:`start` too.
+        Plans that are not finished are let go. Whatever is not possible within ``patience_s`` – a database that is
+        away, a process that cannot be killed – is given up. Twice is fine; before :meth:`start` too.
         """
         if self._thread.is_alive() and get_ident() != self._thread.ident:
-            self._end_by(monotonic() + grace_s)
-            self._thread.join(grace_s + 2 * KILL_PATIENCE_S + 10.0)
+            self._ask_to_stop(grace_s, patience_s)
+            self._thread.join(max(grace_s, patience_s) + _LAST_TURN_S)
         self._reader.stop()
 
     def lease_renewed(self, begun: float) -> None:
@@ -159,9 +167,18 @@ class Core:
         self._lease.renewed(begun)
         self._inbox.bell.ring()
 
-    def _end_by(self, deadline: float) -> None:
-        self._end_at = min(self._end_at, deadline)
-        self._inbox.post(Stop(deadline))
+    def _ask_to_stop(self, grace_s: float, patience_s: float) -> None:
+        stop = Stop.within(monotonic(), grace_s, patience_s)
+        # Not only by the note: while the core waits for the database it hears none.
+        self._give_up_at = min(self._give_up_at, stop.give_up_at)
+        self._inbox.post(stop)
+
+    def abandon(self) -> None:
+        """The core hangs: end its workers without it. Waits for nothing."""
+        for pid in list(self.worker_pids.values()):
+            if not self.ended.is_set():  # so nobody has reaped them: the number is still theirs
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
 
     @property
     def last_turn(self) -> float:
@@ -194,10 +211,14 @@ class Core:
         finally:
             self._close()
 
-    def _keep_alive(self) -> bool:
-        """While the database is away; true once there is no more time to wait for it."""
+    def _keep_alive(self) -> None:
+        """While the database is away: raises :class:`TerminationOverdue` once there is no more time to wait for it."""
         self._loop.keep_alive()
-        return monotonic() >= self._end_at
+        if monotonic() >= self._give_up_at:
+            raise TerminationOverdue(
+                "the database did not answer in time: what was running is not let go; it is taken for abnormally "
+                "terminated when others find out that this world is gone"
+            )
 
     def _end_at_once(self, error: WorldFenced) -> None:
         """Others run our plans already: not a step more here, and the world ends too."""

@@ -34,10 +34,13 @@ from dynflow_mp.executor.staffing import Staffing
 from dynflow_mp.executor.tidings import announced, returned, stays_here, stopped, unreadable
 from dynflow_mp.executor.workforce import Workforce
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.work import Errand, ErrandOutcome, FinalizeJob, StepJob, StepOutcome
+from dynflow_mp.model.stops import EXECUTOR_ENDED
+from dynflow_mp.model.work import Errand, ErrandOutcome, ErrorRecord, FinalizeJob, StepJob, StepOutcome
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.floor")
+
+_ENDED = "its executor ended, and the time that running steps had for that was over"
 
 
 class Floor:
@@ -187,7 +190,14 @@ class Floor:
                     stimuli.append(FinalizeFinished(item.plan_id, parts))
         return stimuli
 
-    def _step_finished(self, job: Any, outcome: StepOutcome) -> StepFinished:
+    def _step_finished(self, job: Any, outcome: StepOutcome) -> Stimulus:
+        if self._draining and outcome.state is StepState.ERROR and outcome.error is not None:
+            error = ErrorRecord.from_bytes(outcome.error)
+            if (
+                error.cause == EXECUTOR_ENDED
+            ):  # the same as if it had not listened, and its worker had been killed
+                self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
+                return StepLost(job.plan_id, job.step_id, 0, error.cause, error.message, error.backtrace)
         output = job.output if outcome.output is None else outcome.output
         self._shelf.finished(job.plan_id, job.action_id, outcome.state, output)
         return StepFinished(job.plan_id, job.attempt, outcome)
@@ -304,6 +314,15 @@ class Floor:
     def busy(self) -> bool:
         """Whether anything is still with workers."""
         return bool(self._pool.in_flight)
+
+    def stop_busy(self) -> None:
+        """Steps that still run have had their time: they are told to end, and soon made to."""
+        now = monotonic()
+        for worker_id in self._pool.busy:
+            self._processes.recall(worker_id)
+            number = self._processes.begun(worker_id)
+            if self._pool.job_of(worker_id, number) is not None:
+                self._enforcement.stop(worker_id, number, EXECUTOR_ENDED, _ENDED, now)
 
     def kill_busy(self) -> None:
         """Whoever still works has had its time."""

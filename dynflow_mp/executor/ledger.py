@@ -28,11 +28,9 @@ _MOST_COURTESY_S = 0.005
 
 
 class Ledger:
-    """Writes turns. Owned by the core's thread; ``while_waiting`` is called between attempts, and true when to give up."""
+    """Writes turns. Owned by the core's thread; ``while_waiting`` is called between attempts."""
 
-    def __init__(
-        self, store: Store, coordinator: Coordinator, while_waiting: Callable[[], bool | None]
-    ) -> None:
+    def __init__(self, store: Store, coordinator: Coordinator, while_waiting: Callable[[], None]) -> None:
         self._store = store
         self._coordinator = coordinator
         self._while_waiting = while_waiting
@@ -107,8 +105,7 @@ class Ledger:
             extra={"action": "turn_retry"},
             exc_info=error,
         )
-        if self._while_waiting():
-            raise error
+        self._while_waiting()
 
     def _one_by_one(
         self, writes: Sequence[Write], cause: PersistenceError, patience_s: float

@@ -66,15 +66,18 @@ from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Read
 from dynflow_mp.executor.requests import Dispatcher
 from dynflow_mp.executor.shelf import PayloadPage
 from dynflow_mp.executor.timers import Timers
+from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.messages import Envelope, Failed
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import (
     AddChunks,
     ClaimPlan,
     ForgetEvents,
+    MarkEventsTaken,
     MarkRunning,
     MoveStep,
     NoteHooks,
+    PostEvent,
     RecordEvent,
     RequestPlan,
     ResetStep,
@@ -127,7 +130,7 @@ class Loop:
         self._emissions: list[Emission] = []
         self._given_up: list[str] = []
         self._stopping: Stop | None = None
-        self._killed = False
+        self._stopped = self._killed = False
         self._hearers = self._make_hearers()
         self._deciders = self._make_deciders()
         self._emitters = self._emitter.ways
@@ -136,10 +139,14 @@ class Loop:
         """One turn; waits for something to happen, a second at most."""
         self._hear()
         self._assign()
-        written = bool(self._writes)
+        writes = self._writes
+        failpoint("outcomes_heard", when=lambda: _holds(writes, SaveOutcome))
         lost = self._commit()
+        failpoint("running_stored", when=lambda: _holds(writes, MarkRunning))
+        failpoint("outcomes_stored", when=lambda: _holds(writes, SaveOutcome))
         self._emit(lost)
-        if written and (courtesy_s := self._ledger.courtesy_s):
+        failpoint("turn_over", when=lambda: _holds(writes, SaveOutcome))
+        if writes and (courtesy_s := self._ledger.courtesy_s):
             sleep(courtesy_s)
         self._wind_up()
         self.keep_alive()
@@ -236,7 +243,7 @@ class Loop:
             RemindAt: self._remind_later,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep, MoveStep)
-        writes += (SaveOutcome, AddChunks, RecordEvent, StorePlan, RequestPlan)
+        writes += (SaveOutcome, AddChunks, RecordEvent, MarkEventsTaken, PostEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
         deciders[NoteHooks] = self._note_hooks
@@ -388,25 +395,35 @@ class Loop:
             self._decide(DrainBegun(), now)
             self._floor.begin_drain()
             self._stopping = note
-        # Asked again: the earlier deadline counts.
-        self._stopping = min(note, self._stopping)
+        self._stopping = self._stopping.sooner(note)
 
     def _wind_up(self) -> None:
-        """While stopping: wait for running steps, kill those that have had their time, then end."""
+        """While stopping: wait for running steps, stop those that have had their time, kill what is left, then end."""
         if self._stopping is None:
             return
-        if self._floor.busy:
-            late_s = monotonic() - self._stopping.deadline
-            if late_s < 0:
-                return
-            if not self._killed:
-                self._killed = True
-                self._floor.kill_busy()
-            if late_s < KILL_PATIENCE_S:
-                return
+        if self._floor.busy and self._wait_for_steps(self._stopping, monotonic()):
+            return
         self._decide(DrainEnded(), now_us())
         self._emit(self._commit())
         self.over = True
+
+    def _wait_for_steps(self, stop: Stop, now: float) -> bool:
+        """Whether what workers still do is waited for; those whose time is over hear of it."""
+        if now < stop.deadline:
+            return True
+        if now < stop.kill_at:
+            if not self._stopped:
+                self._stopped = True
+                self._floor.stop_busy()
+            return True
+        if not self._killed:
+            self._killed = True
+            self._floor.kill_busy()
+        return now < min(stop.kill_at + KILL_PATIENCE_S, stop.give_up_at)
+
+
+def _holds(writes: Sequence[Write], kind: type[Write]) -> bool:
+    return any(isinstance(write, kind) for write in writes)
 
 
 def _plan_of(stimulus: Stimulus) -> str | None:

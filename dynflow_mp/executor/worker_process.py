@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from dynflow_mp.executor.child import Child, kept, pipe
 from dynflow_mp.executor.page import NOTHING, Page
 from dynflow_mp.executor.startup_words import Said, understood
+from dynflow_mp.failpoints import armed_at
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.worker")
@@ -179,7 +180,11 @@ def environment_for_workers(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _surroundings(settings: WorkerSettings) -> dict[str, Any]:
     path = [entry for entry in sys.path if isinstance(entry, str)]
-    return settings._asdict() | {"sys_path": path, "python_path": os.environ.get("PYTHONPATH")}
+    return settings._asdict() | {
+        "sys_path": path,
+        "python_path": os.environ.get("PYTHONPATH"),
+        "failpoints": armed_at(),
+    }
 
 
 def _unnamed_file(directory: Path, content: dict[str, Any] | None = None) -> int:

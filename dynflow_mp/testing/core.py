@@ -21,7 +21,7 @@ from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.instructions import RunErrand
 from dynflow_mp.director.stimuli import EventDue
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
-from dynflow_mp.executor.core import holder_of
+from dynflow_mp.executor.core import STOP_PATIENCE_S, holder_of
 from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
@@ -117,7 +117,7 @@ class InThreadCore:
 
     def stop(self) -> None:
         """Give up every plan, as an executor does that was told to end."""
-        self._inbox.post(Stop(monotonic()))
+        self._inbox.post(Stop.within(monotonic(), 0.0, STOP_PATIENCE_S))
         while not self._loop.over:
             self.turn()
         self.coordinator.delete_world(self.world_id)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,12 @@ from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.instructions import SendEvent
 from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
-from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTerminated
+from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced
 from dynflow_mp.executor.open_files import make_room_for
 from dynflow_mp.maintenance.amendments import Amendments
 from dynflow_mp.maintenance.cleaner import Cleaner
 from dynflow_mp.maintenance.directory import WorldDirectory
+from dynflow_mp.maintenance.event_post import EventPost
 from dynflow_mp.maintenance.frozen_writers import FrozenWriters
 from dynflow_mp.maintenance.heirs import Heirs
 from dynflow_mp.maintenance.hook_caller import HookCaller
@@ -43,12 +45,14 @@ from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope, LookAtDelayed
 from dynflow_mp.persistence.database import Database, write_locks
 from dynflow_mp.persistence.hook_store import HookStore
+from dynflow_mp.persistence.posted_events import PostedEvent, PostedEvents
 from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.reading.library import Library
 from dynflow_mp.telemetry import logger
-from dynflow_mp.world.ending import Ending, going_on_after
+from dynflow_mp.world.budget import Budget
+from dynflow_mp.world.ending import CLOSE_S, Ending, Phase
 from dynflow_mp.world.own_record import OwnRecord
 
 if TYPE_CHECKING:
@@ -56,6 +60,8 @@ if TYPE_CHECKING:
     from dynflow_mp.maintenance.delayed_executor import DelayedExecutor
 
 log = logger("world.parts")
+
+_MARK_S = 2.0
 
 
 class Parts:
@@ -75,6 +81,8 @@ class Parts:
         self.hook_caller: HookCaller | None = None
         """Only with workers."""
         self.delayed_executor: DelayedExecutor | None = None
+        """Only with workers."""
+        self.event_post: EventPost | None = None
         """Only with workers."""
         self._config, self._ending, self._fenced = config, ending, fenced
 
@@ -177,11 +185,17 @@ class Parts:
         core.start()
 
     def _send_event(self, order: SendEvent) -> None:
-        """An action asked for an event to a step of another plan: nobody waits for its answer."""
-        event = order.event
-        taken = self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
-        if not event.optional:
-            taken.add_done_callback(_say_if_undelivered)
+        """To a step of another plan: nobody waits for its answer, and a hint may be lost."""
+        if order.id is not None and self.event_post is not None:
+            self.event_post.post(order)
+        elif order.id is None:
+            event = order.event
+            self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
+
+    def _bring(self, event: PostedEvent, delay_s: float | None) -> Future[bool]:
+        return self.client.event(
+            event.to_plan_id, event.to_step_id, event.data, event.optional, delay_s, event.id
+        )
 
     def _hooks_noted(self) -> None:
         if self.hook_caller is not None:
@@ -222,7 +236,7 @@ class Parts:
             self.coordinator,
             self.connector.send,
             heirs.go_on,
-            self._look_for_scheduled,
+            self._look_for_what_was_left,
             Conduct(config.auto_rescue),
         )
         if core is not None:
@@ -242,6 +256,7 @@ class Parts:
             self._ending.on_close("reconciler", reconciler.stop)
             self._open_delayed_executor(heirs)
             self._open_hook_caller()
+            self._open_event_post()
             self._open_cleaner()
 
     def _open_delayed_executor(self, heirs: Heirs) -> None:
@@ -272,6 +287,16 @@ class Parts:
         caller.start()
         self._ending.on_close("hooks", caller.stop)
 
+    def _open_event_post(self) -> None:
+        post = self.event_post = EventPost(
+            PostedEvents(self.store.database),
+            self.coordinator,
+            self._bring,
+            self._config.reconcile_interval_s,
+        )
+        post.start()
+        self._ending.on_close("event post", post.stop)
+
     def _open_cleaner(self) -> None:
         if self._config.cleaner_max_age_s is None:
             return
@@ -284,6 +309,11 @@ class Parts:
         )
         cleaner.start()
         self._ending.on_close("cleaner", cleaner.stop)
+
+    def _look_for_what_was_left(self) -> None:
+        self._look_for_scheduled()
+        if self.event_post is not None:
+            self.event_post.look()
 
     def _look_for_scheduled(self) -> None:
         if self.delayed_executor is not None:
@@ -345,23 +375,36 @@ class Parts:
 
     # -- the end -----------------------------------------------------------------------------------
 
-    def drain(self, grace_s: float) -> None:
-        """Take no new work; running steps may end within ``grace_s`` seconds."""
-        if self.core is None:
-            return
-        self.connector.stop_receiving_new_work(self)
+    def stop_working(self, budget: Budget) -> list[Phase]:
+        """What comes before everything is closed: no new work; running steps get their time, plans are let go."""
+        core = self.core
+        if core is None:
+            return []
+        phases = [
+            Phase(
+                "take no new work",
+                lambda: self.connector.stop_receiving_new_work(self),
+                partial(budget.share, CLOSE_S),
+            )
+        ]
         if self._ending.fenced is None:
-            with going_on_after("mark as draining"):
-                self.record.mark_draining()
-        self.core.stop(grace_s)
+            # Running steps do not wait until a database is there again.
+            mark_s = partial(budget.share, _MARK_S)
+            phases.append(Phase("mark as draining", self.record.mark_draining, mark_s, matters=False))
+        phases.append(Phase("drain", partial(self._drain, core, budget), budget.of_executor, core.abandon))
+        return phases
 
+    def _drain(self, core: Core, budget: Budget) -> None:
+        core.stop(budget.of_steps(self._config.drain_grace_s), budget.of_release())
+        if core.failure is not None and self._ending.fenced is None:
+            raise core.failure
 
-def _say_if_undelivered(taken: Future[bool]) -> None:
-    error = taken.exception()
-    if error is not None and not isinstance(error, WorldTerminated):
-        log.warning(
-            "an event that an action planned was not taken: %s", error, extra={"action": "event_undelivered"}
-        )
+    def hurry(self, seconds: float) -> None:
+        """Asked again to end, less patiently."""
+        self._ending.hurry(seconds)
+        if self.core is not None and self._ending.budget is not None:
+            budget = self._ending.budget
+            self.core.hurry(budget.of_steps(self._config.drain_grace_s), budget.of_release())
 
 
 def _connector(config: Config, coordinator: Coordinator) -> Connector:
