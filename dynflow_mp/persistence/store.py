@@ -133,9 +133,14 @@ class Store:
             return sub_plans.read_briefing(connection, plan_id, action_id)
 
     def end_never_begun(
-        self, plan_id: str, action_id: int, held_back_only: bool, error: bytes, fence: Fence | None = None
+        self,
+        plan_id: str,
+        action_id: int | None,
+        held_back_only: bool,
+        error: bytes,
+        fence: Fence | None = None,
     ) -> int:
-        """Stop sub-plans of an action that nobody has begun, for ``error``; how many."""
+        """Stop sub-plans of an action, or of all of a plan's, that nobody has begun, for ``error``; how many."""
         now = now_us()
         return self.database.change(
             lambda connection, _in_doubt: sub_plans.end_never_begun(

@@ -155,7 +155,11 @@ class Parts:
             self.coordinator,
             lambda answer: self.connector.send(answer),
             lambda world_id: self.recovery.invalidate(world_id),
+            lambda order: self._sub_plan_endings().end(order),
         )
+
+    def _sub_plan_endings(self) -> SubPlanEndings:
+        return SubPlanEndings(self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans)
 
     def _open_executor(self) -> None:
         # Not imported at the top: a client world needs no worker processes.
@@ -164,9 +168,7 @@ class Parts:
         from dynflow_mp.executor.outside import Outside
         from dynflow_mp.executor.setup import core_settings
 
-        endings = SubPlanEndings(
-            self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans
-        )
+        endings = self._sub_plan_endings()
         core = self.core = Core(
             core_settings(self.world_id, self._config),
             self.store,
@@ -246,7 +248,7 @@ class Parts:
             self._look_for_what_was_left,
             Conduct(config.auto_rescue),
         )
-        if config.pools:
+        if core is not None:
             reconciler = Reconciler(
                 self.store,
                 self.coordinator,
@@ -256,6 +258,8 @@ class Parts:
                 self._fenced,
                 interval_s=config.reconcile_interval_s,
                 lease_ttl_s=config.lease_ttl_s,
+                held=lambda: core.plan_ids,
+                deleted=core.drop_deleted,
                 tidy=DeadLetters(EnvelopeStore(self.store.database), self.coordinator).clear,
             )
             reconciler.start()
