@@ -141,7 +141,11 @@ class NoExecutor(RequestError):
 
 
 class AlreadyRunning(RequestError):
-    """The plan is being executed already."""
+    """The plan is being executed already; ``holder`` is the request it is executed for, where that is known."""
+
+    def __init__(self, message: str, plan_id: str | None = None, holder: str | None = None) -> None:
+        super().__init__(message, plan_id)
+        self.holder = holder
 
 
 class PlanStopped(RequestError):
@@ -218,6 +222,10 @@ class PrerequisiteFailed(DynflowError):
 
 class UnprocessableEvent(RequestError):
     """The step cannot take an event now: it neither runs nor is suspended."""
+
+
+class NobodyTakesEvents(UnprocessableEvent):
+    """No executor that can be reached runs the plan, which may be run by one later: the event can be sent again."""
 
 
 class EventDropped(UnprocessableEvent):

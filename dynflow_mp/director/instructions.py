@@ -127,9 +127,11 @@ class HandOver(NamedTuple):
 
 
 class SendEvent(NamedTuple):
-    """An action asked for an event to a step of another plan."""
+    """An event for a step of another plan: one that an action of ``plan_id`` asked for and that is stored as ``id``, or a hint."""
 
     event: PlannedEvent
+    plan_id: str | None = None
+    id: str | None = None
 
 
 class EventUndelivered(NamedTuple):

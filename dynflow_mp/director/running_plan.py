@@ -117,7 +117,7 @@ class RunningPlan(PlanParts):
         if outcome.chunks:
             instructions.append(self._book.chunks(step_id, outcome.chunks))
         if self._events:
-            instructions += self._events.done(step_id)
+            instructions += self._events.done(step_id, now)
         if outcome.events and self._halting is None:
             for planned in outcome.events:
                 instructions += self.deliveries.planned(planned, now)
@@ -150,14 +150,17 @@ class RunningPlan(PlanParts):
         if not self._book.is_with_a_worker(step_id):
             return []
         if self._halting is not None or self._book.is_being_skipped(step_id):
-            failed: list[Instruction] = [self._book.fail(step_id, error, now), *self._events.done(step_id)]
+            failed: list[Instruction] = [
+                self._book.fail(step_id, error, now),
+                *self._events.done(step_id, now),
+            ]
             return self._go_on(step_id, _ERROR, failed, now)
         instructions, again = self._failures.after_loss(step_id, error, now)
         if again:
             self._events.put_back(step_id)
             return instructions + again
         if self._events:
-            instructions += self._events.done(step_id)
+            instructions += self._events.done(step_id, now)
         return self._go_on(step_id, _ERROR, instructions, now)
 
     # -- failures ----------------------------------------------------------------------------------

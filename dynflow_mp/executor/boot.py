@@ -25,6 +25,7 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from dynflow_mp import failpoints
 from dynflow_mp.executor.own_descriptors import high
 from dynflow_mp.executor.startup_words import StartupWords
 
@@ -96,6 +97,7 @@ class Boot:
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
         _restore_environment(self._settings["python_path"])
+        failpoints.arm(self._settings["failpoints"])
         sys.path[:] = self._settings["sys_path"]
 
     def _import_apps(self) -> None:

@@ -82,6 +82,7 @@ class Burials:
         """Forget a worker whose process is over; returns its exit code."""
         self.waiting.pop(worker.id, None)
         self._roster.remove(worker)
+        worker.outlived_lease = self._guard.has_killed(worker.child.pid)
         # Before the process is reaped: afterwards its number may be somebody else's.
         self._guard.drop(worker.child.pid)
         exit_code = worker.child.bury()
@@ -93,7 +94,13 @@ class Burials:
             return Ending(PROTOCOL_ERROR, f"was killed for a frame that could not be read: {worker.fault}")
         out_of_memory = exit_code == -signal.SIGKILL and self._oom_kills.happened()
         reason = worker.remains.reason
-        return ending_of(exit_code, asked=worker.asked_to_end, out_of_memory=out_of_memory, reason=reason)
+        return ending_of(
+            exit_code,
+            asked=worker.asked_to_end,
+            out_of_memory=out_of_memory,
+            lease_lost=worker.outlived_lease,
+            reason=reason,
+        )
 
 
 def _failed_start(worker: WorkerProcess, exit_code: int | None) -> StartFailed:

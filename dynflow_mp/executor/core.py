@@ -25,6 +25,7 @@ from dynflow_mp.director.instructions import RunErrand
 from dynflow_mp.errors import TerminationOverdue, WorkerStartFailed, WorldFenced
 from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
+from dynflow_mp.executor.lease import Lease
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import Loop
 from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
@@ -54,6 +55,8 @@ class CoreSettings(NamedTuple):
     directory: Path
     workers: WorkerSettings
     errand_timeout_s: float | None = None
+    lease_ttl_s: float | None = None
+    """How long steps may go on without a renewal of the lease; None: as long as they like."""
 
 
 class Core:
@@ -82,8 +85,14 @@ class Core:
         poller = zmq.Poller()
         poller.register(self._inbox.bell.fd, zmq.POLLIN)
         processes = Processes(settings.directory, settings.workers, poller)
+        self._lease = Lease(settings.lease_ttl_s)
         self._floor = Floor(
-            processes, settings.pools, settings.max_credit, self._begun, settings.errand_timeout_s
+            processes,
+            settings.pools,
+            settings.max_credit,
+            self._begun,
+            settings.errand_timeout_s,
+            self._lease,
         )
         self._loop = Loop(
             Director(settings.world_id, settings.conduct),
@@ -143,6 +152,11 @@ class Core:
             self._thread.join(max(grace_s, patience_s) + _LAST_TURN_S)
         self._reader.stop()
 
+    def lease_renewed(self, begun: float) -> None:
+        """A renewal of this world's lease, begun then (:func:`~dynflow_mp.clock.steady`), is stored: steps may go on."""
+        self._lease.renewed(begun)
+        self._inbox.bell.ring()
+
     def _ask_to_stop(self, grace_s: float, patience_s: float) -> None:
         stop = Stop.within(monotonic(), grace_s, patience_s)
         # Not only by the note: while the core waits for the database it hears none.
@@ -188,6 +202,7 @@ class Core:
             self._close()
 
     def _keep_alive(self) -> None:
+        """While the database is away: raises :class:`TerminationOverdue` once there is no more time to wait for it."""
         self._loop.keep_alive()
         if monotonic() >= self._give_up_at:
             raise TerminationOverdue(

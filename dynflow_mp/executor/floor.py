@@ -18,6 +18,7 @@ from dynflow_mp.director.protocol import FINALIZE
 from dynflow_mp.director.stimuli import ChunksWritten, FinalizeFinished, StepFinished, StepLost, Stimulus
 from dynflow_mp.executor.enforcement import EndedBy, Enforcement
 from dynflow_mp.executor.errands import Errands
+from dynflow_mp.executor.lease import Lease
 from dynflow_mp.executor.news import (
     ChunksCame,
     StartFailed,
@@ -52,8 +53,10 @@ class Floor:
         max_credit: int,
         complete: Event,
         errand_timeout_s: float | None = None,
+        lease: Lease | None = None,
     ) -> None:
         self._processes = processes
+        self._lease = lease or Lease(None)
         self._pool = Pool(pools, max_credit)
         # Enough that one plan can fill every worker's credit while the next page is on its way.
         self._shelf = Shelf(max(WINDOW, 2 * max_credit * sum(pools.values())))
@@ -130,10 +133,15 @@ class Floor:
                     item.queue,
                     extra={"action": "unknown_queue", "plan_id": item.plan_id},
                 )
-        if self._draining:
+        if self._draining or not self._may_begin():
             return [], wanted
         self._assigned = self._pool.assign(now)
         return announced(self._assigned), wanted
+
+    def _may_begin(self) -> bool:
+        """Not while others may take our plans over; and whoever begins something has a guardian that knows until when."""
+        self._processes.renew_deadline(self._lease.until)
+        return self._lease.holds
 
     def send(self, lost: Collection[str]) -> None:
         """Send what was assigned, now that its marks are stored; ``lost`` plans' jobs stay here."""
@@ -264,7 +272,7 @@ class Floor:
         for worker_id in self._pool.overdue(now):
             self._processes.recall(worker_id)
         self._staffing.fill(now, replace=not self._draining)
-        self._processes.renew_deadline()
+        self._processes.renew_deadline(self._lease.until)
 
     @property
     def next_due(self) -> float | None:

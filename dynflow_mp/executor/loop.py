@@ -11,6 +11,7 @@ Nothing leaves before its cause is stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from time import sleep
 from typing import Any
 
@@ -64,15 +65,18 @@ from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Read
 from dynflow_mp.executor.requests import Dispatcher
 from dynflow_mp.executor.shelf import PayloadPage
 from dynflow_mp.executor.timers import Timers
+from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.messages import Envelope, Failed
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import (
     AddChunks,
     ClaimPlan,
     ForgetEvents,
+    MarkEventsTaken,
     MarkRunning,
     MoveStep,
     NoteHooks,
+    PostEvent,
     RecordEvent,
     RequestPlan,
     ResetStep,
@@ -91,7 +95,8 @@ _WATCH_S = 0.02
 """How often to look for work that got stuck behind a slow step, and at a drain's deadline."""
 _MOST_NOTES = 512
 """Notes of other threads taken in one turn: a turn is bounded."""
-_OUTAGE_PATIENCE_S = 60.0
+_OUTAGE_PATIENCE_S = inf
+"""What steps did is kept until it can be stored, or until this world is to end, or is told that it is dead."""
 KILL_PATIENCE_S = 5.0
 
 
@@ -132,10 +137,14 @@ class Loop:
         """One turn; waits for something to happen, a second at most."""
         self._hear()
         self._assign()
-        written = bool(self._writes)
+        writes = self._writes
+        failpoint("outcomes_heard", when=lambda: _holds(writes, SaveOutcome))
         lost = self._commit()
+        failpoint("running_stored", when=lambda: _holds(writes, MarkRunning))
+        failpoint("outcomes_stored", when=lambda: _holds(writes, SaveOutcome))
         self._emit(lost)
-        if written and (courtesy_s := self._ledger.courtesy_s):
+        failpoint("turn_over", when=lambda: _holds(writes, SaveOutcome))
+        if writes and (courtesy_s := self._ledger.courtesy_s):
             sleep(courtesy_s)
         self._wind_up()
         self.keep_alive()
@@ -213,7 +222,7 @@ class Loop:
             RemindAt: self._remind_later,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep, MoveStep)
-        writes += (SaveOutcome, AddChunks, RecordEvent, StorePlan, RequestPlan)
+        writes += (SaveOutcome, AddChunks, RecordEvent, MarkEventsTaken, PostEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
         deciders[NoteHooks] = self._note_hooks
@@ -388,3 +397,7 @@ class Loop:
             self._killed = True
             self._floor.kill_busy()
         return now < min(stop.kill_at + KILL_PATIENCE_S, stop.give_up_at)
+
+
+def _holds(writes: Sequence[Write], kind: type[Write]) -> bool:
+    return any(isinstance(write, kind) for write in writes)

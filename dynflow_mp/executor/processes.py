@@ -212,10 +212,10 @@ class Processes:
         worker = self._roster.by_id.get(worker_id)
         return None if worker is None else worker.last_pong
 
-    def renew_deadline(self) -> None:
-        """We still turn: the guardian need not end our workers. To be called often; costs nothing."""
+    def renew_deadline(self, until: float) -> None:
+        """The guardian need not end our workers before then. To be called often; costs nothing."""
         if self._socket.router is not None:
-            self._guard.renew(monotonic())
+            self._guard.renew(until)
 
     def output_tail(self, worker_id: str) -> str:
         """The last 64 KiB a worker printed; of dead workers only the latest are kept."""

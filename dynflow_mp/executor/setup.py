@@ -38,6 +38,7 @@ def core_settings(world_id: str, config: Config) -> CoreSettings:
             apps, script, config.max_payload, config.start_timeout_s, known_places(config.middleware)
         ),
         config.errand_timeout_s,
+        config.lease_ttl_s if config.on_lease_loss == "kill" else None,
     )
 
 

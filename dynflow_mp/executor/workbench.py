@@ -30,6 +30,7 @@ from dynflow_mp.executor.page import Page
 from dynflow_mp.executor.surroundings import Surroundings
 from dynflow_mp.executor.tally import Numbered, Tally
 from dynflow_mp.executor.wire import Outcome
+from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.work import Errand, ErrandOutcome, FinalizeJob, FinalizePart, Job, StepJob, StepOutcome
 from dynflow_mp.planning.sub_plans import sub_planner
 
@@ -100,6 +101,7 @@ class Workbench:
             self._lane.setsockopt(zmq.RCVTIMEO, patience_ms)
 
     def _work_through(self, jobs: list[tuple[int, Job]]) -> None:
+        failpoint("jobs_received")
         tally = self._tally
         tally.busy = True
         if len(jobs) > 1:
@@ -219,6 +221,7 @@ def send_unsent(tally: Tally, lane: zmq.Socket[bytes]) -> None:
     outcomes = tally.take_unsent()
     if outcomes:
         frame = _encoded(outcomes)
+        failpoint("outcomes_encoded")
         tally.keep(frame)
         lane.send(frame)
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from dynflow_mp.executor.child import Child, kept, pipe
 from dynflow_mp.executor.page import NOTHING, Page
 from dynflow_mp.executor.startup_words import Said, understood
+from dynflow_mp.failpoints import armed_at
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.worker")
@@ -62,6 +63,8 @@ class WorkerProcess:
         """When its end was noticed; it is buried once its last frames are read."""
         self.last_pong: float | None = None
         self.asked_to_end = False
+        self.outlived_lease = False
+        """Whether it was there when its world's lease ran out, and so was killed; known once it is over."""
         self.retiring = False
         self.fault: str | None = None
         """What it did wrong, if its supervisor ended it for that."""
@@ -177,7 +180,11 @@ def environment_for_workers(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _surroundings(settings: WorkerSettings) -> dict[str, Any]:
     path = [entry for entry in sys.path if isinstance(entry, str)]
-    return settings._asdict() | {"sys_path": path, "python_path": os.environ.get("PYTHONPATH")}
+    return settings._asdict() | {
+        "sys_path": path,
+        "python_path": os.environ.get("PYTHONPATH"),
+        "failpoints": armed_at(),
+    }
 
 
 def _unnamed_file(directory: Path, content: dict[str, Any] | None = None) -> int:

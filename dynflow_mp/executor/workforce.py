@@ -56,8 +56,8 @@ class Workforce(Protocol):
     def kill(self, worker_id: str) -> None:
         """End a worker at once, whatever it does."""
 
-    def renew_deadline(self) -> None:
-        """Whoever gives the jobs still turns."""
+    def renew_deadline(self, until: float) -> None:
+        """What workers do may go on until then (:func:`~dynflow_mp.clock.steady`), whatever becomes of who gives the jobs."""
 
     def hear(self, ready: Mapping[Any, int]) -> Sequence[News]:
         """Everything new, given what the poller found."""

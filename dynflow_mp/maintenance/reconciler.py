@@ -93,10 +93,11 @@ class Reconciler(Background):
 
     def round(self, now: float) -> None:
         """Look once; ``now`` is the steady clock's time. Done by the thread, and by tests without one."""
+        asked_at = monotonic()
         # In this order: a world that registers in between has no locks among those read before.
         holders = self._coordinator.lock_holders()
         worlds = self._coordinator.find_worlds()
-        self._silences.look(worlds, now)
+        self._silences.look(worlds, now, now + (monotonic() - asked_at))
         own_id = self._coordinator.world_id
         verdict = judge(worlds, holders, self._silences.of, self._lease_ttl_s, gone)
         # Whose process is gone already is this round's work, or, where that fails, the next one's.

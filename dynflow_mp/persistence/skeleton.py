@@ -83,7 +83,15 @@ _STEPS = Statement(
     ("plan_id",),
 )
 _EVENTS = Statement(
-    select(events.c.id, events.c.step_id, events.c.data, events.c.client_id, events.c.due_at)
+    select(
+        events.c.id,
+        events.c.step_id,
+        events.c.data,
+        events.c.client_id,
+        events.c.due_at,
+        events.c.recorded_at,
+        events.c.taken_at,
+    )
     .where(events.c.execution_plan_id == _OF_PLAN)
     .order_by(events.c.recorded_at, events.c.id),
     ("plan_id",),

@@ -192,6 +192,10 @@ class Store:
         with self.database.read() as connection:
             return queries.read_statuses(connection, plan_ids)
 
+    def event_was_taken(self, event_id: str) -> bool:
+        """Whether a step has taken the event that was sent under this id; known for as long as its plan is stored."""
+        return self.database.ask(lambda connection: queries.event_was_taken(connection, event_id))
+
     def requested_plans(self, limit: int) -> list[PlanStatus]:
         """Requested plans, planned or paused, that nobody owns; longest waiting first."""
         with self.database.read() as connection:

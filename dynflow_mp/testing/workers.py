@@ -126,7 +126,7 @@ class InThreadWorkers:
     def kill(self, worker_id: str) -> None:
         self._bury(self._workers[worker_id], "signal(9)", 0)
 
-    def renew_deadline(self) -> None:
+    def renew_deadline(self, until: float) -> None:
         """Nobody watches over whoever gives the jobs."""
 
     # -- news ------------------------------------------------------------------------------------------

@@ -26,11 +26,12 @@ from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.instructions import SendEvent
 from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
-from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTerminated
+from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced
 from dynflow_mp.executor.open_files import make_room_for
 from dynflow_mp.maintenance.amendments import Amendments
 from dynflow_mp.maintenance.cleaner import Cleaner
 from dynflow_mp.maintenance.directory import WorldDirectory
+from dynflow_mp.maintenance.event_post import EventPost
 from dynflow_mp.maintenance.frozen_writers import FrozenWriters
 from dynflow_mp.maintenance.heirs import Heirs
 from dynflow_mp.maintenance.hook_caller import HookCaller
@@ -44,6 +45,7 @@ from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope, LookAtDelayed
 from dynflow_mp.persistence.database import Database, write_locks
 from dynflow_mp.persistence.hook_store import HookStore
+from dynflow_mp.persistence.posted_events import PostedEvent, PostedEvents
 from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
@@ -80,6 +82,8 @@ class Parts:
         """Only with workers."""
         self.delayed_executor: DelayedExecutor | None = None
         """Only with workers."""
+        self.event_post: EventPost | None = None
+        """Only with workers."""
         self._config, self._ending, self._fenced = config, ending, fenced
 
     # -- opening -----------------------------------------------------------------------------------
@@ -97,7 +101,7 @@ class Parts:
             self._open_executor()
         self.connector.start_listening(self)
         self._ending.on_close("connector", lambda: self.connector.stop_listening(self))
-        self.coordinator.renew_lease(self.record.meta())
+        self._open_liveness()
         self._open_maintenance()
 
     def _open_storage(self) -> None:
@@ -180,11 +184,17 @@ class Parts:
         core.start()
 
     def _send_event(self, order: SendEvent) -> None:
-        """An action asked for an event to a step of another plan: nobody waits for its answer."""
-        event = order.event
-        taken = self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
-        if not event.optional:
-            taken.add_done_callback(_say_if_undelivered)
+        """To a step of another plan: nobody waits for its answer, and a hint may be lost."""
+        if order.id is not None and self.event_post is not None:
+            self.event_post.post(order)
+        elif order.id is None:
+            event = order.event
+            self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
+
+    def _bring(self, event: PostedEvent, delay_s: float | None) -> Future[bool]:
+        return self.client.event(
+            event.to_plan_id, event.to_step_id, event.data, event.optional, delay_s, event.id
+        )
 
     def _hooks_noted(self) -> None:
         if self.hook_caller is not None:
@@ -197,13 +207,22 @@ class Parts:
     def _tell_of_sub_plans(self, plan_id: str, step_id: int) -> None:
         self.client.event(plan_id, step_id, SUB_PLANS, optional=True)
 
-    def _open_maintenance(self) -> None:
-        config = self._config
+    def _open_liveness(self) -> None:
+        """From the first renewal on, others see that this world may be used."""
         liveness = Liveness(
-            self.coordinator, config.lease_renewal_s, self._healthy, self.record.meta, self._fenced
+            self.coordinator,
+            self._config.lease_renewal_s,
+            self._healthy,
+            self.record.meta,
+            self._fenced,
+            lambda begun: None if self.core is None else self.core.lease_renewed(begun),
         )
+        liveness.renew()
         liveness.start()
         self._ending.on_close("liveness", liveness.stop)
+
+    def _open_maintenance(self) -> None:
+        config = self._config
         directory = WorldDirectory(self.coordinator)
         core = self.core
         heirs = (
@@ -216,7 +235,7 @@ class Parts:
             self.coordinator,
             self.connector.send,
             heirs.go_on,
-            self._look_for_scheduled,
+            self._look_for_what_was_left,
             Conduct(config.auto_rescue),
         )
         if config.pools:
@@ -234,6 +253,7 @@ class Parts:
             self._ending.on_close("reconciler", reconciler.stop)
             self._open_delayed_executor(heirs)
             self._open_hook_caller()
+            self._open_event_post()
             self._open_cleaner()
 
     def _open_delayed_executor(self, heirs: Heirs) -> None:
@@ -264,6 +284,16 @@ class Parts:
         caller.start()
         self._ending.on_close("hooks", caller.stop)
 
+    def _open_event_post(self) -> None:
+        post = self.event_post = EventPost(
+            PostedEvents(self.store.database),
+            self.coordinator,
+            self._bring,
+            self._config.reconcile_interval_s,
+        )
+        post.start()
+        self._ending.on_close("event post", post.stop)
+
     def _open_cleaner(self) -> None:
         if self._config.cleaner_max_age_s is None:
             return
@@ -276,6 +306,11 @@ class Parts:
         )
         cleaner.start()
         self._ending.on_close("cleaner", cleaner.stop)
+
+    def _look_for_what_was_left(self) -> None:
+        self._look_for_scheduled()
+        if self.event_post is not None:
+            self.event_post.look()
 
     def _look_for_scheduled(self) -> None:
         if self.delayed_executor is not None:
@@ -367,14 +402,6 @@ class Parts:
         if self.core is not None and self._ending.budget is not None:
             budget = self._ending.budget
             self.core.hurry(budget.of_steps(self._config.drain_grace_s), budget.of_release())
-
-
-def _say_if_undelivered(taken: Future[bool]) -> None:
-    error = taken.exception()
-    if error is not None and not isinstance(error, WorldTerminated):
-        log.warning(
-            "an event that an action planned was not taken: %s", error, extra={"action": "event_undelivered"}
-        )
 
 
 def _connector(config: Config, coordinator: Coordinator) -> Connector:

@@ -144,6 +144,9 @@ class World(Planning, Later, Repairs):
     def _on_fenced(self, error: WorldFenced) -> None:
         if self._ending.note_fenced(error):
             log.critical("%s; this world ends itself", error, extra={"action": "fenced"})
+            if self._parts.core is not None:
+                # Before any hook of a user's: its plans are others' already.
+                self._parts.core.hurry(0.0, 0.0)
             self.terminate(timeout=0.0)
 
     def __enter__(self) -> Self:

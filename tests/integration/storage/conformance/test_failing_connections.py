@@ -39,7 +39,10 @@ def turns(id: str) -> Iterator[Sequence[Write]]:  # noqa: A002
         mark(5, id, attempt=2, from_state=StepState.SUSPENDED),
         mark(7, id),
     )
-    yield UnmarkRunning(id, 1, 7, StepState.PENDING, 1), RecordEvent(id, 1, 5, f"{id}-1", b"\xc0", "c", None)
+    yield (
+        UnmarkRunning(id, 1, 7, StepState.PENDING, 1),
+        RecordEvent(id, 1, 5, f"{id}-1", b"\xc0", "c", None, NOW),
+    )
     yield (
         mark(7, id),
         outcome(5, id, attempt=2, state=StepState.ERROR, error=b"\x90"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 from stored_plans import NOW, PLAN, WORLD, a_plan, claim, end, mark, outcome, plan_id, run_step
 
 from dynflow_mp.coordinator.coordinator import Coordinator
@@ -25,6 +26,7 @@ from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.persistence.tables import execution_plans
+from dynflow_mp.persistence.turn import GuardFailed
 
 OTHER = "world-2"
 Turn = Callable[..., frozenset[str]]
@@ -225,6 +227,44 @@ def test_a_plan_that_cannot_be_written_is_tried_again_and_keeps_no_other_waiting
 
     assert recovery.invalidate(WORLD) == 1
     assert (other.find_locks(), len(answered)) == ([], 2)
+
+
+def test_plans_that_nothing_is_wrong_with_share_their_transactions(
+    store: Store, hold: Callable[..., None], recovery: Recovery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(*range(1, 8), begun=1)
+    write, written = store.write_turn, []
+
+    def counted(connection: Connection, writes: Sequence[Any]) -> frozenset[str]:
+        written.append({one.plan_id for one in writes})
+        return write(connection, writes)
+
+    monkeypatch.setattr(store, "write_turn", counted)
+
+    assert recovery.invalidate(WORLD) == 7
+    assert written == [{plan_id(number) for number in range(1, 8)}]
+
+
+def test_a_plan_that_is_in_the_way_of_a_transaction_is_the_only_one_that_stays(
+    store: Store,
+    hold: Callable[..., None],
+    recovery: Recovery,
+    other: Coordinator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hold(1, 2, 3, begun=1)
+    write = store.write_turn
+    broken = plan_id(2)
+
+    def refuses(connection: Connection, writes: Sequence[Any]) -> frozenset[str]:
+        if any(one.plan_id == broken for one in writes):
+            raise GuardFailed([broken])
+        return write(connection, writes)
+
+    monkeypatch.setattr(store, "write_turn", refuses)
+
+    assert recovery.invalidate(WORLD) == 2
+    assert [lock.id for lock in other.find_locks()] == [f"execution-plan:{broken}"]
 
 
 def test_a_released_plan_that_another_world_has_by_now_stays_with_it(
