@@ -85,6 +85,8 @@ class Config:
     no_executor_timeout_s: float = 5.0
     reask_interval_s: float = 10.0
     """How often a client looks after requests it has no answer to."""
+    max_open_requests: int = 50_000
+    """Most futures that are open at a time; who asks for more waits, for half a minute at the most."""
     lease_renewal_s: float = 5.0
     lease_ttl_s: float = 60.0
     """How long an executor of another host must be silent until others take its plans over."""
@@ -266,6 +268,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("drain_grace_s", _A_SPAN, _seconds),
     ("no_executor_timeout_s", _A_SPAN, _seconds),
     ("reask_interval_s", _A_SPAN, _seconds),
+    ("max_open_requests", "must be a whole number from 1", _whole(1)),
     ("lease_renewal_s", _A_SPAN, _seconds),
     ("lease_ttl_s", _A_SPAN, _seconds),
     ("on_lease_loss", "must be kill or finish", lambda value: value in ("kill", "finish")),

@@ -132,6 +132,10 @@ class RequestError(DynflowError):
         self.plan_id = plan_id
 
 
+class TooManyRequests(RequestError):
+    """So many futures are open already that nothing more is asked for; nothing was stored."""
+
+
 class NoExecutor(RequestError):
     """No executor took the request in time; a requested plan runs when one comes."""
 

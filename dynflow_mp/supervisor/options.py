@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from dynflow_mp.config import MAX_WORKERS
-from dynflow_mp.supervisor.program import USAGE, run
+from dynflow_mp.supervisor.program import BROKEN, USAGE, run
 from dynflow_mp.supervisor.streams import fill_standard_descriptors, set_up_log
 
 _MOST_SHOWN = 200
@@ -124,6 +125,9 @@ def supervise(log_level: str, **options: Any) -> None:
         status = run({name: value for name, value in options.items() if value not in (None, (), {})})
     finally:
         stream.drain(_LAST_WORDS_S)
+    if status == BROKEN:
+        # Something may hang, and would keep the process from ending in the ordinary way.
+        os._exit(status)
     sys.exit(status)
 
 

@@ -140,6 +140,7 @@ class Parts:
             stop_unowned=self._unowned_plans().halt,
             no_executor_timeout_s=self._config.no_executor_timeout_s,
             reask_interval_s=self._config.reask_interval_s,
+            max_open_requests=self._config.max_open_requests,
         )
         self.client.start()
         self._ending.on_close("client dispatcher", lambda: self.client.stop("the world is terminated"))
