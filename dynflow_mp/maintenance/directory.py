@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from dynflow_mp.connectors.connector import Executor
 from dynflow_mp.coordinator.coordinator import Coordinator
@@ -18,7 +19,7 @@ class WorldDirectory:
     def executors(self) -> Sequence[Executor]:
         """Executors that take others' work and are not known to be dead."""
         return [
-            Executor(record.id, record.meta["endpoint"], dict(record.meta.get("free", {})))
+            Executor(record.id, str(record.meta["endpoint"]), _free(record.meta.get("free")))
             for record in self._coordinator.find_worlds(active_executors_only=True)
             if record.meta.get("takes_work") and record.meta.get("endpoint") and not gone(record)
         ]
@@ -29,3 +30,10 @@ class WorldDirectory:
             endpoint = record.meta.get("endpoint")
             return str(endpoint) if endpoint and not gone(record) else None
         return None
+
+
+def _free(said: Any) -> dict[str, int]:
+    """Free slots by queue; none where a record says something else."""
+    if not isinstance(said, dict):
+        return {}
+    return {queue: slots for queue, slots in said.items() if type(slots) is int}

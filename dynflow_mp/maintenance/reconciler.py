@@ -94,7 +94,7 @@ class Reconciler(Background):
     def round(self, now: float) -> None:
         """Look once; ``now`` is the steady clock's time. Done by the thread, and by tests without one."""
         # In this order: a world that registers in between has no locks among those read before.
-        holders = self._coordinator.lock_holders()
+        holders = self._coordinator.lock_holders() | self._store.running_owners()
         worlds = self._coordinator.find_worlds()
         self._silences.look(worlds, now)
         own_id = self._coordinator.world_id
@@ -109,6 +109,7 @@ class Reconciler(Background):
         for world_id in verdict.forget:
             self._coordinator.delete_world(world_id)
         self._store.give_up_orphans(self._coordinator.fence)
+        self._store.let_go_of_unowned(self._coordinator.fence)
         self._ask_again()
 
     def _recover(self, world_id: str) -> None:

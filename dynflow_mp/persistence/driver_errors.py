@@ -131,7 +131,9 @@ def persistence_error(error: Exception, url_text: str) -> PersistenceError:
 def could_not_write(error: Exception) -> bool:
     """Whether SQLite got no further with a file: full, over a quota or a limit, or broken; it does not say which."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return str(getattr(cause, "sqlite_errorname", "")).startswith(("SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE"))
+    return str(getattr(cause, "sqlite_errorname", "")).startswith(
+        ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE")
+    )
 
 
 def _meaning(error: Exception, cause: BaseException, url_text: str) -> _Meaning:
