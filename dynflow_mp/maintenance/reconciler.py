@@ -103,7 +103,7 @@ class Reconciler(Background):
         """Look once; ``now`` is the steady clock's time. Done by the thread, and by tests without one."""
         asked_at = monotonic()
         # In this order: a world that registers in between has no locks among those read before.
-        holders = self._coordinator.lock_holders()
+        holders = self._coordinator.lock_holders() | self._store.running_owners()
         worlds = self._coordinator.find_worlds()
         self._silences.look(worlds, now, now + (monotonic() - asked_at))
         own_id = self._coordinator.world_id
@@ -118,6 +118,7 @@ class Reconciler(Background):
         for world_id in verdict.forget:
             self._coordinator.delete_world(world_id)
         self._store.give_up_orphans(self._coordinator.fence)
+        self._store.let_go_of_unowned(self._coordinator.fence)
         self._ask_again()
         self._look_for_deleted()
         self._tidy()
