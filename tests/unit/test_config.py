@@ -97,6 +97,9 @@ def test_a_file_that_is_no_toml_is_named(tmp_path):
         ("database_url", "shop.db"),
         ("listen", "5555"),
         ("connector", "carrier-pigeon"),
+        ("connector_poll_s", 0),
+        ("connector_poll_s", 6),
+        ("connector_poll_s", "often"),
         ("lease_ttl_s", 0),
         ("drain_grace_s", "long"),
         ("delayed_poll_s", 0),
@@ -112,6 +115,11 @@ def test_a_file_that_is_no_toml_is_named(tmp_path):
 def test_a_value_that_cannot_work_is_refused_and_named(tmp_path, name, value):
     with pytest.raises(ConfigError, match=name):
         load(tmp_path, {name: value})
+
+
+def test_an_endpoint_where_nobody_would_listen_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="listen=.*connector='database'"):
+        load(tmp_path, {"connector": "database", "listen": "tcp://127.0.0.1:5555"})
 
 
 @pytest.mark.parametrize(
