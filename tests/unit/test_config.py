@@ -118,7 +118,7 @@ def test_a_value_that_cannot_work_is_refused_and_named(tmp_path, name, value):
 
 
 def test_an_endpoint_where_nobody_would_listen_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="listen=.*connector='database'"):
+    with pytest.raises(ConfigError, match=r"listen=.*connector='database'"):
         load(tmp_path, {"connector": "database", "listen": "tcp://127.0.0.1:5555"})
 
 

@@ -77,6 +77,19 @@ def test_letters_are_taken_in_the_order_of_each_poster_and_taken_ones_are_gone(
     assert envelopes.not_taken("a") == {}
 
 
+def test_letters_of_many_posters_are_acknowledged_together(envelopes: EnvelopeStore) -> None:
+    posters = [f"poster-{number}" for number in range(20)]
+    for poster in posters:
+        envelopes.write(poster, [Letter("x", number, poster, b"x") for number in (1, 2)], {})
+        envelopes.write(poster, [Letter("y", 3, poster, b"x")], {})
+
+    envelopes.write("x", [Letter("y", 4, "x", b"x")], dict.fromkeys(posters[1:], 1))
+
+    left = sorted((letter.posted_by, letter.number) for letter in envelopes.waiting("x"))
+    assert left == sorted([("poster-0", 1), *((poster, 2) for poster in posters)])
+    assert len(envelopes.waiting("y")) == 21
+
+
 @pytest.mark.parametrize(("transport", "reached"), [("database", ["one"]), ("ipc", ["other"])])
 def test_only_worlds_that_are_reached_in_the_same_way_are_listed(
     coordinator: Coordinator, transport: str, reached: list[str]
