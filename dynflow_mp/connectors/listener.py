@@ -39,7 +39,13 @@ class Listener:
     @property
     def fd(self) -> int | None:
         """Readable when there may be news; None while nothing is listened to."""
-        return None if self._notifications is None else self._notifications.fd
+        if self._notifications is None:
+            return None
+        try:
+            return self._notifications.fd
+        except PersistenceError as error:
+            self._broken(error)
+            return None
 
     @property
     def tells(self) -> bool:
@@ -63,12 +69,12 @@ class Listener:
 
     def hear(self) -> bool:
         """Whether it is time to look: something was told, or nothing will be."""
-        assert self._notifications is not None
+        if self._notifications is None:
+            return True
         try:
             told = self._notifications.hear()
         except PersistenceError as error:
-            self.close()
-            self._try_later(error)
+            self._broken(error)
             return True
         if told:
             self._deaf, self._told_at = False, time.monotonic()
@@ -78,6 +84,10 @@ class Listener:
         """Something was found at a look. If it was not told either, a connection pooler may stand in between."""
         if now - self._told_at >= _LATE_S:
             self._deaf = True
+
+    def _broken(self, error: PersistenceError) -> None:
+        self.close()
+        self._try_later(error)
 
     def _try_later(self, error: PersistenceError) -> None:
         if self._pause_s == _FIRST_PAUSE_S:

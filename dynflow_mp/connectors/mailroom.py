@@ -10,6 +10,7 @@ while the thread waits.
 
 from __future__ import annotations
 
+import logging
 import select
 import time
 from collections import deque
@@ -139,17 +140,17 @@ class Mailroom:
     # -- waiting -----------------------------------------------------------------------------------
 
     def _wait(self) -> None:
-        poll = select.poll()
+        poll, listened = select.poll(), self._listener.fd
         poll.register(self._bell.fd, select.POLLIN)
-        if self._listener.fd is not None:
-            poll.register(self._listener.fd, select.POLLIN)
+        if listened is not None:
+            poll.register(listened, select.POLLIN)
+        else:
+            self._look_at = min(self._look_at, time.monotonic() + self._timings.poll_s)
         ready = {fd for fd, _ in poll.poll(self._wait_ms())}
         if self._bell.fd in ready:
             self._bell.silence()
-        if self._listener.fd in ready and self._listener.hear():
+        if listened in ready and self._listener.hear():
             self._look_at = time.monotonic()
-        if self._listener.fd is None:
-            self._look_at = min(self._look_at, time.monotonic() + self._timings.poll_s)
 
     def _wait_ms(self) -> float:
         now = time.monotonic()
@@ -219,13 +220,15 @@ class Mailroom:
         if self._away_since is not None:
             self._away_since = None
             self.outgoing.receipts.begin_anew(time.monotonic())
-            log.info("the database is there again", extra={"action": "database_back"})
+            log.debug("the database is there again", extra={"action": "database_back"})
 
     def _database_failed(self, error: PersistenceError) -> None:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
-            log.warning("messages wait for the database: %s", error, extra={"action": "database_away"})
+            # Two that got into each other's way are no outage.
+            level = logging.DEBUG if error.kind == "locked" else logging.WARNING
+            log.log(level, "messages wait for the database: %s", error, extra={"action": "database_away"})
         elif now - self._away_since > _OUTAGE_S:
             self.outgoing.give_up_unsent(PeerBusy(f"the database has been away for too long: {error}"))
         self._pause()

@@ -41,8 +41,11 @@ class Notifications:
 
     @property
     def fd(self) -> int:
-        """Readable when there may be news, or the connection is broken."""
-        return int(self._driver.fileno())
+        """Readable when there may be news, or the connection is broken. Raises PersistenceError once it was closed."""
+        try:
+            return int(self._driver.fileno())
+        except self._driver_error as error:
+            raise persistence_error(error, self._url_text) from error
 
     def hear(self) -> bool:
         """Whether something was told since the last time. Raises :class:`PersistenceError` when it is broken."""
