@@ -71,6 +71,8 @@ class Director:
         self._conduct = conduct
         self._plans: dict[str, RunningPlan] = {}
         self._arriving: dict[str, Asker] = {}
+        self._asked_meanwhile: set[str] = set()
+        """Those of them that were asked for once more: what is being read of them may be out of date."""
         # Whose end was said but may not be stored yet: if it cannot be, their askers are still waiting.
         self._ended: dict[str, Asker] = {}
         self._looks: dict[str, int] = {}
@@ -105,6 +107,16 @@ class Director:
     def handle(self, stimulus: Stimulus, now: int) -> list[Instruction]:
         """What to write and to do about ``stimulus``; ``now`` in microseconds UTC."""
         return self._handlers[type(stimulus)](stimulus, now)
+
+    def give_up(self, plan_id: str, reason: str) -> list[Instruction]:
+        """Something about this plan could not be decided: drop it, and tell whoever waits. Its rows are the caller's to free."""
+        plan = self._plans.pop(plan_id, None)
+        asker = self._arriving.pop(plan_id, None) or (None if plan is None else plan.asker)
+        dropped: list[Instruction] = [DropPlan(plan_id)]
+        if asker is None:
+            return dropped
+        error = RequestError(f"plan {plan_id} cannot be gone on with: {reason}", plan_id)
+        return [*dropped, _refusal(asker, error)]
 
     @property
     def plan_ids(self) -> list[str]:
@@ -145,7 +157,10 @@ class Director:
     def _asked_again(self, plan_id: str, asker: Asker, known: Asker) -> list[Instruction]:
         if asker == known:
             # Accepted is said when the plan is claimed; for a running one, say it again.
-            return [_acceptance(asker, plan_id)] if plan_id in self._plans else []
+            if plan_id in self._plans:
+                return [_acceptance(asker, plan_id)]
+            self._asked_meanwhile.add(plan_id)
+            return []
         if not known.waits:
             return self._now_attended(plan_id, asker)
         return [_refusal(asker, _already_running(plan_id, known.request_id))]
@@ -168,6 +183,12 @@ class Director:
             return self._look_again(skeleton.id, asker)
         self._looks.pop(skeleton.id, None)
         holder = news.holder_request_id
+        asked_meanwhile = skeleton.id in self._asked_meanwhile
+        self._asked_meanwhile.discard(skeleton.id)
+        if skeleton.owner_id is not None and asked_meanwhile:
+            # Perhaps because its owner was dead and it has been taken over since it was read.
+            self._arriving[skeleton.id] = asker
+            return [LoadPlan(skeleton.id)]
         if skeleton.owner_id is not None and (holder == asker.request_id or not attended(holder)):
             # For this very request, or for nobody.
             return [_acceptance(asker, skeleton.id)]
@@ -221,6 +242,7 @@ class Director:
 
     def _plan_unavailable(self, news: PlanUnavailable, now: int) -> list[Instruction]:
         asker = self._arriving.pop(news.plan_id, None)
+        self._asked_meanwhile.discard(news.plan_id)
         self._looks.pop(news.plan_id, None)
         return [] if asker is None else [Answer(*asker, news.response, news.plan_id)]
 
@@ -367,6 +389,7 @@ class Director:
         for plan in self._plans.values():
             instructions += plan.halted(now) if plan.halting else plan.handed_over(now)
         self._arriving.clear()
+        self._asked_meanwhile.clear()
         self._plans.clear()
         return instructions
 

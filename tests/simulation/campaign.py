@@ -13,7 +13,7 @@ from multiprocessing import get_context
 
 from tests.simulation.simulation import Result, simulate
 
-_CHUNK = 10
+_CHUNK = 5
 
 
 @dataclass
@@ -60,7 +60,8 @@ def simulate_many(
     """Simulate these seeds, for ``until_s`` seconds at most; with a ``mutant`` up to the first that catches it."""
     begun = time.monotonic()
     summary = Summary()
-    chunks = iter(lambda taken=iter(seeds): list(islice(taken, _CHUNK)), [])
+    taken = iter(seeds)
+    chunks = iter(lambda: list(islice(taken, _CHUNK)), [])
     jobs = jobs or os.cpu_count() or 1
 
     def goes_on() -> bool:

@@ -102,7 +102,7 @@ class Client:
 
     def _send_events(self, world: World, plan_id: str) -> None:
         listening = database.rows(
-            'SELECT id FROM dynflow_steps WHERE execution_plan_id = ? AND phase = ? AND action_class = ?',
+            "SELECT id FROM dynflow_steps WHERE execution_plan_id = ? AND phase = ? AND action_class = ?",
             (plan_id, "run", _LISTENS),
         )
         for (step_id,) in listening:
@@ -133,4 +133,6 @@ class Client:
             " ON p.id = s.execution_plan_id WHERE p.id = ? AND s.id = ?"
         )
         step, plan, requested_at = database.rows(query, (plan_id, step_id))[0]
-        return step in ("success", "skipped") or plan == "stopped" or (plan == "paused" and requested_at is None)
+        return (
+            step in ("success", "skipped") or plan == "stopped" or (plan == "paused" and requested_at is None)
+        )

@@ -54,7 +54,9 @@ def _recorded() -> int:
         caught, clean = simulate(mutant.seed, mutant=mutant.patch), simulate(mutant.seed)
         if not caught.violations:
             wrong += 1
-            _say(f"{mutant.name}: seed {mutant.seed} does not catch it any more; make simulate-mutants finds another")
+            _say(
+                f"{mutant.name}: seed {mutant.seed} does not catch it any more; make simulate-mutants finds another"
+            )
         if clean.violations:
             wrong += 1
             _say(f"seed {mutant.seed}, with nothing taken out: {clean.violations}")
@@ -63,14 +65,20 @@ def _recorded() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description="Worlds in virtual time, from seeds.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation", description="Worlds in virtual time, from seeds."
+    )
     parser.add_argument("--seed", type=int, help="only this seed")
     parser.add_argument("--trace", action="store_true", help="with --seed: print what happens")
     parser.add_argument("--first", type=int, default=1, help="the first of many seeds (1)")
     parser.add_argument("--seeds", type=int, help="how many (1,000 unless --seconds is given)")
     parser.add_argument("--seconds", type=float, help="stop after so long")
     parser.add_argument("--jobs", type=int, help="processes (one for each core)")
-    parser.add_argument("--mutant", choices=[mutant.name for mutant in MUTANTS], help="take this mechanism out")
+    parser.add_argument(
+        "--mutant", choices=[mutant.name for mutant in MUTANTS], help="take this mechanism out"
+    )
     parser.add_argument("--hunt", action="store_true", help="find a seed that catches each mutant")
-    parser.add_argument("--recorded", action="store_true", help="each mutant with the seed that is recorded for it")
+    parser.add_argument(
+        "--recorded", action="store_true", help="each mutant with the seed that is recorded for it"
+    )
     return parser

@@ -52,7 +52,9 @@ def _lease_by_the_time_of_day(patches: Patches) -> None:
 def _silence_from_the_question(patches: Patches) -> None:
     look = Silences.look
 
-    def look_without_the_answer(self: Silences, worlds: Any, now: float, answered: float | None = None) -> None:
+    def look_without_the_answer(
+        self: Silences, worlds: Any, now: float, answered: float | None = None
+    ) -> None:
         look(self, worlds, now)
 
     patches.set(Silences, "look", look_without_the_answer)
@@ -204,7 +206,9 @@ class Mutant:
 
 MUTANTS: Sequence[Mutant] = (
     Mutant("fence", "the fence in front of every write", _no_fence, None),
-    Mutant("observed lease", "leases judged by change, not by the time of day", _lease_by_the_time_of_day, None),
+    Mutant(
+        "observed lease", "leases judged by change, not by the time of day", _lease_by_the_time_of_day, None
+    ),
     Mutant("answered looks", "silence counted from the answer of a look", _silence_from_the_question, None),
     Mutant("dead man", "the guardian's deadline", _no_dead_man, None),
     Mutant("lease before work", "nothing begun without a lease", _begins_without_a_lease, None),
@@ -223,7 +227,9 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("release", "locks released by owner and epoch", _releases_whoever_holds, None),
     Mutant("client looks", "clients that look into the database", _client_does_not_look, None),
     Mutant("store, then send", "nothing leaves before it is stored", _sends_before_it_stores, None),
-    Mutant("shut out first", "the dead shut out before their plans are read", _reads_before_it_shuts_out, None),
+    Mutant(
+        "shut out first", "the dead shut out before their plans are read", _reads_before_it_shuts_out, None
+    ),
     Mutant("take over", "a dead world's plans taken over", _recovery_is_content_with_the_dead, None),
     Mutant("lost plans", "plans that are lost looked at again", _forgets_lost_plans, None),
 )

@@ -1,10 +1,11 @@
 """Envelopes between simulated worlds: lost, doubled, late, out of order, and cut off altogether.
 
-    send ─▶ the connector's thread: who gets it (real balance, real directory) ─▶ the network ─▶ receive
+send ─▶ the connector's thread: who gets it (real balance, real directory) ─▶ the network ─▶ receive
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from dynflow_mp.connectors.connector import Connector, Executor, Receiver
@@ -164,10 +165,8 @@ class SimulatedConnector(Connector):
         now = here().process.machine.monotonic()
         if self._listed_at is None or now - self._listed_at >= _REFRESH_S:
             self._listed_at = now
-            try:
+            with suppress(PersistenceError):  # the last one is used
                 self._listed = tuple(self._directory.executors())
-            except PersistenceError:
-                pass  # the last one is used
         return self._listed
 
     def _endpoint_of(self, world_id: str) -> str | None:

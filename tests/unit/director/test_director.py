@@ -67,6 +67,30 @@ def test_a_plan_another_world_runs_for_the_same_request_is_accepted(driver):
     assert said == [Answer(CLIENT, "r1", Accepted(), PLAN)]
 
 
+def test_a_plan_asked_for_again_while_it_is_read_is_read_again_if_another_world_had_it(driver):
+    """Its owner may have been dead, and the plan taken over in between: that is what the second request came of."""
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+
+    said = driver.tell(PlanArrived(a_skeleton(TWO, owner_id="dead"), holder_request_id="r1"))
+    now_paused = a_skeleton(TWO, state=PlanState.PAUSED, requested_at=1)
+    taken = driver.tell(PlanArrived(now_paused, holder_request_id=None))
+
+    assert said == [LoadPlan(PLAN)]
+    assert Answer(CLIENT, "r1", Accepted(), PLAN) in taken
+    assert driver.director.runs(PLAN)
+
+
+def test_it_is_read_again_only_once_for_each_request(driver):
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+    driver.tell(PlanArrived(a_skeleton(TWO, owner_id="other"), holder_request_id="r1"))
+
+    said = driver.tell(PlanArrived(a_skeleton(TWO, owner_id="other"), holder_request_id="r1"))
+
+    assert said == [Answer(CLIENT, "r1", Accepted(), PLAN)]
+
+
 def test_a_plan_another_world_runs_for_someone_else_is_refused(driver):
     driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
 
