@@ -9,6 +9,7 @@ from typing import Any
 
 from dynflow_mp.clock import Clock
 from dynflow_mp.config import Config
+from dynflow_mp.errors import DynflowError
 from dynflow_mp.world.world import World
 from tests.simulation.database import SharedFile
 from tests.simulation.kernel import Kernel, Machine, Process
@@ -72,7 +73,7 @@ class Host:
         while process.alive:
             try:
                 world = World(Config(**_settings(self.workers)))
-            except Exception as error:
+            except DynflowError as error:
                 # As a service manager does: it is started again.
                 self.kernel.say(process.name, f"does not come up: {error!r}")
                 self.kernel.wait(0.5)
@@ -111,6 +112,6 @@ def _settings(workers: int) -> dict[str, Any]:
     }
 
 
-def connector_of(config: Config, coordinator: Any) -> SimulatedConnector:
+def connector_of(config: Config, coordinator: Any, database: Any) -> SimulatedConnector:
     """In place of the engine's choice."""
     return SimulatedConnector(coordinator)

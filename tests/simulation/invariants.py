@@ -24,7 +24,7 @@ from tests.simulation.clients import Story
 from tests.simulation.database import Journal, rows
 from tests.simulation.effects import Effect
 from tests.simulation.hosts import Host
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import FAULTS_UNTIL_S, Scenario
 
 Step = tuple[str, int]
 
@@ -39,6 +39,7 @@ class Evidence:
     journal: Journal
     story: Story
     hosts: list[Host]
+    thread_failures: list[str]
 
     def of_steps(self) -> dict[Step, list[Effect]]:
         found: dict[Step, list[Effect]] = defaultdict(list)
@@ -274,6 +275,15 @@ def only_the_silent_are_declared_dead(evidence: Evidence) -> Iterator[str]:
     yield from evidence.journal.unjustified
 
 
+def everybody_is_there(evidence: Evidence) -> Iterator[str]:
+    """When nothing goes wrong any more, every world comes up, and its threads live."""
+    for host in evidence.hosts:
+        if not host.up and evidence.now > FAULTS_UNTIL_S + 1.0:
+            yield f"{host.name} is not up"
+    for failure in evidence.thread_failures:
+        yield f"a thread has ended: {failure}"
+
+
 CHECKS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     one_worker_at_a_time,
     no_start_after_success,
@@ -290,4 +300,5 @@ CHECKS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     sub_plans_end_with_their_parents,
     dead_worlds_do_not_write,
     only_the_silent_are_declared_dead,
+    everybody_is_there,
 )

@@ -162,6 +162,8 @@ class Kernel:
         self.atomic = False
         """Inside a transaction: nobody else has a turn."""
         self.switches = 0
+        self.thread_failures: list[str] = []
+        """Threads of the engine that ended by an error that nobody caught."""
         self._trace = trace
         self._heap: list[tuple[float, int, Any]] = []
         self._order = 0
