@@ -55,6 +55,12 @@ class Config:
     """``direct``, ``zeromq``, ``auto`` (embedded worlds direct, all others zeromq), or a connector object."""
     listen: str | None = None
     """Endpoint of an executor for other worlds; None: an ipc socket in a private directory."""
+    advertise_host: str | None = None
+    """The host name or address at which other worlds reach this one, if it is not the one in ``listen``."""
+    curve_key_file: str | None = None
+    """A secret key that ``dynflow-mp keys generate`` made; None: new keys each time the world starts."""
+    curve_trusted_keys_file: str | None = None
+    """Public keys, one a line: over TCP only worlds that have one of them; None: all worlds in the database."""
     eligible: bool | None = None
     """Whether others' plans may run here; None: yes, except in embedded worlds."""
     meta: Mapping[str, Any] = field(default_factory=_default_meta)
@@ -172,6 +178,16 @@ def _place(value: Any) -> str:
     return value if isinstance(value, str) else f"{value.__module__}:{value.__qualname__}"
 
 
+def _is_host(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, str) and bool(value) and not set(value) & set("/*[]@ ") and value.count(":") != 1
+    )
+
+
+def _is_path(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and bool(value) and "\0" not in value)
+
+
 def _is_connector(value: Any) -> bool:
     return value in ("auto", "direct", "zeromq") if isinstance(value, str) else value is not None
 
@@ -198,6 +214,9 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
         "must be an endpoint such as tcp://127.0.0.1:5555",
         lambda value: value is None or "://" in str(value),
     ),
+    ("advertise_host", "must be a host name or an address without a port", _is_host),
+    ("curve_key_file", "must be the path of a file", _is_path),
+    ("curve_trusted_keys_file", "must be the path of a file", _is_path),
     ("eligible", "must be true, false or not given", lambda value: value is None or _is_bool(value)),
     ("meta", "must be a mapping", lambda value: isinstance(value, Mapping)),
     ("auto_execute", "must be true or false", _is_bool),

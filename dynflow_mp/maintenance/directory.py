@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from dynflow_mp.connectors.connector import Executor
 from dynflow_mp.coordinator.coordinator import Coordinator
+from dynflow_mp.coordinator.records import WorldRecord, WorldState
 from dynflow_mp.maintenance.processes_alive import gone
+
+CURVE_KEY = "curve_key"
+"""Where a world's record holds its public key."""
 
 
 class WorldDirectory:
-    """Reads the coordinator each time it is asked (it satisfies connectors' ``Directory``)."""
+    """Reads the coordinator each time it is asked (it satisfies connectors' ``Directory``).
 
-    def __init__(self, coordinator: Coordinator) -> None:
-        self._coordinator = coordinator
+    With a file of ``trusted`` keys, worlds whose keys are not in it have none.
+    """
+
+    def __init__(self, coordinator: Coordinator, trusted: Path | None = None) -> None:
+        self._coordinator, self._trusted = coordinator, trusted
 
     def executors(self) -> Sequence[Executor]:
         """Executors that take others' work and are not known to be dead."""
+        trusted = self._trusted_keys()
         return [
-            Executor(record.id, record.meta["endpoint"], dict(record.meta.get("free", {})))
+            Executor(
+                record.id,
+                record.meta["endpoint"],
+                dict(record.meta.get("free", {})),
+                _key(record, trusted),
+            )
             for record in self._coordinator.find_worlds(active_executors_only=True)
             if record.meta.get("takes_work") and record.meta.get("endpoint") and not gone(record)
         ]
@@ -29,3 +43,25 @@ class WorldDirectory:
             endpoint = record.meta.get("endpoint")
             return str(endpoint) if endpoint and not gone(record) else None
         return None
+
+    def keys(self) -> Mapping[str, str]:
+        """The public keys of the worlds that are not dead. Raises ConfigError for a damaged file of trusted ones."""
+        trusted = self._trusted_keys()
+        found = {
+            record.id: _key(record, trusted)
+            for record in self._coordinator.find_worlds()
+            if record.state != WorldState.DEAD.value
+        }
+        return {world_id: key for world_id, key in found.items() if key is not None}
+
+    def _trusted_keys(self) -> frozenset[str] | None:
+        if self._trusted is None:
+            return None
+        from dynflow_mp.connectors.keys import trusted_keys  # it brings ZeroMQ, which not all worlds load
+
+        return trusted_keys(self._trusted)
+
+
+def _key(record: WorldRecord, trusted: frozenset[str] | None) -> str | None:
+    key = record.meta.get(CURVE_KEY)
+    return key if isinstance(key, str) and (trusted is None or key in trusted) else None

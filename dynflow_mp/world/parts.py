@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,7 @@ from dynflow_mp.world.ending import Ending, going_on_after
 from dynflow_mp.world.own_record import OwnRecord
 
 if TYPE_CHECKING:
+    from dynflow_mp.connectors.keys import KeyPair
     from dynflow_mp.executor.core import Core
     from dynflow_mp.maintenance.delayed_executor import DelayedExecutor
 
@@ -110,7 +112,9 @@ class Parts:
         self.coordinator = Coordinator(database, self.world_id, lambda: not self._ending.begun)
         self.library = Library(self.store, self.coordinator.fence, middleware=self.middleware)
         self.amendments = Amendments(self.store, self.coordinator, self._config.max_payload)
-        self.record = OwnRecord(self.coordinator, self._config, self._advertised)
+        self.connector = _connector(self._config, self.coordinator)
+        # Others let nobody in whose key they have not read, so the record has it from the start.
+        self.record = OwnRecord(self.coordinator, self._config, self._advertised, self.connector.public_key)
         self.record.register()
         self._ending.on_close("record", self._delete_record)
 
@@ -119,7 +123,6 @@ class Parts:
             self.record.delete()
 
     def _open_client(self) -> None:
-        self.connector = _connector(self._config, self.coordinator)
         self.client = ClientDispatcher(
             self.world_id,
             self.connector,
@@ -362,5 +365,22 @@ def _connector(config: Config, coordinator: Coordinator) -> Connector:
         # Not imported at the top: an embedded world needs no wire to other worlds.
         from dynflow_mp.connectors.zeromq import ZeroMQConnector
 
-        return ZeroMQConnector(WorldDirectory(coordinator), listen=config.listen)
+        trusted = config.curve_trusted_keys_file
+        return ZeroMQConnector(
+            WorldDirectory(coordinator, None if trusted is None else Path(trusted)),
+            listen=config.listen,
+            keys=_keys(config),
+            advertise_host=config.advertise_host,
+        )
     raise ConfigError(f"connector={wanted!r}: must be auto, direct, zeromq or a connector")
+
+
+def _keys(config: Config) -> KeyPair | None:
+    """The pair in the file that is named, else a new one; none where ZeroMQ has no CURVE: then there is ipc only."""
+    from dynflow_mp.connectors.keys import KeyPair, trusted_keys, why_no_curve
+
+    if config.curve_trusted_keys_file is not None:
+        trusted_keys(Path(config.curve_trusted_keys_file))  # what is wrong with it is said at the start
+    if config.curve_key_file is not None:
+        return KeyPair.from_file(Path(config.curve_key_file))
+    return None if why_no_curve() else KeyPair.new()

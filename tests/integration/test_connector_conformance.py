@@ -20,6 +20,7 @@ import zmq
 from dynflow_mp.connectors.connector import Connector, Executor
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.connectors.endpoints import remove_abandoned
+from dynflow_mp.connectors.keys import KeyPair
 from dynflow_mp.connectors.peers import Route
 from dynflow_mp.connectors.zeromq import ZeroMQConnector
 from dynflow_mp.errors import (
@@ -93,6 +94,7 @@ class House:
         self.listed: list[Executor] = []
         self.asked = 0
         self.broken = False
+        self._keys: dict[str, str] = {}
         self._worlds: list[World] = []
         self._shared = DirectConnector()
 
@@ -107,11 +109,15 @@ class House:
     def endpoint(self, world_id: str) -> str | None:
         return next((one.endpoint for one in self.listed if one.world_id == world_id), None)
 
+    def keys(self) -> dict[str, str]:
+        return dict(self._keys)
+
     # -- worlds ------------------------------------------------------------------------------------
 
     def executor(self, world_id: str, free: int = 2) -> World:
         world = self._world(world_id, True)
-        self.listed.append(Executor(world_id, world.connector.endpoint, {"default": free}))
+        key = world.connector.public_key
+        self.listed.append(Executor(world_id, world.connector.endpoint, {"default": free}, key))
         return world
 
     def client(self, world_id: str) -> World:
@@ -119,6 +125,8 @@ class House:
 
     def _world(self, world_id: str, takes_work: bool) -> World:
         world = World(world_id, takes_work, self.connector())
+        if world.connector.public_key is not None:
+            self._keys[world_id] = world.connector.public_key
         world.connector.start_listening(world)
         self._worlds.append(world)
         return world
@@ -126,8 +134,9 @@ class House:
     def connector(self) -> Connector:
         if self.kind == "direct":
             return self._shared
-        listen = "tcp://127.0.0.1:*" if self.kind == "zeromq-tcp" else None
-        return ZeroMQConnector(self, listen, refresh_s=0.1)
+        listen = None if self.kind == "zeromq-ipc" else "tcp://127.0.0.1:*"
+        keys = KeyPair.new() if self.kind == "zeromq-curve" else None
+        return ZeroMQConnector(self, listen, refresh_s=0.1, keys=keys)
 
     def leave(self, world: World) -> None:
         """The world stops listening and is no longer listed."""
@@ -139,7 +148,7 @@ class House:
             world.connector.stop_listening(world)
 
 
-@pytest.fixture(params=["direct", "zeromq-ipc", "zeromq-tcp"])
+@pytest.fixture(params=["direct", "zeromq-ipc", "zeromq-curve"])
 def house(request: pytest.FixtureRequest) -> Iterator[House]:
     house = House(request.param)
     yield house
@@ -793,7 +802,7 @@ def test_only_the_directories_of_killed_worlds_are_removed(tmp_path: Path) -> No
 
 
 def test_only_loopback_addresses_are_listened_on() -> None:
-    with pytest.raises(ConnectorError, match="encrypted"):
+    with pytest.raises(ConnectorError, match="refused without CURVE"):
         listening("tcp://0.0.0.0:*")
 
 
