@@ -93,6 +93,8 @@ class Config:
     """Stopped plans that ended longer ago are deleted; None: none ever is."""
     cleaner_interval_s: float = 3600.0
     """How often an executor looks for plans to delete, where ``cleaner_max_age_s`` is given."""
+    sensitive_keys: tuple[str, ...] = ()
+    """Further keys whose values are not shown (in logs, errors, on screens): those that hold one of these texts."""
     max_payload: int = _MAX_PAYLOAD
     """Largest input or output of one action (bytes, encoded)."""
     max_credit: int = 512
@@ -109,6 +111,7 @@ class Config:
         object.__setattr__(self, "apps", tuple(self.apps))
         object.__setattr__(self, "middleware", tuple(map(_place, self.middleware)))
         object.__setattr__(self, "queues", dict(self.queues))
+        object.__setattr__(self, "sensitive_keys", tuple(self.sensitive_keys))
 
     @property
     def pools(self) -> dict[str, int]:
@@ -239,6 +242,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
         lambda value: value is None or _seconds(value),
     ),
     ("cleaner_interval_s", _A_SPAN, _seconds),
+    ("sensitive_keys", "must be a list of texts", _is_names),
     ("max_payload", "must be a whole number of bytes from 1024", _whole(1024)),
     ("max_credit", "must be a whole number from 1", _whole(1)),
 )
@@ -323,7 +327,7 @@ def _parsed(name: str, variable: str, text: str) -> Any:
             return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
                 text.lower()
             ]
-        if name in ("apps", "middleware"):
+        if name in ("apps", "middleware", "sensitive_keys"):
             return tuple(part.strip() for part in text.split(",") if part.strip())
         if name == "queues":
             pairs = (part.split("=", 1) for part in text.split(",") if part.strip())

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from dynflow_mp.model.messages import Response
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.work import OutputChunk, StepOutcome
+from dynflow_mp.redaction import discreet
 
 
 class PlanRequested(NamedTuple):
@@ -86,6 +87,7 @@ class StepLost(NamedTuple):
     backtrace: tuple[str, ...] = ()
 
 
+@discreet
 class EventArrived(NamedTuple):
     """A world sends an event to a step; ``data`` are the codec's bytes."""
 

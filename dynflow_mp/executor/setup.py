@@ -35,7 +35,12 @@ def core_settings(world_id: str, config: Config) -> CoreSettings:
         Conduct(config.auto_rescue, Random().random),
         _private_directory(),
         WorkerSettings(
-            apps, script, config.max_payload, config.start_timeout_s, known_places(config.middleware)
+            apps,
+            script,
+            config.max_payload,
+            config.start_timeout_s,
+            known_places(config.middleware),
+            config.sensitive_keys,
         ),
         config.errand_timeout_s,
     )

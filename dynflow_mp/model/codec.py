@@ -19,6 +19,7 @@ import msgpack
 from dynflow_mp.errors import DamagedData, DataError, PayloadTooLarge
 from dynflow_mp.model.references import Key, OutputReference, StoredReference
 from dynflow_mp.model.signals import Signal
+from dynflow_mp.redaction import MASK, is_sensitive
 
 MAX_PAYLOAD = 4 * 1024 * 1024
 MAX_DEPTH = 200
@@ -82,6 +83,11 @@ def references_in(value: Any, depth: int = 0) -> list[OutputReference]:
     return []
 
 
+def _shown(value: Any, path: tuple[Key, ...]) -> Any:
+    """The value, unless a key above it says that it is nobody's business."""
+    return MASK if any(isinstance(key, str) and is_sensitive(key) for key in path) else value
+
+
 def path_text(name: str, path: tuple[Key, ...]) -> str:
     """A place in data as people read it: ``input['hosts'][3]``."""
     return name + "".join(f"[{key!r}]" for key in path)
@@ -135,7 +141,8 @@ class _Walk:
     def of_int(self, value: int, path: tuple[Key, ...], depth: int) -> int:
         if _INT_LOW <= value <= _INT_HIGH:
             return value
-        raise self.error(path, f"the integer {value if abs(value) < 2**80 else '…'} needs more than 64 bits")
+        shown = _shown(value, path) if abs(value) < 2**80 else "…"
+        raise self.error(path, f"the integer {shown} needs more than 64 bits")
 
     def of_float(self, value: float, path: tuple[Key, ...], depth: int) -> float:
         if isfinite(value):
@@ -149,7 +156,7 @@ class _Walk:
 
     def of_datetime(self, value: datetime, path: tuple[Key, ...], depth: int) -> msgpack.ExtType:
         if value.tzinfo is None or value.utcoffset() is None:
-            raise self.error(path, f"the datetime {value} has no time zone")
+            raise self.error(path, f"the datetime {_shown(value, path)} has no time zone")
         return msgpack.ExtType(_DATETIME, value.isoformat().encode())
 
     def of_date(self, value: date, path: tuple[Key, ...], depth: int) -> msgpack.ExtType:

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.states import StepState
+from dynflow_mp.redaction import discreet
 
 
+@discreet
 class StepJob(NamedTuple):
     """One call of one action's ``run``.
 
@@ -35,6 +37,7 @@ class StepJob(NamedTuple):
     briefing: bytes | None = None
 
 
+@discreet
 class FinalizePart(NamedTuple):
     """One finalize step inside a :class:`FinalizeJob`."""
 
@@ -47,6 +50,7 @@ class FinalizePart(NamedTuple):
     output: bytes | None
 
 
+@discreet
 class FinalizeJob(NamedTuple):
     """The whole finalize phase of a plan: the parts run one after the other, the first failure ends it.
 
@@ -59,6 +63,7 @@ class FinalizeJob(NamedTuple):
     root_class: str = ""
 
 
+@discreet
 class Errand(NamedTuple):
     """Work for a worker that is no step: planning what was scheduled, calling a hook, asking a class.
 
@@ -76,6 +81,7 @@ class Errand(NamedTuple):
 Job = StepJob | FinalizeJob | Errand
 
 
+@discreet
 class PlannedEvent(NamedTuple):
     """An event an action asked to be delivered, by default to its own step, after ``delay_s``."""
 
@@ -86,6 +92,7 @@ class PlannedEvent(NamedTuple):
     optional: bool
 
 
+@discreet
 class OutputChunk(NamedTuple):
     """A piece of output that is only ever added to; ``chunk`` are the codec's bytes, ``written_at`` microseconds UTC.
 
@@ -98,6 +105,7 @@ class OutputChunk(NamedTuple):
     number: int
 
 
+@discreet
 class StepOutcome(NamedTuple):
     """What came of one call.
 
@@ -125,6 +133,7 @@ class StepOutcome(NamedTuple):
     orders: bytes | None = None
 
 
+@discreet
 class ErrandOutcome(NamedTuple):
     """What came of an errand: ``result``, or ``error`` (the bytes of :class:`ErrorRecord`); one of them is None."""
 

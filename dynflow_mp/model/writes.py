@@ -11,6 +11,7 @@ from typing import NamedTuple
 from dynflow_mp.model.plans import HistoryEntry
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.model.work import OutputChunk
+from dynflow_mp.redaction import discreet
 
 
 class ClaimPlan(NamedTuple):
@@ -102,6 +103,7 @@ class MoveStep(NamedTuple):
     forget_error: bool = False
 
 
+@discreet
 class SaveOutcome(NamedTuple):
     """What came of one attempt: the step's row, guarded by (``from_state``, attempt), and its action's.
 
@@ -150,6 +152,7 @@ class NoteHooks(NamedTuple):
     noted_at: int
 
 
+@discreet
 class RecordEvent(NamedTuple):
     """An event was accepted for a step; ``id`` is its request's id (recording twice changes nothing)."""
 
@@ -170,6 +173,7 @@ class ForgetEvents(NamedTuple):
     ids: tuple[str, ...]
 
 
+@discreet
 class StorePlan(NamedTuple):
     """A sub-plan that a step of this plan triggered is stored whole, with the step's outcome.
 

@@ -48,6 +48,7 @@ from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.reading.library import Library
+from dynflow_mp.redaction import hide_also
 from dynflow_mp.telemetry import logger
 from dynflow_mp.world.ending import Ending, going_on_after
 from dynflow_mp.world.own_record import OwnRecord
@@ -84,6 +85,7 @@ class Parts:
 
     def open(self) -> None:
         """Storage, then who we are, then the ways in and out, then workers; only then may others come."""
+        hide_also(self._config.sensitive_keys)
         if self._config.pools:
             # First of all: without them everything else fails with words of its own.
             make_room_for(sum(self._config.pools.values()))

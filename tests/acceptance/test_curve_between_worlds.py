@@ -96,7 +96,7 @@ def test_g38_nobody_else_comes_in_and_everybody_is_counted(executor, a_client):
         intruder.say(plan.id, client.id, other.connector._keys)
         wait_until(lambda: door.protocol_errors, 60, "refusing another's name")
 
-    assert executor.library.load_execution_plan(plan.id).state == "planned"
+    assert executor.persistence.load_execution_plan(plan.id).state == "planned"
     assert client.trigger(Noop).finished.result(60).result == "success"
 
 
