@@ -43,24 +43,28 @@ class Intruder:
 
     def __init__(self, executor):
         self.record = next(one for one in executor.coordinator.find_worlds(id=executor.id))
-        self.context = zmq.Context()
+        self.context, self.sockets = zmq.Context(), []
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.context.destroy(0)
+        for sock in self.sockets:
+            sock.close(0)
+        self.context.term()
 
-    def say(self, plan_id, name, keys=None, server_key=None):
+    def say(self, plan_id, name, keys=None, server_key=None, receiver_id=None):
         intruder = self.context.socket(zmq.DEALER)
+        self.sockets.append(intruder)
         intruder.set(zmq.ROUTING_ID, identity_of(name))
         if keys is not None:
             intruder.set(zmq.CURVE_SERVERKEY, (server_key or self.record.meta["curve_key"]).encode())
             intruder.set(zmq.CURVE_PUBLICKEY, keys.public.encode())
             intruder.set(zmq.CURVE_SECRETKEY, keys.secret.encode())
         intruder.connect(self.record.meta["endpoint"])
-        intruder.send(Envelope(name, self.record.id, f"{name}-1", Execution(plan_id)).to_bytes())
-        return intruder
+        intruder.send(
+            Envelope(name, receiver_id or self.record.id, f"{name}-1", Execution(plan_id)).to_bytes()
+        )
 
 
 def test_g38_worlds_of_one_database_find_and_trust_each_other(executor, a_client):
@@ -175,14 +179,7 @@ def test_an_envelope_for_any_executor_is_nobody_s(executor, a_client):
     """Executors are named by who sends; a message for anybody is not taken from the wire."""
     client = a_client()
     with Intruder(executor) as intruder:
-        sock = intruder.context.socket(zmq.DEALER)
-        sock.set(zmq.ROUTING_ID, identity_of(client.id))
-        sock.set(zmq.CURVE_SERVERKEY, intruder.record.meta["curve_key"].encode())
-        sock.set(zmq.CURVE_PUBLICKEY, client.connector._keys.public.encode())
-        sock.set(zmq.CURVE_SECRETKEY, client.connector._keys.secret.encode())
-        sock.connect(intruder.record.meta["endpoint"])
-        sock.send(Envelope(client.id, ANY_EXECUTOR, "1", Execution("plan")).to_bytes())
-
+        intruder.say("plan", client.id, client.connector._keys, receiver_id=ANY_EXECUTOR)
         wait_until(lambda: executor.connector.protocol_errors, 60, "refusing it")
 
 
