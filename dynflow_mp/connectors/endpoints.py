@@ -178,7 +178,9 @@ class Place:
 
 def _check_directory(endpoint: str, directory: Path) -> None:
     """Refuse a directory in which somebody else could put a socket of theirs in the place of ours."""
-    found = directory.stat()
+    found = directory.lstat()
+    if stat.S_ISLNK(found.st_mode) and found.st_uid in (0, os.geteuid()):
+        found = directory.stat()
     if found.st_uid not in (0, os.geteuid()):
         raise ConnectorError(
             f"{endpoint}: {directory} belongs to another user, who could put another socket there; "
