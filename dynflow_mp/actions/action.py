@@ -343,7 +343,7 @@ def find_or_missing(name: str) -> type[Action]:
     try:
         return registry.find(name)
     except UnknownAction:
-        module, _, short = name.rpartition(".")
+        module, _, short = name.replace("\0", "\ufffd").rpartition(".")
         facts = {"_stored_name": name, "__module__": module or "?", "__qualname__": short}
         return type(short, (Missing,), facts, abstract=True)
 
