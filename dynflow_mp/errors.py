@@ -132,12 +132,20 @@ class RequestError(DynflowError):
         self.plan_id = plan_id
 
 
+class TooManyRequests(RequestError):
+    """So many futures are open already that nothing more is asked for; nothing was stored."""
+
+
 class NoExecutor(RequestError):
     """No executor took the request in time; a requested plan runs when one comes."""
 
 
 class AlreadyRunning(RequestError):
-    """The plan is being executed already."""
+    """The plan is being executed already; ``holder`` is the request it is executed for, where that is known."""
+
+    def __init__(self, message: str, plan_id: str | None = None, holder: str | None = None) -> None:
+        super().__init__(message, plan_id)
+        self.holder = holder
 
 
 class PlanStopped(RequestError):
@@ -216,6 +224,10 @@ class UnprocessableEvent(RequestError):
     """The step cannot take an event now: it neither runs nor is suspended."""
 
 
+class NobodyTakesEvents(UnprocessableEvent):
+    """No executor that can be reached runs the plan, which may be run by one later: the event can be sent again."""
+
+
 class EventDropped(UnprocessableEvent):
     """The step ended before it took the event."""
 
@@ -226,6 +238,10 @@ class RequestTimeout(RequestError):
 
 class WorldTerminated(RequestError):
     """This world is ending or has ended; it takes nothing new and answers nothing more."""
+
+
+class TerminationOverdue(DynflowError):
+    """A world's time to end was over before this was done."""
 
 
 class NotCancellable(RequestError):
@@ -355,6 +371,14 @@ class PersistenceError(DynflowError):
     def passes(self) -> bool:
         """Whether the same may succeed later, with nothing changed by anybody."""
         return self.kind in self.PASSING
+
+
+class PlanIdTaken(PersistenceError):
+    """A plan of this id is stored already; nothing was stored."""
+
+    def __init__(self, plan_id: str) -> None:
+        super().__init__(f"there is a plan {plan_id} already; its id cannot be another's")
+        self.plan_id = plan_id
 
 
 class SchemaMismatch(PersistenceError):

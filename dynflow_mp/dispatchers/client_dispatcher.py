@@ -19,10 +19,12 @@ from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, Protocol
 
 from dynflow_mp.connectors.connector import Connector
+from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.dispatchers.client_decisions import ClientDecisions, PlanStatus, Timings
 from dynflow_mp.dispatchers.decisions import (
     Decision,
     Fail,
+    FailUnlessTaken,
     LoadPlan,
     LookUp,
     Resolve,
@@ -31,7 +33,9 @@ from dynflow_mp.dispatchers.decisions import (
     StopUnowned,
 )
 from dynflow_mp.dispatchers.notifier import Notifier
-from dynflow_mp.errors import DynflowError, RequestError, WorldTerminated
+from dynflow_mp.dispatchers.room import Room
+from dynflow_mp.errors import DynflowError, RequestError, TooManyRequests, WorldTerminated
+from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.messages import CancelPlan, Envelope, Event, Execution, HaltPlan, Ping, Status
 from dynflow_mp.telemetry import logger
 
@@ -42,9 +46,10 @@ _NOTIFIER_LOOK_S = 0.5
 
 
 class PlanWatch(Protocol):
-    """What the dispatcher needs of the store: where plans stand."""
+    """What the dispatcher needs of the store: where plans stand, and whether a step has taken an event."""
 
     def plan_statuses(self, plan_ids: Sequence[str]) -> Mapping[str, PlanStatus]: ...
+    def event_was_taken(self, event_id: str) -> bool: ...
 
 
 _Note = Callable[[float], Sequence[Decision]]
@@ -72,6 +77,7 @@ class ClientDispatcher:
         reask_interval_s: float = 10.0,
         accept_timeout_s: float = 1.0,
         retry_s: float = 0.2,
+        max_open_requests: int = 50_000,
         chance: random.Random | None = None,
     ) -> None:
         self._world_id, self._connector, self._plans = world_id, connector, plans
@@ -82,6 +88,7 @@ class ClientDispatcher:
         self._decisions = ClientDecisions(world_id, timings, draw, time.monotonic())
         self._numbers = count(1)
         self._futures: dict[str, Future[Any]] = {}
+        self._room = Room(max_open_requests, lambda: len(self._futures))
         self._inbox: SimpleQueue[_Note] = SimpleQueue()
         self._notifier = Notifier()
         # A signal handler may trigger in the middle of a trigger of its own thread.
@@ -118,12 +125,28 @@ class ClientDispatcher:
         """How many futures are not resolved yet."""
         return len(self._futures)
 
+    def wait_for_room(self, patience_s: float) -> None:
+        """Wait while too many requests are open. Raises :class:`TooManyRequests` when that does not help.
+
+        Before anything is stored for a request: what cannot be waited for is not begun.
+        """
+        if self._room.full and not self._room.wait(patience_s, lambda: self._stopped is not None):
+            raise TooManyRequests(
+                f"{self._room.most:,} requests are open; wait for some of them, or have max_open_requests higher"
+            )
+
     # -- requests ------------------------------------------------------------------------------
 
-    def execute(self, plan_id: str, queue: str = "default") -> Future[Any]:
-        """Have any executor run the plan. The future gets what ``load_plan`` gives once the attempt ended."""
+    def execute(self, plan_id: str, queue: str = "default", *, yielding: bool = False) -> Future[Any]:
+        """Have any executor run the plan. The future gets what ``load_plan`` gives once the attempt ended.
+
+        ``yielding``: whoever else asks for the plan is not refused because of this.
+        """
         message = Execution(plan_id, queue)
-        return self._publish(lambda request_id, now: self._decisions.execute(request_id, message, now))
+        request_id = f"{UNATTENDED}{self._world_id}-{next(self._numbers)}" if yielding else None
+        return self._publish(
+            lambda request_id, now: self._decisions.execute(request_id, message, now), request_id
+        )
 
     def watch(self, plan_id: str) -> Future[Any]:
         """Wait for a plan that was asked for already. The future gets what ``load_plan`` gives once the attempt ended."""
@@ -131,11 +154,22 @@ class ClientDispatcher:
         return self._publish(lambda request_id, now: self._decisions.watch(request_id, message, now))
 
     def event(
-        self, plan_id: str, step_id: int, data: bytes, optional: bool = False, delay_s: float | None = None
+        self,
+        plan_id: str,
+        step_id: int,
+        data: bytes,
+        optional: bool = False,
+        delay_s: float | None = None,
+        event_id: str | None = None,
     ) -> Future[bool]:
-        """Bring an event to the world that runs the plan. True once the run that took it is stored."""
+        """Bring an event to the world that runs the plan. True once the run that took it is stored.
+
+        ``event_id``: one that it was sent under before, perhaps by another world; it is taken once all the same.
+        """
         message = Event(plan_id, step_id, data, optional, delay_s)
-        return self._publish(lambda request_id, now: self._decisions.event(request_id, message, now))
+        return self._publish(
+            lambda request_id, now: self._decisions.event(request_id, message, now), event_id
+        )
 
     def cancel(self, plan_id: str, force: bool = False) -> Future[list[int]]:
         """Have Cancel, or with ``force`` Abort, sent to the plan's steps that can take it; which those are."""
@@ -162,15 +196,20 @@ class ClientDispatcher:
             lambda request_id, now: self._decisions.ask(request_id, message, world_id, timeout_s, now)
         )
 
-    def _publish(self, decide: Callable[[str, float], Sequence[Decision]]) -> Future[Any]:
+    def _publish(
+        self, decide: Callable[[str, float], Sequence[Decision]], request_id: str | None = None
+    ) -> Future[Any]:
         future = self.future_kind()
         # A request cannot be taken back, and a cancelled future could not be resolved.
         future.set_running_or_notify_cancel()
-        request_id = f"{self._world_id}-{next(self._numbers)}"
+        own_id = request_id or f"{self._world_id}-{next(self._numbers)}"
         with self._guard:
+            known = self._futures.get(own_id)
+            if known is not None:
+                return known
             if self._stopped is None:
-                self._futures[request_id] = future
-                self._inbox.put(lambda now: self._begin(request_id, decide, now))
+                self._futures[own_id] = future
+                self._inbox.put(lambda now: self._begin(own_id, decide, now))
                 return future
         future.set_exception(self._stopped)
         return future
@@ -238,12 +277,15 @@ class ClientDispatcher:
         match decision:
             case Send(envelope):
                 self._connector.send(envelope)
+                failpoint("request_sent", when=lambda: isinstance(envelope.message, Execution))
             case LoadPlan(request_id, plan_id):
                 self._resolve(request_id, partial(self._load_plan, plan_id))
             case Resolve(request_id, value):
                 self._resolve(request_id, lambda: value)
             case Fail(request_id, error):
                 self._resolve(request_id, partial(_raise, error))
+            case FailUnlessTaken(request_id, error):
+                self._resolve(request_id, partial(self._taken_or, request_id, error))
             case Route(request_id, plan_id):
                 self._route(request_id, plan_id)
             case StopUnowned(request_id, plan_id):
@@ -255,6 +297,13 @@ class ClientDispatcher:
         future = self._futures.pop(request_id, None)
         if future is not None:
             self._notifier.put(partial(_fulfil, future, value))
+            self._room.tell()
+
+    def _taken_or(self, request_id: str, error: DynflowError) -> bool:
+        """On the notifier's thread, as all that is read for a future."""
+        if self._plans.event_was_taken(request_id):
+            return True
+        raise error
 
     def _route(self, request_id: str, plan_id: str) -> None:
         try:
@@ -285,7 +334,7 @@ class ClientDispatcher:
             decisions = self._decisions.found(statuses, plan_ids, time.monotonic())
             self._carry_out(decisions)
             for decision in decisions:
-                if isinstance(decision, (LoadPlan, Fail)):
+                if isinstance(decision, (LoadPlan, Fail, FailUnlessTaken)):
                     self._connector.settled(decision.request_id)
 
     def _fail_everything(self, error: DynflowError) -> Sequence[Decision]:

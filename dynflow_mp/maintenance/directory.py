@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from dynflow_mp.connectors.connector import Executor
 from dynflow_mp.coordinator.coordinator import Coordinator
@@ -25,7 +26,7 @@ class WorldDirectory:
         for record in self._coordinator.find_worlds(active_executors_only=True):
             endpoint = self._endpoint(record)
             if endpoint is not None and record.meta.get("takes_work"):
-                found.append(Executor(record.id, endpoint, dict(record.meta.get("free", {}))))
+                found.append(Executor(record.id, endpoint, _free(record.meta.get("free"))))
         return found
 
     def endpoint(self, world_id: str) -> str | None:
@@ -40,3 +41,10 @@ class WorldDirectory:
             return None
         transport = str(endpoint).partition("://")[0]
         return str(endpoint) if self._transports is None or transport in self._transports else None
+
+
+def _free(said: Any) -> dict[str, int]:
+    """Free slots by queue; none where a record says something else."""
+    if not isinstance(said, dict):
+        return {}
+    return {queue: slots for queue, slots in said.items() if type(slots) is int}

@@ -89,8 +89,8 @@ class InThreadClient(ClientDispatcher):
     def start(self) -> None:
         """There is no thread to start."""
 
-    def _publish(self, decide: Any) -> Any:
-        future = super()._publish(decide)
+    def _publish(self, decide: Any, request_id: str | None = None) -> Any:
+        future = super()._publish(decide, request_id)
         self._go_on()
         return future
 

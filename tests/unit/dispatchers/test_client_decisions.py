@@ -12,6 +12,7 @@ from dynflow_mp.dispatchers.client_decisions import ClientDecisions, Timings
 from dynflow_mp.dispatchers.decisions import (
     Decision,
     Fail,
+    FailUnlessTaken,
     LoadPlan,
     LookUp,
     Resolve,
@@ -23,6 +24,7 @@ from dynflow_mp.errors import (
     AlreadyRunning,
     DynflowError,
     EventDropped,
+    NobodyTakesEvents,
     NoExecutor,
     NotCancellable,
     PeerBusy,
@@ -98,6 +100,13 @@ def failure(decisions: list[Decision]) -> DynflowError:
     return decision.error
 
 
+def failure_unless_taken(decisions: list[Decision]) -> DynflowError:
+    """That of an event: the store may know that it was taken all the same (G8)."""
+    decision = only(decisions)
+    assert isinstance(decision, FailUnlessTaken)
+    return decision.error
+
+
 def sends(decisions: list[Decision]) -> list[Envelope]:
     return [decision.envelope for decision in decisions if isinstance(decision, Send)]
 
@@ -142,6 +151,59 @@ def test_a_refusal_is_the_error_it_names(asked: ClientDecisions) -> None:
     assert isinstance(error, AlreadyRunning)
     assert str(error) == "it runs already"
     assert error.plan_id == PLAN
+
+
+def runs_for(holder: str | None) -> AlreadyRunning:
+    return AlreadyRunning("it runs already", PLAN, holder)
+
+
+def test_a_plan_that_runs_for_a_late_repeat_of_a_request_of_ours_is_waited_for(
+    asked: ClientDecisions,
+) -> None:
+    """Its attempt had ended, and the plan was asked for again, when the repeat reached an executor."""
+    asked.due(1.0)  # the repeat
+    asked.heard(answer(Done()), 1.1)
+    asked.execute("client-2", Execution(PLAN), 1.2)
+
+    refused = asked.heard(answer(Failed.of(runs_for(REQUEST)), "client-2"), 1.3)
+    runs = asked.found({PLAN: Stored("running", "executor")}, [PLAN], 1.4)
+    looks = asked.due(1.8)
+    ended = asked.found({PLAN: Stored("stopped")}, [PLAN], 1.9)
+
+    assert (refused, runs, looks) == ([LookUp((PLAN,))], [], [LookUp((PLAN,))])
+    assert ended == [LoadPlan("client-2", PLAN)]
+    assert len(asked) == 0
+
+
+@pytest.mark.parametrize("holder", [REQUEST, "clienta-1", "another-1", None])
+def test_b063_one_that_runs_for_an_open_request_or_another_client_s_is_refused(
+    asked: ClientDecisions, holder: str | None
+) -> None:
+    asked.execute("client-2", Execution(PLAN), 0.1)
+
+    refused = asked.heard(answer(Failed.of(runs_for(holder)), "client-2"), 0.2)
+
+    assert isinstance(failure(refused), AlreadyRunning)
+
+
+def test_who_asks_on_nobody_s_behalf_is_content_with_anybody_s_run(client: ClientDecisions) -> None:
+    yielding = "unattended-client-1"
+    client.execute(yielding, Execution(PLAN), 0.0)
+
+    refused = client.heard(answer(Failed.of(runs_for("another-1")), yielding), 0.1)
+    ended = client.found({PLAN: Stored("paused")}, [PLAN], 0.6)
+
+    assert refused == [LookUp((PLAN,))]
+    assert ended == [LoadPlan(yielding, PLAN)]
+
+
+def test_who_asks_on_nobody_s_behalf_does_not_press(client: ClientDecisions) -> None:
+    client.execute("unattended-client-1", Execution(PLAN), 0.0)
+
+    client.heard(answer(Failed.of(PeerBusy("enough to do", PLAN)), "unattended-client-1"), 0.1)
+
+    assert sends(client.due(5.0)) == []
+    assert len(sends(client.due(12.2))) == 1
 
 
 def test_what_is_not_accepted_in_time_is_sent_again_under_the_same_id(asked: ClientDecisions) -> None:
@@ -341,7 +403,9 @@ def test_an_event_that_was_taken_is_true(client: ClientDecisions) -> None:
 def test_an_event_that_was_dropped_fails(client: ClientDecisions) -> None:
     event_sent(client)
 
-    assert isinstance(failure(client.heard(refusal(EventDropped("ended", PLAN)), 0.1)), EventDropped)
+    error = failure_unless_taken(client.heard(refusal(EventDropped("ended", PLAN)), 0.1))
+
+    assert isinstance(error, EventDropped)
 
 
 @pytest.mark.parametrize("stored", [None, Stored("stopped"), Stored("paused"), Stored("planned")])
@@ -349,7 +413,7 @@ def test_an_event_for_a_plan_nobody_runs_fails(client: ClientDecisions, stored: 
     client.event(REQUEST, EVENT, 0.0)
     assert client.routed(REQUEST, None, 0.0) == [LookUp((PLAN,))]
 
-    error = failure(client.found({} if stored is None else {PLAN: stored}, [PLAN], 0.0))
+    error = failure_unless_taken(client.found({} if stored is None else {PLAN: stored}, [PLAN], 0.0))
 
     assert isinstance(error, UnprocessableEvent)
     assert "no executor runs plan plan-1" in str(error)
@@ -387,9 +451,46 @@ def test_an_event_whose_world_stays_away_fails(client: ClientDecisions) -> None:
     envelope = event_sent(client)
     client.undeliverable(envelope, UnknownReceiver("gone"), 0.1)
 
-    error = failure(client.undeliverable(envelope, UnknownReceiver("gone"), 5.1))
+    error = failure_unless_taken(client.undeliverable(envelope, UnknownReceiver("gone"), 5.1))
 
-    assert isinstance(error, UnprocessableEvent)
+    assert isinstance(error, NobodyTakesEvents)
+
+
+def test_g8_events_of_a_step_come_to_its_next_executor_in_the_order_in_which_they_were_sent(
+    client: ClientDecisions,
+) -> None:
+    """The first one's executor died with it; the second finds the successor first."""
+    client.event("client-1", EVENT, 0.0)
+    client.routed("client-1", "dead", 0.0)
+    client.event("client-2", EVENT, 5.0)
+
+    sent = sends(client.routed("client-2", "successor", 5.0))
+
+    assert [(one.request_id, one.receiver_id) for one in sent] == [
+        ("client-1", "successor"),
+        ("client-2", "successor"),
+    ]
+
+
+def test_g8_an_event_that_is_sent_again_comes_after_those_before_it(client: ClientDecisions) -> None:
+    for number in (1, 2, 3):
+        client.event(f"client-{number}", EVENT, 0.0)
+        client.routed(f"client-{number}", "executor", number / 10)
+    client.heard(answer(Done(), "client-1"), 1.0)
+
+    again = sends(client.routed("client-3", "executor", 10.0))
+    second = sends(client.routed("client-2", "executor", 10.1))
+
+    assert [one.request_id for one in again] == ["client-2", "client-3"]
+    assert [one.request_id for one in second] == ["client-2"]
+
+
+def test_events_of_other_steps_wait_for_nothing(client: ClientDecisions) -> None:
+    client.event("client-1", EVENT, 0.0)
+    client.routed("client-1", "dead", 0.0)
+    client.event("client-2", EVENT._replace(step_id=99), 1.0)
+
+    assert [one.request_id for one in sends(client.routed("client-2", "other", 1.0))] == ["client-2"]
 
 
 def test_an_event_without_an_answer_is_sent_again_after_a_while(client: ClientDecisions) -> None:
