@@ -118,17 +118,17 @@ def test_a_value_that_cannot_work_is_refused_and_named(tmp_path, name, value):
         load(tmp_path, {name: value})
 
 
-def test_an_endpoint_where_nobody_would_listen_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"listen=.*connector='database'"):
-        load(tmp_path, {"connector": "database", "listen": "tcp://127.0.0.1:5555"})
-
-
 def test_a_lease_that_ends_before_it_is_renewed_is_refused_where_steps_run():
     with pytest.raises(ConfigError, match=r"lease_renewal_s=5.0: must be at most half of lease_ttl_s=9"):
         Config(workers=1, lease_ttl_s=9)
 
     assert Config(lease_ttl_s=9).pools == {}
     assert Config(workers=1, lease_ttl_s=9, lease_renewal_s=4.5).lease_ttl_s == 9
+
+
+def test_an_endpoint_where_nobody_would_listen_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"listen=.*connector='database'"):
+        load(tmp_path, {"connector": "database", "listen": "tcp://127.0.0.1:5555"})
 
 
 @pytest.mark.parametrize(

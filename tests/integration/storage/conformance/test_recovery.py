@@ -218,9 +218,9 @@ def test_a_plan_that_cannot_be_written_is_tried_again_and_keeps_no_other_waiting
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hold(1, 2, begun=1)
-    load = store.load_skeleton
+    load = store.load_skeletons
     broken = plan_id(1)
-    monkeypatch.setattr(store, "load_skeleton", lambda id_: 1 / 0 if id_ == broken else load(id_))
+    monkeypatch.setattr(store, "load_skeletons", lambda ids: 1 / 0 if broken in ids else load(ids))
 
     assert recovery.invalidate(WORLD) == 1
     assert [lock.id for lock in other.find_locks()] == [f"execution-plan:{broken}"]
