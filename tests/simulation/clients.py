@@ -133,6 +133,4 @@ class Client:
             " ON p.id = s.execution_plan_id WHERE p.id = ? AND s.id = ?"
         )
         step, plan, requested_at = database.rows(query, (plan_id, step_id))[0]
-        return (
-            step in ("success", "skipped") or plan == "stopped" or (plan == "paused" and requested_at is None)
-        )
+        return step in ("success", "skipped") or plan == "stopped" or (plan == "paused" and requested_at is None)
