@@ -57,7 +57,12 @@ class Config:
     In Python the classes themselves may be given. Every world that plans, runs or shows the same plans needs the same.
     """
     connector: Any = "auto"
-    """``direct``, ``zeromq``, ``auto`` (embedded worlds direct, all others zeromq), or a connector object."""
+    """``direct``, ``zeromq``, ``database``, ``auto`` (embedded worlds direct, all others zeromq), or a connector object.
+
+    Worlds on one database reach each other only by the same kind.
+    """
+    connector_poll_s: float = 0.2
+    """How often, at the most seldom, the database connector looks for messages where it is not told of them."""
     listen: str | None = None
     """Endpoint of an executor for other worlds; None: an ipc socket in a private directory."""
     eligible: bool | None = None
@@ -80,6 +85,8 @@ class Config:
     no_executor_timeout_s: float = 5.0
     reask_interval_s: float = 10.0
     """How often a client looks after requests it has no answer to."""
+    max_open_requests: int = 50_000
+    """Most futures that are open at a time; who asks for more waits, for half a minute at the most."""
     lease_renewal_s: float = 5.0
     lease_ttl_s: float = 60.0
     """How long an executor of another host must be silent until others take its plans over."""
@@ -124,6 +131,10 @@ class Config:
             raise ConfigError(
                 f"lease_renewal_s={self.lease_renewal_s!r}: must be at most half of lease_ttl_s={self.lease_ttl_s!r}, "
                 "or steps would be killed between two renewals"
+            )
+        if self.connector == "database" and self.listen is not None:
+            raise ConfigError(
+                f"listen={self.listen!r}: with connector='database' nobody listens anywhere; leave one of them out"
             )
         object.__setattr__(self, "apps", tuple(self.apps))
         object.__setattr__(self, "middleware", tuple(map(_place, self.middleware)))
@@ -202,8 +213,17 @@ def _place(value: Any) -> str:
     return value if isinstance(value, str) else f"{value.__module__}:{value.__qualname__}"
 
 
+_CONNECTORS = ("auto", "direct", "zeromq", "database")
+_LONGEST_POLL_S = 5.0
+"""Half of the time after which a message that nobody has taken comes back to its sender."""
+
+
+def _is_poll(value: Any) -> bool:
+    return _seconds(value) and 0.001 <= value <= _LONGEST_POLL_S
+
+
 def _is_connector(value: Any) -> bool:
-    return value in ("auto", "direct", "zeromq") if isinstance(value, str) else value is not None
+    return value in _CONNECTORS if isinstance(value, str) else value is not None
 
 
 _A_SPAN = f"must be a number of seconds above 0, at most {_LONGEST_S:,}"
@@ -222,7 +242,12 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
         "must be a list of classes, or of places such as shop.audit:Audit",
         lambda value: isinstance(value, (list, tuple)) and all(map(_is_place, value)),
     ),
-    ("connector", "must be auto, direct, zeromq or a connector", _is_connector),
+    ("connector", "must be auto, direct, zeromq, database or a connector", _is_connector),
+    (
+        "connector_poll_s",
+        f"must be a number of seconds from 0.001 to {_LONGEST_POLL_S:g}",
+        _is_poll,
+    ),
     (
         "listen",
         "must be an endpoint such as tcp://127.0.0.1:5555",
@@ -243,6 +268,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("drain_grace_s", _A_SPAN, _seconds),
     ("no_executor_timeout_s", _A_SPAN, _seconds),
     ("reask_interval_s", _A_SPAN, _seconds),
+    ("max_open_requests", "must be a whole number from 1", _whole(1)),
     ("lease_renewal_s", _A_SPAN, _seconds),
     ("lease_ttl_s", _A_SPAN, _seconds),
     ("on_lease_loss", "must be kill or finish", lambda value: value in ("kill", "finish")),

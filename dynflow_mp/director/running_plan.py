@@ -15,7 +15,14 @@ from collections.abc import Iterable, Sequence
 from dynflow_mp.director.cancelling import cancellations, told_of
 from dynflow_mp.director.causes import abnormal_termination, recorded
 from dynflow_mp.director.halting import Halting
-from dynflow_mp.director.instructions import DropPlan, Instruction, ReadyFinalize, ReadySteps, Withdraw
+from dynflow_mp.director.instructions import (
+    DropPlan,
+    EndSubPlans,
+    Instruction,
+    ReadyFinalize,
+    ReadySteps,
+    Withdraw,
+)
 from dynflow_mp.director.plan_parts import PlanParts
 from dynflow_mp.director.protocol import FINALIZE, Asker
 from dynflow_mp.director.step_book import PASSED
@@ -23,6 +30,7 @@ from dynflow_mp.director.stimuli import CancelRequested, ChunksWritten, Finalize
 from dynflow_mp.director.sub_plans import follow
 from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.states import PlanState, StepState, check_plan_move
+from dynflow_mp.model.sub_plans import Ending
 from dynflow_mp.model.work import StepOutcome
 
 _RUNNING, _SUSPENDED = StepState.RUNNING, StepState.SUSPENDED
@@ -316,7 +324,10 @@ class RunningPlan(PlanParts):
         cut_off = [self._book.fail(step_id, error, now) for step_id in self._book.cut_off()]
         dropped = self._events.drop_all(f"plan {self.id} was halted")
         answers = [] if self._halting is None else self._halting.answers()
-        return [*cut_off, *dropped, *self._end(PlanState.STOPPED, now, "halt execution"), *answers]
+        ended = self._end(PlanState.STOPPED, now, "halt execution")
+        # Nobody would ever let them start; those that were started go their own ways.
+        held_back = EndSubPlans(self.id, None, None, Ending.HELD_BACK)
+        return [*cut_off, *dropped, *ended, *answers, held_back]
 
     # -- ending ------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.lease import Lease
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import Loop
-from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
+from dynflow_mp.executor.notes import Deleted, Inbox, Offered, ReadAhead, Stop
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import Reader
@@ -95,8 +95,9 @@ class Core:
             settings.errand_timeout_s,
             self._lease,
         )
+        self._director = Director(settings.world_id, settings.conduct)
         self._loop = Loop(
-            Director(settings.world_id, settings.conduct),
+            self._director,
             self._floor,
             Ledger(store, coordinator, self._keep_alive),
             self._reader,
@@ -137,6 +138,15 @@ class Core:
     def offer(self, plan_ids: Sequence[str]) -> None:
         """Plans that were never begun and that nobody has taken: take some, as there is room."""
         self._inbox.post(Offered(tuple(plan_ids)))
+
+    @property
+    def plan_ids(self) -> list[str]:
+        """The plans that run here; a snapshot."""
+        return self._director.plan_ids
+
+    def drop_deleted(self, plan_ids: Sequence[str]) -> None:
+        """Plans that run here and are not stored any more: forget them, and give their locks up."""
+        self._inbox.post(Deleted(tuple(plan_ids)))
 
     def hurry(self, grace_s: float, patience_s: float) -> None:
         """While stopping: give running steps only ``grace_s`` seconds more, and all of it ``patience_s``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from dynflow_mp.config import MAX_WORKERS
-from dynflow_mp.supervisor.program import USAGE, run
+from dynflow_mp.supervisor.program import BROKEN, USAGE, run
 from dynflow_mp.supervisor.streams import fill_standard_descriptors, set_up_log
 
 _MOST_SHOWN = 200
@@ -72,6 +73,11 @@ Exit status:  0   told to stop, and all has ended
     "--app", "apps", multiple=True, help="A module with actions; workers import it. May be repeated."
 )
 @click.option(
+    "--connector",
+    type=click.Choice(["auto", "zeromq", "database"]),
+    help="How other worlds reach this one: sockets (zeromq, the default) or the database alone.",
+)
+@click.option(
     "--listen", help="Endpoint for other worlds, such as tcp://127.0.0.1:5555; an ipc socket by default."
 )
 @click.option(
@@ -119,6 +125,9 @@ def supervise(log_level: str, **options: Any) -> None:
         status = run({name: value for name, value in options.items() if value not in (None, (), {})})
     finally:
         stream.drain(_LAST_WORDS_S)
+    if status == BROKEN:
+        # Something may hang, and would keep the process from ending in the ordinary way.
+        os._exit(status)
     sys.exit(status)
 
 

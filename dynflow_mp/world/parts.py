@@ -30,6 +30,7 @@ from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced
 from dynflow_mp.executor.open_files import make_room_for
 from dynflow_mp.maintenance.amendments import Amendments
 from dynflow_mp.maintenance.cleaner import Cleaner
+from dynflow_mp.maintenance.dead_letters import DeadLetters
 from dynflow_mp.maintenance.directory import WorldDirectory
 from dynflow_mp.maintenance.event_post import EventPost
 from dynflow_mp.maintenance.frozen_writers import FrozenWriters
@@ -44,6 +45,7 @@ from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope, LookAtDelayed
 from dynflow_mp.persistence.database import Database, write_locks
+from dynflow_mp.persistence.envelopes import EnvelopeStore
 from dynflow_mp.persistence.hook_store import HookStore
 from dynflow_mp.persistence.posted_events import PostedEvent, PostedEvents
 from dynflow_mp.persistence.schedule import Schedule
@@ -119,6 +121,7 @@ class Parts:
         self.coordinator = Coordinator(database, self.world_id, lambda: not self._ending.begun)
         self.library = Library(self.store, self.coordinator.fence, middleware=self.middleware)
         self.amendments = Amendments(self.store, self.coordinator, self._config.max_payload)
+        self.connector = _connector(self._config, self.coordinator, database)
         self.record = OwnRecord(self.coordinator, self._config, self._advertised)
         self.record.register()
         self._ending.on_close("record", self._delete_record)
@@ -128,7 +131,6 @@ class Parts:
             self.record.delete()
 
     def _open_client(self) -> None:
-        self.connector = _connector(self._config, self.coordinator)
         self.client = ClientDispatcher(
             self.world_id,
             self.connector,
@@ -138,6 +140,7 @@ class Parts:
             stop_unowned=self._unowned_plans().halt,
             no_executor_timeout_s=self._config.no_executor_timeout_s,
             reask_interval_s=self._config.reask_interval_s,
+            max_open_requests=self._config.max_open_requests,
         )
         self.client.start()
         self._ending.on_close("client dispatcher", lambda: self.client.stop("the world is terminated"))
@@ -153,7 +156,11 @@ class Parts:
             self.coordinator,
             lambda answer: self.connector.send(answer),
             lambda world_id: self.recovery.invalidate(world_id),
+            lambda order: self._sub_plan_endings().end(order),
         )
+
+    def _sub_plan_endings(self) -> SubPlanEndings:
+        return SubPlanEndings(self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans)
 
     def _open_executor(self) -> None:
         # Not imported at the top: a client world needs no worker processes.
@@ -162,9 +169,7 @@ class Parts:
         from dynflow_mp.executor.outside import Outside
         from dynflow_mp.executor.setup import core_settings
 
-        endings = SubPlanEndings(
-            self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans
-        )
+        endings = self._sub_plan_endings()
         core = self.core = Core(
             core_settings(self.world_id, self._config),
             self.store,
@@ -244,7 +249,7 @@ class Parts:
             self._look_for_what_was_left,
             Conduct(config.auto_rescue),
         )
-        if config.pools:
+        if core is not None:
             reconciler = Reconciler(
                 self.store,
                 self.coordinator,
@@ -254,6 +259,9 @@ class Parts:
                 self._fenced,
                 interval_s=config.reconcile_interval_s,
                 lease_ttl_s=config.lease_ttl_s,
+                held=lambda: core.plan_ids,
+                deleted=core.drop_deleted,
+                tidy=DeadLetters(EnvelopeStore(self.store.database), self.coordinator).clear,
             )
             reconciler.start()
             self._ending.on_close("reconciler", reconciler.stop)
@@ -363,9 +371,11 @@ class Parts:
     # -- what others see ---------------------------------------------------------------------------
 
     def _advertised(self) -> dict[str, Any]:
-        if self.core is None or self.core.failure is not None:
-            return {}
         endpoint = self.connector.endpoint
+        if self.core is None:
+            return {} if endpoint is None else {"endpoint": endpoint}
+        if self.core.failure is not None:
+            return {}
         offered = {
             "endpoint": endpoint,
             "takes_work": self.takes_work and endpoint is not None,
@@ -413,16 +423,21 @@ class Parts:
             self.core.hurry(budget.of_steps(self._config.drain_grace_s), budget.of_release())
 
 
-def _connector(config: Config, coordinator: Coordinator) -> Connector:
+def _connector(config: Config, coordinator: Coordinator, database: Database) -> Connector:
     wanted = config.connector
     if isinstance(wanted, Connector):
         return wanted
     embedded = bool(config.pools) and config.listen is None and not config.eligible
     if wanted == "direct" or (wanted == "auto" and embedded):
         return DirectConnector()
-    if wanted in ("auto", "zeromq"):
-        # Not imported at the top: an embedded world needs no wire to other worlds.
-        from dynflow_mp.connectors.zeromq import ZeroMQConnector
+    # Not imported at the top: an embedded world needs no way to other worlds.
+    if wanted == "database":
+        from dynflow_mp.connectors.database import TRANSPORT, DatabaseConnector
 
-        return ZeroMQConnector(WorldDirectory(coordinator), listen=config.listen)
-    raise ConfigError(f"connector={wanted!r}: must be auto, direct, zeromq or a connector")
+        directory = WorldDirectory(coordinator, {TRANSPORT})
+        return DatabaseConnector(database, directory, poll_s=config.connector_poll_s)
+    if wanted in ("auto", "zeromq"):
+        from dynflow_mp.connectors.zeromq import TRANSPORTS, ZeroMQConnector
+
+        return ZeroMQConnector(WorldDirectory(coordinator, TRANSPORTS), listen=config.listen)
+    raise ConfigError(f"connector={wanted!r}: must be auto, direct, zeromq, database or a connector")
