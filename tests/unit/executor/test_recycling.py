@@ -75,7 +75,7 @@ class Workers:
         pass
 
     def spawn(self, queue):
-        self.spawned.append("abcdefgh"[len(self.spawned)])
+        self.spawned.append("abcdefghijklmnop"[len(self.spawned)])
         return self.spawned[-1]
 
     def remembered(self, worker_id):
