@@ -39,8 +39,8 @@ _LONGEST_GAP = 3
 class Reconciler(Background):
     """Owns a thread that does a round at once, then about every ``interval_s`` seconds, and when an executor's process went.
 
-    Every executor world has one. ``ask`` has any executor run a plan, ``offer`` this one, as it has room; ``fenced``
-    is called once when another world has declared this one dead. ``held`` are the plans that run here, ``deleted`` is
+    Every executor world has one. ``ask`` has any executor run a plan, ``take`` this one, ``offer`` too, as it has room;
+    ``fenced`` is called once when another world has declared this one dead. ``held`` are the plans that run here, ``deleted`` is
     told which of them are not stored any more.
     """
 
@@ -56,12 +56,15 @@ class Reconciler(Background):
         interval_s: float,
         lease_ttl_s: float,
         chance: Random | None = None,
+        take: Callable[[Envelope], None] | None = None,
         held: Callable[[], Sequence[str]] = tuple,
         deleted: Callable[[Sequence[str]], None] = lambda plan_ids: None,
     ) -> None:
         super().__init__("reconciler")
         self._store, self._coordinator, self._recovery = store, coordinator, recovery
         self._ask, self._offer, self._fenced = ask, offer, fenced
+        self._take = take or ask
+        self._asked_for: set[str] = set()
         self._interval_s, self._lease_ttl_s = interval_s, lease_ttl_s
         self._chance = chance or Random()
         self._silences = Silences(_LONGEST_GAP * interval_s)
@@ -140,9 +143,13 @@ class Reconciler(Background):
             self._chance.shuffle(fresh)
             self._offer(fresh)
         own_id = self._coordinator.world_id
-        for plan_id in set(stranded).difference(fresh):
+        begun = set(stranded).difference(fresh)
+        for plan_id in begun:
             request_id = f"{UNATTENDED}{own_id}-{next(self._numbers)}"
-            self._ask(Envelope(own_id, ANY_EXECUTOR, request_id, Execution(plan_id)))
+            # What nobody took although it was asked for is taken here: perhaps no message gets through.
+            ask = self._take if plan_id in self._asked_for else self._ask
+            ask(Envelope(own_id, ANY_EXECUTOR, request_id, Execution(plan_id)))
+        self._asked_for = begun
 
     def _look_for_deleted(self) -> None:
         """A plan that waits for an event and was deleted would be remembered, and locked, until one came."""
