@@ -282,6 +282,11 @@ class Coordinator:
             giving_up = giving_up.where(_column.epoch == lock.epoch)
         return connection.execute(giving_up).rowcount == 1
 
+    def release_plans_within(self, connection: Connection, locks: Sequence[ExecutionLock]) -> None:
+        """Give up locks on plans, also another world's, in the caller's transaction; those not held any more are left."""
+        if locks:
+            _RELEASE_EPOCH.run_many(connection, [(lock.id, lock.owner_id, lock.epoch) for lock in locks])
+
     def release_by_owner(self, owner_id: str) -> int:
         """Give up every lock of an owner; how many there were."""
         theirs = delete(coordinator_records).where(_column.owner_id == owner_id)

@@ -152,7 +152,8 @@ class RunningPlan(PlanParts):
 
     def lost(self, news: StepLost, now: int) -> list[Instruction]:
         """The worker running a step died: an error that says how, or what it was stopped for."""
-        step_id, error = news.step_id, recorded(news.cause, news.message, news.backtrace)
+        step_id = news.step_id
+        error = recorded(news.cause, news.message, news.backtrace, news.certificate)
         if step_id == FINALIZE:
             return self._finalize.lost(news.part, error, now) + self._finalize_ended(now)
         if not self._book.is_with_a_worker(step_id):
@@ -319,7 +320,7 @@ class RunningPlan(PlanParts):
     def halted(self, now: int) -> list[Instruction]:
         """Stop the plan as it is, and tell everybody."""
         self._tenure.halted()
-        error = abnormal_termination()
+        error = abnormal_termination(now)
         cut_off = [self._book.fail(step_id, error, now) for step_id in self._book.cut_off()]
         dropped = self._events.drop_all(f"plan {self.id} was halted")
         answers = [] if self._halting is None else self._halting.answers()

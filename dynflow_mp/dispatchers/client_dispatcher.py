@@ -33,7 +33,8 @@ from dynflow_mp.dispatchers.decisions import (
     StopUnowned,
 )
 from dynflow_mp.dispatchers.notifier import Notifier
-from dynflow_mp.errors import DynflowError, RequestError, WorldTerminated
+from dynflow_mp.dispatchers.room import Room
+from dynflow_mp.errors import DynflowError, RequestError, TooManyRequests, WorldTerminated
 from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.messages import CancelPlan, Envelope, Event, Execution, HaltPlan, Ping, Status
 from dynflow_mp.telemetry import logger
@@ -76,6 +77,7 @@ class ClientDispatcher:
         reask_interval_s: float = 10.0,
         accept_timeout_s: float = 1.0,
         retry_s: float = 0.2,
+        max_open_requests: int = 50_000,
         chance: random.Random | None = None,
     ) -> None:
         self._world_id, self._connector, self._plans = world_id, connector, plans
@@ -86,6 +88,7 @@ class ClientDispatcher:
         self._decisions = ClientDecisions(world_id, timings, draw, time.monotonic())
         self._numbers = count(1)
         self._futures: dict[str, Future[Any]] = {}
+        self._room = Room(max_open_requests, lambda: len(self._futures))
         self._inbox: SimpleQueue[_Note] = SimpleQueue()
         self._notifier = Notifier()
         # A signal handler may trigger in the middle of a trigger of its own thread.
@@ -121,6 +124,16 @@ class ClientDispatcher:
     def open_requests(self) -> int:
         """How many futures are not resolved yet."""
         return len(self._futures)
+
+    def wait_for_room(self, patience_s: float) -> None:
+        """Wait while too many requests are open. Raises :class:`TooManyRequests` when that does not help.
+
+        Before anything is stored for a request: what cannot be waited for is not begun.
+        """
+        if self._room.full and not self._room.wait(patience_s, lambda: self._stopped is not None):
+            raise TooManyRequests(
+                f"{self._room.most:,} requests are open; wait for some of them, or have max_open_requests higher"
+            )
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -284,6 +297,7 @@ class ClientDispatcher:
         future = self._futures.pop(request_id, None)
         if future is not None:
             self._notifier.put(partial(_fulfil, future, value))
+            self._room.tell()
 
     def _taken_or(self, request_id: str, error: DynflowError) -> bool:
         """On the notifier's thread, as all that is read for a future."""

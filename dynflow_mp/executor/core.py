@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
@@ -33,6 +33,7 @@ from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import Reader
 from dynflow_mp.executor.requests import Dispatcher
+from dynflow_mp.executor.staffing import StaffSettings
 from dynflow_mp.executor.worker_process import WorkerSettings
 from dynflow_mp.model.messages import Envelope, Execution
 from dynflow_mp.persistence.store import Store
@@ -49,7 +50,7 @@ class CoreSettings(NamedTuple):
     """What a core needs to know."""
 
     world_id: str
-    pools: Mapping[str, int]
+    staff: StaffSettings
     max_credit: int
     conduct: Conduct
     directory: Path
@@ -88,7 +89,7 @@ class Core:
         self._lease = Lease(settings.lease_ttl_s)
         self._floor = Floor(
             processes,
-            settings.pools,
+            settings.staff,
             settings.max_credit,
             self._begun,
             settings.errand_timeout_s,
@@ -189,6 +190,11 @@ class Core:
     def worker_pids(self) -> dict[str, int]:
         """The worker processes, by worker id."""
         return self._floor.pids
+
+    @property
+    def degraded(self) -> str | None:
+        """Why it takes no new plans: its workers fail too often; None while all is well."""
+        return self._floor.degraded
 
     def free_slots(self) -> dict[str, int]:
         """Per queue, how many more steps could begin at once; a snapshot, for advertising."""

@@ -55,7 +55,7 @@ from dynflow_mp.director.stimuli import (
     StepDue,
     Stimulus,
 )
-from dynflow_mp.errors import PeerBusy, PlanNotFound
+from dynflow_mp.errors import NoExecutor, PeerBusy, PlanNotFound
 from dynflow_mp.executor.emitter import Emission, Emitter
 from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed
 from dynflow_mp.executor.floor import Floor
@@ -131,6 +131,7 @@ class Loop:
         self._given_up: list[str] = []
         self._stopping: Stop | None = None
         self._stopped = self._killed = False
+        self._degraded: str | None = None
         self._hearers = self._make_hearers()
         self._deciders = self._make_deciders()
         self._emitters = self._emitter.ways
@@ -155,6 +156,9 @@ class Loop:
         """To be called at least every few seconds, also while a turn cannot be committed."""
         now = self.last_turn = monotonic()
         self._floor.look_after(now)
+        if self._floor.degraded is not self._degraded:
+            self._degraded = self._floor.degraded
+            self._outside.condition_changed()
 
     # -- hear and decide ---------------------------------------------------------------------------
 
@@ -270,13 +274,24 @@ class Loop:
             self._emissions.append(asked)
 
     def _has_time_for(self, asked: Stimulus) -> bool:
-        """Plans that nobody waits for are left to others, or to a later round, while there is enough to do."""
+        """Plans that nobody waits for are left to others, or to a later round, while there is enough to do.
+
+        All new ones are while this executor is degraded.
+        """
+        if self._degraded is not None and isinstance(asked, PlanRequested):
+            return self._director.runs(asked.plan_id) or self._refuse(asked, self._degraded)
         if not isinstance(asked, PlanRequested) or attended(asked.request_id):
             return True
         if self._floor.waiting < self._floor.enough:
             return True
         busy = PeerBusy(f"there is enough to do here; plan {asked.plan_id} stays requested", asked.plan_id)
         self._emissions.append(Answer(asked.client_id, asked.request_id, Failed.of(busy)))
+        return False
+
+    def _refuse(self, asked: PlanRequested, why: str) -> bool:
+        """As if nobody were here: the client asks others, and gives up after a while."""
+        nobody = NoExecutor(f"this executor is degraded: {why}", asked.plan_id)
+        self._emissions.append(Answer(asked.client_id, asked.request_id, Failed.of(nobody)))
         return False
 
     def _read_ahead(self, note: ReadAhead, now: int) -> None:
@@ -375,7 +390,7 @@ class Loop:
         self._feed()
 
     def _feed(self) -> None:
-        if self._stopping is None:
+        if self._stopping is None and self._degraded is None:
             self._emitter.feed()
 
     def _lose(self, plan_id: str) -> None:

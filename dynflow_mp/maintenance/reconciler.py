@@ -40,8 +40,8 @@ class Reconciler(Background):
     """Owns a thread that does a round at once, then about every ``interval_s`` seconds, and when an executor's process went.
 
     Every executor world has one. ``ask`` has any executor run a plan, ``take`` this one, ``offer`` too, as it has room;
-    ``fenced`` is called once when another world has declared this one dead. ``held`` are the plans that run here, ``deleted`` is
-    told which of them are not stored any more.
+    ``fenced`` is called once when another world has declared this one dead. ``held`` are the plans that run here,
+    ``deleted`` is told which of them are not stored any more; ``tidy`` is called in every round, after what matters more.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Reconciler(Background):
         *,
         interval_s: float,
         lease_ttl_s: float,
+        tidy: Callable[[], object] = lambda: None,
         chance: Random | None = None,
         take: Callable[[Envelope], None] | None = None,
         held: Callable[[], Sequence[str]] = tuple,
@@ -66,6 +67,7 @@ class Reconciler(Background):
         self._take = take or ask
         self._asked_for: set[str] = set()
         self._interval_s, self._lease_ttl_s = interval_s, lease_ttl_s
+        self._tidy = tidy
         self._chance = chance or Random()
         self._silences = Silences(_LONGEST_GAP * interval_s)
         self._neighbours: list[WorldRecord] = []
@@ -104,7 +106,7 @@ class Reconciler(Background):
         """Look once; ``now`` is the steady clock's time. Done by the thread, and by tests without one."""
         asked_at = monotonic()
         # In this order: a world that registers in between has no locks among those read before.
-        holders = self._coordinator.lock_holders()
+        holders = self._coordinator.lock_holders() | self._store.running_owners()
         worlds = self._coordinator.find_worlds()
         self._silences.look(worlds, now, now + (monotonic() - asked_at))
         own_id = self._coordinator.world_id
@@ -119,8 +121,10 @@ class Reconciler(Background):
         for world_id in verdict.forget:
             self._coordinator.delete_world(world_id)
         self._store.give_up_orphans(self._coordinator.fence)
+        self._store.let_go_of_unowned(self._coordinator.fence)
         self._ask_again()
         self._look_for_deleted()
+        self._tidy()
 
     def _recover(self, world_id: str) -> None:
         if self._stopping.is_set():

@@ -218,9 +218,9 @@ def test_a_plan_that_cannot_be_written_is_tried_again_and_keeps_no_other_waiting
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hold(1, 2, begun=1)
-    load = store.load_skeleton
+    load = store.load_skeletons
     broken = plan_id(1)
-    monkeypatch.setattr(store, "load_skeleton", lambda id_: 1 / 0 if id_ == broken else load(id_))
+    monkeypatch.setattr(store, "load_skeletons", lambda ids: 1 / 0 if broken in ids else load(ids))
 
     assert recovery.invalidate(WORLD) == 1
     assert [lock.id for lock in other.find_locks()] == [f"execution-plan:{broken}"]
@@ -352,13 +352,14 @@ def test_an_executor_whose_lease_stands_still_is_recovered_after_the_ttl_and_for
     for now in (0.0, 1.0):
         reconciler.round(now)
     assert store.load_plan(PLAN).state == "running"
-    reconciler.round(2.0)
+    reconciler.round(2.9)  # what looking takes is no silence
     assert (store.load_plan(PLAN).state, other.find_worlds(id=WORLD)[0].state) == ("paused", "dead")
 
     for now in (3.0, 4.0):
         reconciler.round(now)
     assert other.find_worlds(id=WORLD) != []
-    reconciler.round(5.0)
+    for now in (5.0, 6.0):
+        reconciler.round(now)
     assert other.find_worlds(id=WORLD) == []
 
 
