@@ -19,13 +19,13 @@ from dynflow_mp.model.messages import Done
 pytestmark = pytest.mark.usefixtures("quick_to_look")
 AT_ONCE = 10
 OFTEN = [
-    (databases.SQLITE, 3),
+    (databases.SQLITE, 2),
     *(
         pytest.param(kind, 300, marks=[pytest.mark.chaos, pytest.mark.timeout(7200)])
         for kind in databases.KINDS
     ),
 ]
-LOST = 0.3
+LOST = 0.2
 """How many answers never arrive, so that their events are sent again: often to another executor than took them."""
 
 
