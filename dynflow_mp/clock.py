@@ -25,6 +25,9 @@ _FEW_TIMERS = 64
 """Below this many, cancelled timers are not worth collecting before they are due."""
 
 
+_COUNTS_SLEEP = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class Hands(Protocol):
     """A time of its own for whoever runs in one context: a test that does not wait for a thousand seconds."""
 
@@ -46,6 +49,12 @@ def monotonic() -> float:
     """The steady clock, in seconds."""
     hands = own_time.get()
     return time.monotonic() if hands is None else hands.monotonic()
+
+
+def steady() -> float:
+    """Seconds that also pass while the machine sleeps, where the system counts them; the same in all processes of this machine."""
+    hands = own_time.get()
+    return time.clock_gettime(_COUNTS_SLEEP) if hands is None else hands.monotonic()
 
 
 class Timer:

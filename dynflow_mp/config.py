@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import socket
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePath
 from typing import Any
 from warnings import warn
 
+from dynflow_mp import failpoints
 from dynflow_mp.errors import ConfigError
 
 _PREFIX = "DYNFLOW_"
 _DEFAULT_QUEUE = "default"
+_BESIDES_STEPS_S = 30.0
 _MAX_PAYLOAD = 4 * 1024 * 1024
+_LEAST_MEMORY = 64 * 1024 * 1024
+"""A worker that has done nothing yet has half of it: less would replace workers without end."""
 MAX_WORKERS = 512
 """More processes than that in one queue are a slip of the keyboard, and would take the machine down."""
 
@@ -52,7 +57,12 @@ class Config:
     In Python the classes themselves may be given. Every world that plans, runs or shows the same plans needs the same.
     """
     connector: Any = "auto"
-    """``direct``, ``zeromq``, ``auto`` (embedded worlds direct, all others zeromq), or a connector object."""
+    """``direct``, ``zeromq``, ``database``, ``auto`` (embedded worlds direct, all others zeromq), or a connector object.
+
+    Worlds on one database reach each other only by the same kind.
+    """
+    connector_poll_s: float = 0.2
+    """How often, at the most seldom, the database connector looks for messages where it is not told of them."""
     listen: str | None = None
     """Endpoint of an executor for other worlds; None: an ipc socket in a private directory."""
     eligible: bool | None = None
@@ -66,17 +76,23 @@ class Config:
     """Terminate at interpreter exit."""
     exit_on_terminate: bool = False
     """Exit the process once terminated (the supervisor program sets it)."""
-    termination_timeout_s: float = 60.0
+    termination_timeout_s: float | None = None
+    """How long ending the world may take, all together; None: ``drain_grace_s`` and half a minute more."""
     start_timeout_s: float = 30.0
     """How long a worker process may take to import the modules with actions."""
     drain_grace_s: float = 30.0
-    """How long running steps may go on when the world ends."""
+    """How long running steps may go on when the world ends, as far as ``termination_timeout_s`` allows."""
     no_executor_timeout_s: float = 5.0
     reask_interval_s: float = 10.0
     """How often a client looks after requests it has no answer to."""
+    max_open_requests: int = 50_000
+    """Most futures that are open at a time; who asks for more waits, for half a minute at the most."""
     lease_renewal_s: float = 5.0
     lease_ttl_s: float = 60.0
     """How long an executor of another host must be silent until others take its plans over."""
+    on_lease_loss: str = "kill"
+    """What becomes of steps while this executor cannot renew its lease, until others may take its plans over: ``kill``
+    or ``finish``. Then a step may run here and elsewhere at once; what it did here is not recorded."""
     reconcile_interval_s: float = 5.0
     """How often an executor looks for dead worlds and for requested plans nobody takes."""
     delayed_poll_s: float = 15.0
@@ -91,15 +107,35 @@ class Config:
     """Largest input or output of one action (bytes, encoded)."""
     max_credit: int = 512
     """Most steps a worker may hold, sent and not answered."""
+    max_steps_per_worker: int | None = None
+    """After so many steps another worker takes its place, a tenth more or less; None: never."""
+    max_worker_memory: int | None = None
+    """A worker that has more in memory (bytes, resident) after a step is replaced; None: it is not."""
+    max_worker_age_s: float | None = None
+    """So old a worker may become, a tenth more or less; None: as old as its world."""
+    max_worker_deaths: int = 20
+    """So many deaths of workers of one queue in a minute (and 5 for each worker) make an executor degraded."""
 
     def __post_init__(self) -> None:
         for name, what, good in _CHECKS:
             value = getattr(self, name)
             if not good(value):
                 raise ConfigError(f"{name}={_shown(name, value)}: {what}")
+        for name in _TEXTS:
+            for text in _texts_in(getattr(self, name)):
+                _check_text(name, text)
         _check_modules(self.apps)
         if self.workers and _DEFAULT_QUEUE in self.queues:
             raise ConfigError(f"queues={self.queues!r}: {_DEFAULT_QUEUE!r} has its number by workers already")
+        if self.pools and self.lease_renewal_s > self.lease_ttl_s / 2:
+            raise ConfigError(
+                f"lease_renewal_s={self.lease_renewal_s!r}: must be at most half of lease_ttl_s={self.lease_ttl_s!r}, "
+                "or steps would be killed between two renewals"
+            )
+        if self.connector == "database" and self.listen is not None:
+            raise ConfigError(
+                f"listen={self.listen!r}: with connector='database' nobody listens anywhere; leave one of them out"
+            )
         object.__setattr__(self, "apps", tuple(self.apps))
         object.__setattr__(self, "middleware", tuple(map(_place, self.middleware)))
         object.__setattr__(self, "queues", dict(self.queues))
@@ -110,6 +146,11 @@ class Config:
         pools = {_DEFAULT_QUEUE: self.workers} if self.workers else {}
         pools.update(self.queues)
         return pools
+
+    @property
+    def termination_budget_s(self) -> float:
+        """``termination_timeout_s``, or what it is when it is not given."""
+        return self.termination_timeout_s or self.drain_grace_s + _BESIDES_STEPS_S
 
     @classmethod
     def load(
@@ -172,8 +213,17 @@ def _place(value: Any) -> str:
     return value if isinstance(value, str) else f"{value.__module__}:{value.__qualname__}"
 
 
+_CONNECTORS = ("auto", "direct", "zeromq", "database")
+_LONGEST_POLL_S = 5.0
+"""Half of the time after which a message that nobody has taken comes back to its sender."""
+
+
+def _is_poll(value: Any) -> bool:
+    return _seconds(value) and 0.001 <= value <= _LONGEST_POLL_S
+
+
 def _is_connector(value: Any) -> bool:
-    return value in ("auto", "direct", "zeromq") if isinstance(value, str) else value is not None
+    return value in _CONNECTORS if isinstance(value, str) else value is not None
 
 
 _A_SPAN = f"must be a number of seconds above 0, at most {_LONGEST_S:,}"
@@ -192,7 +242,12 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
         "must be a list of classes, or of places such as shop.audit:Audit",
         lambda value: isinstance(value, (list, tuple)) and all(map(_is_place, value)),
     ),
-    ("connector", "must be auto, direct, zeromq or a connector", _is_connector),
+    ("connector", "must be auto, direct, zeromq, database or a connector", _is_connector),
+    (
+        "connector_poll_s",
+        f"must be a number of seconds from 0.001 to {_LONGEST_POLL_S:g}",
+        _is_poll,
+    ),
     (
         "listen",
         "must be an endpoint such as tcp://127.0.0.1:5555",
@@ -204,13 +259,19 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("auto_rescue", "must be true or false", _is_bool),
     ("auto_terminate", "must be true or false", _is_bool),
     ("exit_on_terminate", "must be true or false", _is_bool),
-    ("termination_timeout_s", _A_SPAN, _seconds),
+    (
+        "termination_timeout_s",
+        f"{_A_SPAN}, or not given",
+        lambda value: value is None or _seconds(value),
+    ),
     ("start_timeout_s", _A_SPAN, _seconds),
     ("drain_grace_s", _A_SPAN, _seconds),
     ("no_executor_timeout_s", _A_SPAN, _seconds),
     ("reask_interval_s", _A_SPAN, _seconds),
+    ("max_open_requests", "must be a whole number from 1", _whole(1)),
     ("lease_renewal_s", _A_SPAN, _seconds),
     ("lease_ttl_s", _A_SPAN, _seconds),
+    ("on_lease_loss", "must be kill or finish", lambda value: value in ("kill", "finish")),
     ("reconcile_interval_s", _A_SPAN, _seconds),
     ("delayed_poll_s", _A_SPAN, _seconds),
     ("errand_timeout_s", _A_SPAN, _seconds),
@@ -222,7 +283,45 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("cleaner_interval_s", _A_SPAN, _seconds),
     ("max_payload", "must be a whole number of bytes from 1024", _whole(1024)),
     ("max_credit", "must be a whole number from 1", _whole(1)),
+    (
+        "max_steps_per_worker",
+        "must be a whole number from 1, or not given",
+        lambda value: value is None or _whole(1)(value),
+    ),
+    (
+        "max_worker_memory",
+        f"must be a whole number of bytes from {_LEAST_MEMORY:,}, or not given",
+        lambda value: value is None or _whole(_LEAST_MEMORY)(value),
+    ),
+    ("max_worker_age_s", f"{_A_SPAN}, or not given", lambda value: value is None or _seconds(value)),
+    ("max_worker_deaths", "must be a whole number from 1", _whole(1)),
 )
+
+
+_TEXTS = ("database_url", "queues", "apps", "middleware", "connector", "listen")
+_LONGEST_TEXT = 4096
+"""No path, URL or name of a module is longer, and what is would fill the log."""
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)):
+        yield from (text for text in value if isinstance(text, str))
+
+
+def _check_text(name: str, text: str) -> None:
+    """What no file, host or module can be called; what is said about it deep in some library helps nobody."""
+    if len(text) > _LONGEST_TEXT:
+        raise ConfigError(
+            f"{name}={_shown(name, text)}: {len(text):,} characters are more than {_LONGEST_TEXT:,}"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name}={_shown(name, text)}: is not valid UTF-8") from None
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ConfigError(f"{name}={_shown(name, text)}: has control characters")
 
 
 def _check_modules(apps: Iterable[str]) -> None:
@@ -237,8 +336,18 @@ def _check_modules(apps: Iterable[str]) -> None:
             raise ConfigError(f"apps: {app!r} is not a module's full name such as shop.orders")
 
 
+_MOST_SHOWN = 200
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
 def _shown(name: str, value: Any) -> str:
-    return "***" if name == "database_url" and value else repr(value)
+    if name == "database_url" and value:
+        return "***"
+    shown = repr(value)
+    return _cut(shown)
 
 
 def _names() -> list[str]:
@@ -248,29 +357,80 @@ def _names() -> list[str]:
 def _refuse_unknown(settings: Mapping[str, Any], what: str) -> None:
     for name in settings:
         if name not in _names():
-            raise ConfigError(f"unknown {what} {name!r}{_hint(name)}")
+            raise ConfigError(f"unknown {what} {_shown('', name)}{_hint(str(name))}")
 
 
 def _hint(name: str, spelled: Callable[[str], str] = repr) -> str:
+    if len(name) > _MOST_SHOWN:
+        return ""
     close = difflib.get_close_matches(name, _names(), n=1)
     return f"; did you mean {spelled(close[0])}?" if close else ""
 
 
+_LARGEST_FILE = 1024 * 1024
+
+
 def _from_file(directory: Path) -> dict[str, Any]:
-    for name, table in (("dynflow.toml", ()), ("pyproject.toml", ("tool", "dynflow_mp"))):
+    for name, tables in (("dynflow.toml", ()), ("pyproject.toml", ("tool", "dynflow_mp"))):
         path = directory / name
-        if not path.is_file():
+        if not path.exists():
             continue
-        try:
-            found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: {error}") from error
-        for key in table:
-            found = found.get(key, {})
+        text = _text_of(path)
+        found = _table(path, text, tables)
         if found:
-            _refuse_unknown(found, f"setting in {path}:")
-            return dict(found)
+            for key in found:
+                _check_in_file(path, text, key, found[key])
+            return found
     return {}
+
+
+def _text_of(path: Path) -> str:
+    if not path.is_file():
+        raise ConfigError(f"{path}: is not a file")
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > _LARGEST_FILE:
+        raise ConfigError(f"{path}: has more than {_LARGEST_FILE:,} bytes; that is no file of settings")
+    try:
+        # Editors of other systems begin a file with a mark, and end lines with two characters.
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}, line {line}: is not valid UTF-8") from error
+
+
+def _table(path: Path, text: str, tables: Iterable[str]) -> dict[str, Any]:
+    try:
+        found: Any = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    where = ""
+    for table in tables:
+        found = found.get(table, {})
+        where = f"{where}.{table}".removeprefix(".")
+        if not isinstance(found, dict):
+            raise ConfigError(f"{path}{_line_of(text, table)}: {where} must be a table, [{where}]")
+    return dict(found)
+
+
+def _check_in_file(path: Path, text: str, key: str, value: Any) -> None:
+    if key not in _names():
+        raise ConfigError(f"{path}{_line_of(text, key)}: unknown setting {key!r}{_hint(key)}")
+    for name, what, good in _CHECKS:
+        if name == key and not good(value):
+            raise ConfigError(f"{path}{_line_of(text, key)}: {key}={_shown(key, value)}: {what}")
+
+
+def _line_of(text: str, key: str) -> str:
+    """Where a key stands, as far as that can be told without reading the file as TOML does."""
+    wanted = re.compile(rf"\s*[\[\"']*([\w.]+\.)?{re.escape(key)}\b")
+    for number, line in enumerate(text.splitlines(), 1):
+        if wanted.match(line):
+            return f", line {number}"
+    return ""
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -279,8 +439,10 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         if not variable.startswith(_PREFIX):
             continue
         name = variable[len(_PREFIX) :].lower()
+        if variable in failpoints.VARIABLES and failpoints.armed_at() is not None:
+            continue  # a test's; where they arm nothing they are told as the unknown variables they are
         if name not in _names():
-            warn(f"{variable} is not a setting of dynflow_mp{_hint(name, _as_variable)}", stacklevel=4)
+            warn(f"{_cut(variable)} is not a setting of dynflow_mp{_hint(name, _as_variable)}", stacklevel=4)
             continue
         found[name] = _parsed(name, variable, text)
         for checked, what, good in _CHECKS:
@@ -296,7 +458,7 @@ def _as_variable(name: str) -> str:
 def _parsed(name: str, variable: str, text: str) -> Any:
     default = Config.__dataclass_fields__[name].type
     try:
-        if default == "int":
+        if str(default).startswith("int"):
             return int(text)
         if "float" in str(default):
             return float(text)
@@ -312,5 +474,5 @@ def _parsed(name: str, variable: str, text: str) -> Any:
         if name == "meta":
             raise ConfigError(f"{variable}: meta cannot be given by the environment")
     except (ValueError, KeyError) as error:
-        raise ConfigError(f"{variable}={text!r} cannot be read as {name}") from error
+        raise ConfigError(f"{variable}={_shown(name, text)} cannot be read as {name}") from error
     return text

@@ -132,12 +132,20 @@ class RequestError(DynflowError):
         self.plan_id = plan_id
 
 
+class TooManyRequests(RequestError):
+    """So many futures are open already that nothing more is asked for; nothing was stored."""
+
+
 class NoExecutor(RequestError):
     """No executor took the request in time; a requested plan runs when one comes."""
 
 
 class AlreadyRunning(RequestError):
-    """The plan is being executed already."""
+    """The plan is being executed already; ``holder`` is the request it is executed for, where that is known."""
+
+    def __init__(self, message: str, plan_id: str | None = None, holder: str | None = None) -> None:
+        super().__init__(message, plan_id)
+        self.holder = holder
 
 
 class PlanStopped(RequestError):
@@ -230,6 +238,10 @@ class RequestTimeout(RequestError):
 
 class WorldTerminated(RequestError):
     """This world is ending or has ended; it takes nothing new and answers nothing more."""
+
+
+class TerminationOverdue(DynflowError):
+    """A world's time to end was over before this was done."""
 
 
 class NotCancellable(RequestError):

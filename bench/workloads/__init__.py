@@ -12,6 +12,7 @@ from bench.workloads.many_plans import many_plans
 from bench.workloads.memory import memory
 from bench.workloads.payload import payload
 from bench.workloads.plan_build import plan_build
+from bench.workloads.recovery import recovery
 from bench.workloads.start import start
 from bench.workloads.sub_plans import sub_plans
 from bench.workloads.suspended import suspended
@@ -33,5 +34,6 @@ WORKLOADS: dict[str, Workload] = {
         events,
         sub_plans,
         suspended,
+        recovery,
     )
 }

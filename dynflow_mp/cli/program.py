@@ -26,6 +26,7 @@ _GROUPS = {"db": "dynflow_mp.cli.db:db"}
     cls=LazyGroup,
     lazy=_GROUPS,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit status: 0 when all is well, 1 when it is not or something broke, 2 for wrong options or settings.",
 )
 @click.version_option(package_name="dynflow_mp")
 def dynflow_mp() -> None:

@@ -19,6 +19,8 @@ MAX_TEXT = 100
 
 EXECUTOR_WORLD = "ExecutorWorld"
 CLIENT_WORLD = "ClientWorld"
+DEGRADED = "degraded"
+"""Where a world's record says why it takes no new plans at the moment."""
 WORLD_CLASSES = (EXECUTOR_WORLD, CLIENT_WORLD)
 
 
@@ -50,6 +52,12 @@ class WorldRecord:
     def active(self) -> bool:
         """Whether it takes new work."""
         return self.state == WorldState.ALIVE.value
+
+    @property
+    def degraded(self) -> str | None:
+        """Why it takes no new plans although it lives: its workers fail too often; None while all is well."""
+        reason = self.meta.get(DEGRADED)
+        return None if reason is None else str(reason)
 
     def __str__(self) -> str:
         return f"{self.class_name} {self.id}"

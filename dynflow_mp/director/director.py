@@ -43,6 +43,7 @@ from dynflow_mp.errors import (
     AlreadyRunning,
     NoExecutor,
     NotExecutable,
+    PeerBusy,
     PlanStopped,
     RequestError,
     UnprocessableEvent,
@@ -70,6 +71,8 @@ class Director:
         self._conduct = conduct
         self._plans: dict[str, RunningPlan] = {}
         self._arriving: dict[str, Asker] = {}
+        self._asked_meanwhile: set[str] = set()
+        """Those of them that were asked for once more: what is being read of them may be out of date."""
         # Whose end was said but may not be stored yet: if it cannot be, their askers are still waiting.
         self._ended: dict[str, Asker] = {}
         self._looks: dict[str, int] = {}
@@ -104,6 +107,16 @@ class Director:
     def handle(self, stimulus: Stimulus, now: int) -> list[Instruction]:
         """What to write and to do about ``stimulus``; ``now`` in microseconds UTC."""
         return self._handlers[type(stimulus)](stimulus, now)
+
+    def give_up(self, plan_id: str, reason: str) -> list[Instruction]:
+        """Something about this plan could not be decided: drop it, and tell whoever waits. Its rows are the caller's to free."""
+        plan = self._plans.pop(plan_id, None)
+        asker = self._arriving.pop(plan_id, None) or (None if plan is None else plan.asker)
+        dropped: list[Instruction] = [DropPlan(plan_id)]
+        if asker is None:
+            return dropped
+        error = RequestError(f"plan {plan_id} cannot be gone on with: {reason}", plan_id)
+        return [*dropped, _refusal(asker, error)]
 
     @property
     def plan_ids(self) -> list[str]:
@@ -144,10 +157,13 @@ class Director:
     def _asked_again(self, plan_id: str, asker: Asker, known: Asker) -> list[Instruction]:
         if asker == known:
             # Accepted is said when the plan is claimed; for a running one, say it again.
-            return [_acceptance(asker, plan_id)] if plan_id in self._plans else []
+            if plan_id in self._plans:
+                return [_acceptance(asker, plan_id)]
+            self._asked_meanwhile.add(plan_id)
+            return []
         if not known.waits:
             return self._now_attended(plan_id, asker)
-        return [_refusal(asker, _already_running(plan_id))]
+        return [_refusal(asker, _already_running(plan_id, known.request_id))]
 
     def _now_attended(self, plan_id: str, asker: Asker) -> list[Instruction]:
         """Nobody waited for the plan so far: from now on ``asker`` does."""
@@ -167,13 +183,20 @@ class Director:
             return self._look_again(skeleton.id, asker)
         self._looks.pop(skeleton.id, None)
         holder = news.holder_request_id
+        asked_meanwhile = skeleton.id in self._asked_meanwhile
+        self._asked_meanwhile.discard(skeleton.id)
+        if skeleton.owner_id is not None and asked_meanwhile:
+            # Perhaps because its owner was dead and it has been taken over since it was read.
+            self._arriving[skeleton.id] = asker
+            return [LoadPlan(skeleton.id)]
         if skeleton.owner_id is not None and (holder == asker.request_id or not attended(holder)):
+            # For this very request, or for nobody.
             return [_acceptance(asker, skeleton.id)]
         if skeleton.owner_id is None and skeleton.state is PlanState.PAUSED and skeleton.requested_at is None:
             # A repeat of a request whose attempt has ended. To run the plan again would be to resume it,
             # which nobody has asked for.
             return [Answer(asker.client_id, asker.request_id, Done())]
-        error = self._objection(skeleton)
+        error = self._objection(skeleton, holder)
         if error is not None:
             return [_refusal(asker, error)]
         instructions = self._claim(skeleton, asker, now)
@@ -203,12 +226,12 @@ class Director:
             self._callers.begun(skeleton.caller)
         return self._and_forget(plan, plan.claim(now), now)
 
-    def _objection(self, skeleton: PlanSkeleton) -> RequestError | None:
+    def _objection(self, skeleton: PlanSkeleton, holder: str | None = None) -> RequestError | None:
         plan_id, state = skeleton.id, skeleton.state
         if self._draining:
             return WorldTerminated(f"world {self._world_id} takes no new plans", plan_id)
         if skeleton.owner_id is not None:
-            return _already_running(plan_id)
+            return _changes_hands(plan_id) if holder is None else _already_running(plan_id, holder)
         if state is PlanState.STOPPED:
             return PlanStopped(f"plan {plan_id} is stopped; it cannot be executed again", plan_id)
         if state not in _EXECUTABLE:
@@ -219,6 +242,7 @@ class Director:
 
     def _plan_unavailable(self, news: PlanUnavailable, now: int) -> list[Instruction]:
         asker = self._arriving.pop(news.plan_id, None)
+        self._asked_meanwhile.discard(news.plan_id)
         self._looks.pop(news.plan_id, None)
         return [] if asker is None else [Answer(*asker, news.response, news.plan_id)]
 
@@ -365,6 +389,7 @@ class Director:
         for plan in self._plans.values():
             instructions += plan.halted(now) if plan.halting else plan.handed_over(now)
         self._arriving.clear()
+        self._asked_meanwhile.clear()
         self._plans.clear()
         return instructions
 
@@ -381,8 +406,13 @@ def _message_of(error: bytes | None) -> str:
     return "" if error is None else ErrorRecord.from_bytes(error).message
 
 
-def _already_running(plan_id: str) -> AlreadyRunning:
-    return AlreadyRunning(f"plan {plan_id} is already running", plan_id)
+def _already_running(plan_id: str, holder: str) -> AlreadyRunning:
+    return AlreadyRunning(f"plan {plan_id} is already running", plan_id, holder)
+
+
+def _changes_hands(plan_id: str) -> PeerBusy:
+    """Its row has an owner and its lock has none: that lasts for a moment, or until the owner is recovered from."""
+    return PeerBusy(f"plan {plan_id} is changing hands", plan_id)
 
 
 def _given_up(plan_id: str, world_id: str) -> RequestError:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
+from dynflow_mp.director.protocol import attended
 from dynflow_mp.dispatchers.decisions import (
     Decision,
     Fail,
@@ -30,6 +31,7 @@ from dynflow_mp.dispatchers.event_lines import EventLines
 from dynflow_mp.dispatchers.open_requests import OpenRequests, Tracked
 from dynflow_mp.dispatchers.refusals import nobody_runs, nobody_there
 from dynflow_mp.errors import (
+    AlreadyRunning,
     DynflowError,
     NoExecutor,
     PeerBusy,
@@ -183,7 +185,23 @@ class ClientDecisions:
             # It was not when this was asked for: our own earlier attempt may have run it to its end and the
             # answer was lost, or it was halted meanwhile.
             return self._done(tracked)
+        if isinstance(error, AlreadyRunning) and self._is_ours(tracked, error.holder):
+            tracked.watching = True
+            return self._look(tracked, error.plan_id or "", now)
         return self._fail(tracked, error)
+
+    def _is_ours(self, tracked: Tracked, holder: str | None) -> bool:
+        """Whether the plan is run for this client all the same.
+
+        A request may be repeated while its answer is on its way: the repeat may reach an executor when this client
+        has asked for the plan again, and be what the plan is run for. And what is asked for on nobody's behalf is
+        content with anybody's run.
+        """
+        if not attended(tracked.request_id):
+            return True
+        return (
+            holder is not None and holder.startswith(f"{self._world_id}-") and self._open.get(holder) is None
+        )
 
     def _bounced(self, tracked: Tracked, error: DynflowError, now: float) -> list[Decision]:
         """Nobody took it: ask again soon, unless that has been so for too long."""
@@ -201,6 +219,10 @@ class ClientDecisions:
 
     def _next_try(self, tracked: Tracked, now: float) -> float:
         """Soon, and once more exactly when patience ends."""
+        if not attended(
+            tracked.request_id
+        ):  # there may be thousands, and executors take them up by themselves
+            return now + self._jittered_interval()
         soon = now + self._timings.retry_s
         if tracked.nobody_since is None:
             return soon

@@ -19,6 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, Protocol
 
 from dynflow_mp.connectors.connector import Connector
+from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.dispatchers.client_decisions import ClientDecisions, PlanStatus, Timings
 from dynflow_mp.dispatchers.decisions import (
     Decision,
@@ -32,7 +33,9 @@ from dynflow_mp.dispatchers.decisions import (
     StopUnowned,
 )
 from dynflow_mp.dispatchers.notifier import Notifier
-from dynflow_mp.errors import DynflowError, RequestError, WorldTerminated
+from dynflow_mp.dispatchers.room import Room
+from dynflow_mp.errors import DynflowError, RequestError, TooManyRequests, WorldTerminated
+from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.messages import CancelPlan, Envelope, Event, Execution, HaltPlan, Ping, Status
 from dynflow_mp.telemetry import logger
 
@@ -74,6 +77,7 @@ class ClientDispatcher:
         reask_interval_s: float = 10.0,
         accept_timeout_s: float = 1.0,
         retry_s: float = 0.2,
+        max_open_requests: int = 50_000,
         chance: random.Random | None = None,
     ) -> None:
         self._world_id, self._connector, self._plans = world_id, connector, plans
@@ -84,6 +88,7 @@ class ClientDispatcher:
         self._decisions = ClientDecisions(world_id, timings, draw, time.monotonic())
         self._numbers = count(1)
         self._futures: dict[str, Future[Any]] = {}
+        self._room = Room(max_open_requests, lambda: len(self._futures))
         self._inbox: SimpleQueue[_Note] = SimpleQueue()
         self._notifier = Notifier()
         # A signal handler may trigger in the middle of a trigger of its own thread.
@@ -120,12 +125,28 @@ class ClientDispatcher:
         """How many futures are not resolved yet."""
         return len(self._futures)
 
+    def wait_for_room(self, patience_s: float) -> None:
+        """Wait while too many requests are open. Raises :class:`TooManyRequests` when that does not help.
+
+        Before anything is stored for a request: what cannot be waited for is not begun.
+        """
+        if self._room.full and not self._room.wait(patience_s, lambda: self._stopped is not None):
+            raise TooManyRequests(
+                f"{self._room.most:,} requests are open; wait for some of them, or have max_open_requests higher"
+            )
+
     # -- requests ------------------------------------------------------------------------------
 
-    def execute(self, plan_id: str, queue: str = "default") -> Future[Any]:
-        """Have any executor run the plan. The future gets what ``load_plan`` gives once the attempt ended."""
+    def execute(self, plan_id: str, queue: str = "default", *, yielding: bool = False) -> Future[Any]:
+        """Have any executor run the plan. The future gets what ``load_plan`` gives once the attempt ended.
+
+        ``yielding``: whoever else asks for the plan is not refused because of this.
+        """
         message = Execution(plan_id, queue)
-        return self._publish(lambda request_id, now: self._decisions.execute(request_id, message, now))
+        request_id = f"{UNATTENDED}{self._world_id}-{next(self._numbers)}" if yielding else None
+        return self._publish(
+            lambda request_id, now: self._decisions.execute(request_id, message, now), request_id
+        )
 
     def watch(self, plan_id: str) -> Future[Any]:
         """Wait for a plan that was asked for already. The future gets what ``load_plan`` gives once the attempt ended."""
@@ -256,6 +277,7 @@ class ClientDispatcher:
         match decision:
             case Send(envelope):
                 self._connector.send(envelope)
+                failpoint("request_sent", when=lambda: isinstance(envelope.message, Execution))
             case LoadPlan(request_id, plan_id):
                 self._resolve(request_id, partial(self._load_plan, plan_id))
             case Resolve(request_id, value):
@@ -275,6 +297,7 @@ class ClientDispatcher:
         future = self._futures.pop(request_id, None)
         if future is not None:
             self._notifier.put(partial(_fulfil, future, value))
+            self._room.tell()
 
     def _taken_or(self, request_id: str, error: DynflowError) -> bool:
         """On the notifier's thread, as all that is read for a future."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import signal
 from time import monotonic
 
-from dynflow_mp.executor.endings import PROTOCOL_ERROR, Ending, OomKills, ending_of
+from dynflow_mp.executor.death_certificates import of_a_dead_worker
+from dynflow_mp.executor.endings import PROTOCOL_ERROR, Ending, OomKills, crashed, ending_of
 from dynflow_mp.executor.guard import Guard
 from dynflow_mp.executor.news import StartFailed, WorkerDied
 from dynflow_mp.executor.reception import Reception
@@ -66,6 +67,7 @@ class Burials:
         self._reception.read_outbox(worker, remains.frames)
         self._reception.give_back(worker, remains.given_back)
         ending = self._ending(worker, exit_code)
+        message = f"worker {worker.id} (pid {worker.child.pid}) {ending.text}"
         self._reception.news.append(
             WorkerDied(
                 worker.id,
@@ -74,7 +76,8 @@ class Burials:
                 remains.finished,
                 remains.part,
                 ending.cause,
-                f"worker {worker.id} (pid {worker.child.pid}) {ending.text}",
+                message,
+                of_a_dead_worker(worker, exit_code, ending.cause, message),
             )
         )
 
@@ -82,6 +85,7 @@ class Burials:
         """Forget a worker whose process is over; returns its exit code."""
         self.waiting.pop(worker.id, None)
         self._roster.remove(worker)
+        worker.outlived_lease = self._guard.has_killed(worker.child.pid)
         # Before the process is reaped: afterwards its number may be somebody else's.
         self._guard.drop(worker.child.pid)
         exit_code = worker.child.bury()
@@ -93,7 +97,13 @@ class Burials:
             return Ending(PROTOCOL_ERROR, f"was killed for a frame that could not be read: {worker.fault}")
         out_of_memory = exit_code == -signal.SIGKILL and self._oom_kills.happened()
         reason = worker.remains.reason
-        return ending_of(exit_code, asked=worker.asked_to_end, out_of_memory=out_of_memory, reason=reason)
+        return ending_of(
+            exit_code,
+            asked=worker.asked_to_end,
+            out_of_memory=out_of_memory,
+            lease_lost=worker.outlived_lease,
+            reason=reason,
+        )
 
 
 def _failed_start(worker: WorkerProcess, exit_code: int | None) -> StartFailed:
@@ -102,10 +112,11 @@ def _failed_start(worker: WorkerProcess, exit_code: int | None) -> StartFailed:
     log.info(
         "a worker could not start: %s\n%s",
         reason,
-        worker.tail,
+        worker.output.tail,
         extra={"action": "worker_start_failed", "exit_code": exit_code},
     )
-    return StartFailed(worker.queue, None if worker.fault else exit_code, reason)
+    killed = worker.fault is None and exit_code is not None and exit_code < 0 and not crashed(exit_code)
+    return StartFailed(worker.queue, None if worker.fault else exit_code, reason, worker.id, killed)
 
 
 def _silent_end(worker: WorkerProcess, exit_code: int | None) -> str:

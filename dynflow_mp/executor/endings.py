@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 from typing import NamedTuple
 
+LEASE_LOST = "lease_lost"
 OUT_OF_MEMORY = "out_of_memory"
 PROTOCOL_ERROR = "protocol_error"
 REPLACED = "replaced"
@@ -22,7 +23,12 @@ class Ending(NamedTuple):
 
 
 def ending_of(
-    exit_code: int | None, *, asked: bool = False, out_of_memory: bool = False, reason: str = ""
+    exit_code: int | None,
+    *,
+    asked: bool = False,
+    out_of_memory: bool = False,
+    lease_lost: bool = False,
+    reason: str = "",
 ) -> Ending:
     """What an exit code means (negative: a signal). ``asked``: its supervisor wanted it to end.
 
@@ -38,11 +44,22 @@ def ending_of(
     number = -exit_code
     if number == signal.SIGKILL and out_of_memory and not asked:
         return Ending(OUT_OF_MEMORY, "was killed because its control group ran out of memory")
+    if number == signal.SIGKILL and lease_lost and not asked:
+        return Ending(
+            LEASE_LOST,
+            "was killed because its executor stood still, or could not reach the database, for almost as long as "
+            "its lease lasts: others may have taken its plans over",
+        )
     name = _signal_name(number)
     if number in _CRASHES:
         return Ending(f"signal({number})", f"crashed in native code, signal {number} ({name})")
     by = " by its executor" if asked else ""
     return Ending(f"signal({number})", f"was killed{by} with signal {number} ({name})")
+
+
+def crashed(exit_code: int) -> bool:
+    """Whether native code ended the process."""
+    return -exit_code in _CRASHES
 
 
 def _signal_name(number: int) -> str:

@@ -7,16 +7,15 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from math import inf
 from pathlib import Path
-from time import monotonic
 
+from dynflow_mp.clock import monotonic, steady
 from dynflow_mp.executor.child import Child, pipe
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.guard")
 
-DEADLINE_S = 30.0
-_RENEWAL_S = 1.0
 _RESTART_S = 1.0
 _PROGRAM = Path(__file__).with_name("guardian.py")
 
@@ -33,10 +32,12 @@ class Guard:
         self._on_start = on_start
         self._on_end = on_end
         self._groups: set[int] = set()
+        self._killed: set[int] = set()
+        self._until = inf
         self._child: Child | None = None
         self._descriptors = ExitStack()
         self._pipe = -1
-        self._renewed = self._started = 0.0
+        self._started = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -59,7 +60,7 @@ class Guard:
             self._descriptors = ours.pop_all()
         self._started = monotonic()
         self._on_start(self._child.end_fd)
-        self._say("".join(f"add {group}\n" for group in self._groups) + f"renew {DEADLINE_S}\n")
+        self._say("".join(f"add {group}\n" for group in self._groups) + _until(self._until))
 
     def add(self, group: int) -> None:
         """Kill this process group, too, if it comes to that."""
@@ -69,15 +70,26 @@ class Guard:
     def drop(self, group: int) -> None:
         """This process group is gone; its number may soon be somebody else's."""
         self._groups.discard(group)
+        self._killed.discard(group)
         self._say(f"drop {group}\n")
 
-    def renew(self, now: float) -> None:
-        """We still turn. Cheap when called often; also replaces a guardian that went away."""
-        if now - self._renewed >= _RENEWAL_S:
-            self._renewed = now
-            self._say(f"renew {DEADLINE_S}\n")
-            if self._child is None:
-                self._restart(now)
+    def renew(self, until: float) -> None:
+        """The workers may live until then. Cheap when called often; also replaces a guardian that went away."""
+        if until != self._until:
+            if self._run_out:
+                self._killed |= self._groups
+            self._until = until
+            self._say(_until(until))
+        if self._child is None:
+            self._restart(monotonic())
+
+    @property
+    def _run_out(self) -> bool:
+        return self._until != inf and steady() >= self._until
+
+    def has_killed(self, group: int) -> bool:
+        """Whether the deadline passed while this process group was on the list."""
+        return self._run_out or group in self._killed
 
     def look_after(self) -> None:
         """The guardian's descriptor is readable: replace it, once a second at most."""
@@ -121,3 +133,7 @@ class Guard:
         except BlockingIOError:
             # Thousands of lines unread: it stands still. A new one is told everything.
             self._child.signal_group(signal.SIGKILL)
+
+
+def _until(deadline: float) -> str:
+    return f"until {deadline!r}\n"

@@ -1,12 +1,14 @@
 """A small process beside the supervisor that outlives it just long enough to kill its workers.
 
-    python -I -S guardian.py FD SOCKET   lines on FD:  add PGID | drop PGID | renew SECONDS | bye
+    python -I -S guardian.py FD SOCKET   lines on FD:  add PGID | drop PGID | until SECONDS | bye
 
-End of file means that the supervisor is dead; a deadline that passes means that it hangs. Either
+End of file means that the supervisor is dead; a deadline that passes, that its lease is about to run
+out: it hangs, stands still, or cannot reach its database, and others may take its plans over. Either
 way every process group still on the list is killed, with the workers' own children in it. Workers
 do have the kernel's parent-death signal, but it is not inherited by what they start, and it does
 not fire for a supervisor that stands still. Of one that is dead the workers' socket and its
-directory are removed, too: nobody else will.
+directory are removed, too: nobody else will. One that lives gets no work to do before its lease is
+renewed, and with it the deadline; so until then workers that are added may live.
 
 Run as a file of its own, without site-packages: standard library only, nothing of this package.
 """
@@ -19,7 +21,7 @@ import signal
 import sys
 import time
 
-_LONGEST_WAIT_S = 5.0
+_LONGEST_WAIT_S = 1.0
 """poll() does not count the time a machine sleeps, the deadline does."""
 _READ = 65536
 
@@ -33,21 +35,27 @@ class Guardian:
         self.dismissed = False
         self._rest = b""
 
-    def hear(self, data: bytes, now: float) -> None:
+    def hear(self, data: bytes) -> None:
         """Take what came through the pipe; lines may arrive in pieces."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            self._obey(line.split(), now)
+            self._obey(line.split())
 
-    def _obey(self, words: list[bytes], now: float) -> None:
+    def _obey(self, words: list[bytes]) -> None:
         if words == [b"bye"]:
             self.dismissed = True
         elif len(words) == 2 and words[0] == b"add":
             self.groups.add(int(words[1]))
         elif len(words) == 2 and words[0] == b"drop":
             self.groups.discard(int(words[1]))
-        elif len(words) == 2 and words[0] == b"renew":
-            self.deadline = now + float(words[1])
+        elif len(words) == 2 and words[0] == b"until":
+            self.deadline = float(words[1])
+
+    def look_at(self, now: float) -> None:
+        """Kill if the deadline has passed; once, for the next one is for those who are left then."""
+        if now >= self.deadline:
+            self.deadline = float("inf")
+            self.kill()
 
     def kill(self) -> None:
         """End every group on the list, hard."""
@@ -78,15 +86,14 @@ def watch(fd: int, socket: str) -> None:
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     while not guardian.dismissed:
+        guardian.look_at(steady())
         left_s = guardian.deadline - steady()
-        if left_s <= 0:
-            return guardian.kill()
-        if poll.poll(min(left_s, _LONGEST_WAIT_S) * 1000 + 1):
+        if poll.poll(max(0.0, min(left_s, _LONGEST_WAIT_S)) * 1000):
             data = os.read(fd, _READ)
             if not data:
                 guardian.kill()
                 return tidy_up(socket)
-            guardian.hear(data, steady())
+            guardian.hear(data)
     return None
 
 

@@ -24,13 +24,39 @@ class Offered(NamedTuple):
     plan_ids: tuple[str, ...]
 
 
+class Deleted(NamedTuple):
+    """Plans that run here and are not stored any more."""
+
+    plan_ids: tuple[str, ...]
+
+
 class Stop(NamedTuple):
-    """Drain, then end; running steps have until ``deadline`` (steady clock)."""
+    """Drain, then end; running steps have until ``deadline``, what is asked to end by then until ``kill_at`` (steady clock)."""
 
     deadline: float
+    kill_at: float
+    give_up_at: float
+    """Then nothing more is waited for, neither workers nor the database."""
+
+    @classmethod
+    def within(cls, now: float, grace_s: float, patience_s: float) -> Stop:
+        """Running steps get ``grace_s``; all of it is over in ``patience_s``."""
+        give_up_at = now + patience_s
+        deadline = min(now + grace_s, give_up_at)
+        # No grace at all means that nobody wants to wait for them.
+        kill_at = min(deadline + STOP_S, give_up_at) if grace_s > 0 else deadline
+        return cls(deadline, kill_at, give_up_at)
+
+    def sooner(self, other: Stop) -> Stop:
+        """Asked twice: of each, the earlier counts."""
+        return Stop(*map(min, self, other))
 
 
-Note = Envelope | ReadAhead | Offered | ReaderNews | ErrandAsked | Stop
+STOP_S = 2.0
+"""A step that is told to end has a second to put things in order; then it is made to."""
+
+
+Note = Envelope | ReadAhead | Offered | ReaderNews | ErrandAsked | Deleted | Stop
 
 
 class Inbox:

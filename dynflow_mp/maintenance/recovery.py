@@ -1,7 +1,7 @@
 """What a dead world leaves is taken over: its plans end or go on, whoever waits for them hears of it.
 
-lock world-invalidation:X ─▶ X is dead (from now on it writes nothing) ─▶ each plan X holds,
-                                                                          one transaction each:
+lock world-invalidation:X ─▶ X is dead (from now on it writes nothing) ─▶ the plans X holds, a hundred in one
+                                                                          transaction; if one is in the way, each:
   a step was running ─▶ that step: error "abnormal termination"; plan paused ─▶ Done to the asker
   none was, or only  ─▶ plan paused, still requested ─▶ Execution under the asker's own request
   idempotent ones, or those that failed are to be skipped
@@ -9,7 +9,8 @@ lock world-invalidation:X ─▶ X is dead (from now on it writes nothing) ─�
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -21,9 +22,17 @@ from dynflow_mp.director.abandoned import settle
 from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct
 from dynflow_mp.director.instructions import Answer, DropPlan, HandOver, Instruction
 from dynflow_mp.director.protocol import Asker
-from dynflow_mp.errors import InvalidPlan, LockLost, LockTaken, PlanNotFound, RecordNotFound, WorldFenced
+from dynflow_mp.errors import (
+    LockLost,
+    LockTaken,
+    PersistenceError,
+    RecordNotFound,
+    RequestError,
+    WorldFenced,
+)
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.messages import Envelope
+from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import Write
 from dynflow_mp.persistence.database import PATIENCE_S
@@ -35,6 +44,14 @@ from dynflow_mp.telemetry import logger
 log = logger("maintenance.recovery")
 
 _ORDERS = (Answer, HandOver, DropPlan)
+_TOGETHER = 100
+"""Plans in one transaction: a commit costs as much as ten plans. Those that were read first go on first."""
+_READ_TOGETHER = 10
+_MOST_WRITES = 5_000
+"""So that many large plans do not make one large transaction."""
+
+Held = Mapping[str, ExecutionLock | None]
+"""The lock by plan; None where it is missing."""
 
 
 class Recovery:
@@ -87,7 +104,7 @@ class Recovery:
         with self._coordinator.holding(WorldInvalidationLock(self._coordinator.world_id, world_id)):
             self._shut_out(world_id)
             plans = self._plans_of(world_id)
-            left = [plan_id for plan_id, lock in plans.items() if not self._try(plan_id, lock, world_id)]
+            left = self._take_over(plans, world_id)
             self._release_other_locks(world_id)
             self._locks_released()
             if not left:
@@ -119,10 +136,43 @@ class Recovery:
         plans.update((lock.plan_id, lock) for lock in locks if isinstance(lock, ExecutionLock))
         return plans
 
+    def _take_over(self, plans: Held, world_id: str) -> list[str]:
+        """Settle them; those that could not be."""
+        left: list[str] = []
+        waiting = iter(plans.items())
+        while batch := dict(islice(waiting, _TOGETHER)):
+            left += self._try_together(batch, world_id)
+        return left
+
+    def _try_together(self, plans: Held, world_id: str) -> Iterable[str]:
+        """Settle them in one transaction, or, where one of them is in the way, each by itself; those that could not be."""
+        try:
+            self._settle(plans, world_id)
+        except WorldFenced:
+            raise
+        except PersistenceError as error:
+            if error.kind == "connection":  # then it is not one of the plans
+                log.warning("plans wait for the database: %s", error, extra={"action": "recovery_waits"})
+                return plans
+            self._tell_of_trouble(error, world_id)
+        except Exception as error:
+            self._tell_of_trouble(error, world_id)
+        else:
+            return ()
+        return [plan_id for plan_id, lock in plans.items() if not self._try(plan_id, lock, world_id)]
+
+    def _tell_of_trouble(self, error: Exception, world_id: str) -> None:
+        log.info(
+            "plans of dead world %s are taken over one by one: %s",
+            world_id,
+            error,
+            extra={"action": "recovery_one_by_one"},
+        )
+
     def _try(self, plan_id: str, lock: ExecutionLock | None, world_id: str) -> bool:
         """Whether a plan could be settled; one that cannot be must not keep the others waiting."""
         try:
-            self._settle(plan_id, lock, world_id)
+            self._settle({plan_id: lock}, world_id)
         except WorldFenced:
             raise
         except Exception:
@@ -135,37 +185,60 @@ class Recovery:
             return False
         return True
 
-    def _settle(self, plan_id: str, lock: ExecutionLock | None, world_id: str) -> None:
-        instructions = self._decide(plan_id, lock, world_id)
-        writes = [order for order in instructions if not isinstance(order, _ORDERS)]
+    def _settle(self, plans: Held, world_id: str) -> None:
+        """In as few transactions as their sizes allow."""
+        decided: dict[str, list[Instruction]] = {}
+        size = 0
+        for plan_id, found in self._read(plans):
+            decided[plan_id] = self._decide(plan_id, found, plans[plan_id], world_id)
+            size += len(decided[plan_id])
+            if size > _MOST_WRITES:
+                self._carry_out(decided, plans, world_id)
+                decided, size = {}, 0
+        if decided:
+            self._carry_out(decided, plans, world_id)
+
+    def _read(self, plan_ids: Iterable[str]) -> Iterator[tuple[str, PlanSkeleton | RequestError]]:
+        """As they are stored; a few at a time, for some may be large."""
+        waiting = iter(plan_ids)
+        while few := list(islice(waiting, _READ_TOGETHER)):
+            yield from self._store.load_skeletons(few).items()
+
+    def _carry_out(self, decided: Mapping[str, list[Instruction]], plans: Held, world_id: str) -> None:
+        """Write what was decided, let go of the plans, and only then tell and ask."""
+        writes = [order for orders in decided.values() for order in orders if not isinstance(order, _ORDERS)]
+        written = {write.plan_id for write in cast("Sequence[Write]", writes)}
+
+        locks = [lock for plan_id in decided if (lock := plans[plan_id]) is not None]
 
         def let_go(connection: Connection, *_: object) -> None:
-            if not writes:
+            for plan_id in decided.keys() - written:
                 self._store.disown(connection, plan_id, world_id)
-            if lock is not None:
-                self._coordinator.release_within(connection, lock)
+            self._coordinator.release_plans_within(connection, locks)
 
         settled = TurnCommit(self._store, cast("Sequence[Write]", writes), self._coordinator.fence, let_go)
         lost = repeated(settled.attempt, patience_s=PATIENCE_S)
-        if not lost:  # deleted meanwhile: who waits for it finds that out
-            for order in instructions:
+        for plan_id, orders in decided.items():
+            if plan_id in lost:
+                continue  # deleted meanwhile: who waits for it finds that out
+            for order in orders:
                 self._emit(order)
 
-    def _decide(self, plan_id: str, lock: ExecutionLock | None, world_id: str) -> list[Instruction]:
+    def _decide(
+        self, plan_id: str, found: PlanSkeleton | RequestError, lock: ExecutionLock | None, world_id: str
+    ) -> list[Instruction]:
         """What becomes of the plan; nothing for one that only has to be let go."""
-        try:
-            skeleton = self._store.load_skeleton(plan_id)
-        except (PlanNotFound, InvalidPlan) as error:
+        if isinstance(found, RequestError):
             log.error(
                 "a plan of dead world %s cannot be read: %s",
                 world_id,
-                error,
+                found,
                 extra={"action": "recovery_unreadable", "plan_id": plan_id},
             )
             return []
-        if skeleton.owner_id != world_id or skeleton.state is not PlanState.RUNNING:
+        if found.owner_id != world_id or found.state is not PlanState.RUNNING:
             return []
-        return settle(skeleton, _asker(lock), now_us(), self._conduct)
+        return settle(found, _asker(lock), now_us(), self._conduct)
 
     def _emit(self, order: Any) -> None:
         if isinstance(order, HandOver) and order.request_id:

@@ -27,7 +27,8 @@ class Silences:
     """How long the leases of worlds have stood still while this world looked (steady clock).
 
     Between two looks no more than ``longest_gap_s`` counts: while this world was stopped, or the
-    database away, it saw nothing, and nobody could renew either.
+    database away, it saw nothing, and nobody could renew either. And it counts from the answer of one to the question
+    of the next: what a slow database answers late may have been renewed a moment ago.
     """
 
     def __init__(self, longest_gap_s: float) -> None:
@@ -35,10 +36,12 @@ class Silences:
         self._observed: dict[str, _Observed] = {}
         self._looked_at: float | None = None
 
-    def look(self, worlds: Iterable[WorldRecord], now: float) -> None:
-        """Compare the leases with what they were at the last look."""
-        gap_s = 0.0 if self._looked_at is None else min(now - self._looked_at, self._longest_gap_s)
-        self._looked_at = now
+    def look(self, worlds: Iterable[WorldRecord], now: float, answered: float | None = None) -> None:
+        """Compare the leases with what they were at the last look: asked for at ``now``, ``answered`` perhaps later."""
+        gap_s = 0.0
+        if self._looked_at is not None:
+            gap_s = min(max(0.0, now - self._looked_at), self._longest_gap_s)
+        self._looked_at = now if answered is None else answered
         self._observed = {world.id: self._compared(world, gap_s) for world in worlds}
 
     def _compared(self, world: WorldRecord, gap_s: float) -> _Observed:

@@ -113,19 +113,26 @@ class Told(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """The request failed: the name of one of our error classes and its text."""
+    """The request failed: the name of one of our error classes and its text.
+
+    ``holder``: the request for which the plan is executed already, if that is why.
+    """
 
     error_class: str
     message: str
     plan_id: str | None = None
+    holder: str | None = None
 
     @classmethod
     def of(cls, error: DynflowError) -> Failed:
-        return cls(type(error).__name__, str(error), getattr(error, "plan_id", None))
+        known = (getattr(error, "plan_id", None), getattr(error, "holder", None))
+        return cls(type(error).__name__, str(error), *known)
 
     def to_error(self) -> DynflowError:
         """The error again, of its own class where that is one of the request errors."""
         kind = getattr(errors, self.error_class, None)
+        if kind is errors.AlreadyRunning:
+            return errors.AlreadyRunning(self.message, self.plan_id, self.holder)
         if isinstance(kind, type) and issubclass(kind, errors.RequestError):
             return kind(self.message, self.plan_id)
         return errors.RequestError(f"{self.error_class}: {self.message}", self.plan_id)
@@ -222,6 +229,7 @@ _FIELD_TYPES: dict[str, tuple[type, ...]] = {
     "message": (str,),
     "queues": (dict,),
     "force": (bool,),
+    "holder": (str, type(None)),
     "step_ids": (list,),
 }
 

@@ -18,6 +18,8 @@ from dynflow_mp.errors import (
 )
 
 TIMEOUT, MEMORY_LIMIT, HALTED, DEADLINE = "timeout", "memory_limit", "halted", "deadline"
+EXECUTOR_ENDED = "executor_ended"
+"""Its executor ends and could wait no longer: nothing that the step did, so it counts as a crash."""
 
 ERRORS: Mapping[str, type[DynflowError]] = {
     TIMEOUT: RunTimeout,

@@ -207,3 +207,8 @@ def _text(error: BaseException) -> str:
     if len(error.args) == 2 and isinstance(error.args[0], int):
         return f"{error.args[1]} ({error.args[0]})"
     return str(error).removeprefix("connection failed: ")
+
+
+def connection_lost() -> PersistenceError:
+    """What a transaction raises whose connection went away, for places where a test has that happen."""
+    return PersistenceError("the connection to the database was lost (failpoint)", "connection")

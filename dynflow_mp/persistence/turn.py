@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import DamagedData, DynflowError
+from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.planned_codec import plan_from_bytes
 from dynflow_mp.model.plans import PlannedPlan
 from dynflow_mp.model.writes import (
@@ -31,6 +32,7 @@ from dynflow_mp.model.writes import (
 )
 from dynflow_mp.persistence import new_plans
 from dynflow_mp.persistence.culprits import StepsBefore, culprits
+from dynflow_mp.persistence.driver_errors import connection_lost
 from dynflow_mp.persistence.held_by_plans import give_up_keys, give_up_locks, take_locks
 from dynflow_mp.persistence.statements import Row, run_all
 from dynflow_mp.persistence.turn_rows import Batch, TurnRows, packed_history
@@ -55,6 +57,7 @@ def write_turn(connection: Connection, writes: Sequence[Write], steps_before: St
     """
     claims = [write for write in writes if isinstance(write, ClaimPlan)]
     lost = _claim(connection, claims) if claims else set()
+    failpoint("plan_claimed", when=lambda: bool(claims), raises=connection_lost)
     claimed = {claim.plan_id for claim in claims}
     epochs = {write.plan_id: write.epoch for write in writes if not isinstance(write, ClaimPlan)}
     lost |= _hold(connection, {plan: epoch for plan, epoch in epochs.items() if plan not in claimed})

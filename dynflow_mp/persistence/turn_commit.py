@@ -7,9 +7,12 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection
 
-from dynflow_mp.model.writes import Write
+from dynflow_mp.failpoints import failpoint
+from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.writes import SaveOutcome, SavePlan, Write
 from dynflow_mp.persistence.database import Fence
 from dynflow_mp.persistence.doubtful_turn import was_written
+from dynflow_mp.persistence.driver_errors import connection_lost
 from dynflow_mp.persistence.store import Store
 
 Follow: TypeAlias = Callable[[Connection, Sequence[Write], frozenset[str]], None]
@@ -30,8 +33,22 @@ class TurnCommit:
             if in_doubt and was_written(connection, self._of_ours()):
                 return self._lost
             self._lost = self._store.write_turn(connection, self._writes)
+            failpoint("before_release", when=self._releases, raises=connection_lost)
             self._follow(connection, self._writes, self._lost)
+            failpoint("before_terminal_commit", when=self._ends_a_plan, raises=connection_lost)
+        failpoint("commit_unheard", when=self._has_outcomes, raises=connection_lost)
         return self._lost
 
     def _of_ours(self) -> list[Write]:
         return [write for write in self._writes if write.plan_id not in self._lost]
+
+    # -- which moment it is, for failpoints --------------------------------------------------------
+
+    def _has_outcomes(self) -> bool:
+        return any(isinstance(write, SaveOutcome) for write in self._writes)
+
+    def _releases(self) -> bool:
+        return any(isinstance(write, SavePlan) and write.release for write in self._writes)
+
+    def _ends_a_plan(self) -> bool:
+        return any(isinstance(write, SavePlan) and write.state is PlanState.STOPPED for write in self._writes)

@@ -23,7 +23,7 @@ from dynflow_mp.errors import PersistenceError
 from dynflow_mp.persistence.stays import Stay, read_from, signature
 
 DEADLINE_S = 10.0
-"""For one attempt: see ``opening.BUSY_TIMEOUT_S``. Both together must be less than the guardian's patience."""
+"""For one attempt: see ``opening.BUSY_TIMEOUT_S``. Both together must be less than a lease lasts."""
 
 _EAGER_S = 0.2
 """How long to look again often before looking rarely."""

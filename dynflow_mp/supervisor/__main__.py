@@ -1,11 +1,22 @@
-"""The first lines of the program: a Ctrl-C while it is still being imported is no traceback."""
+"""The first lines of the program: a signal while it is still being imported ends it, without a traceback."""
 
 from __future__ import annotations
 
+import os
 import signal
 
 from dynflow_mp.supervisor import main
 
+
+def _prepare() -> None:
+    if os.getpid() != 1:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        return
+    # The kernel keeps from process 1 of a container what it has no handler for.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: os._exit(0))
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _prepare()
     main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from dynflow_mp.errors import (
     WorkerStartFailed,
     WorldFenced,
 )
+from dynflow_mp.supervisor.orphans import reap_orphans
+from dynflow_mp.supervisor.service_manager import ServiceManager
 from dynflow_mp.supervisor.signals import Signals, StopAsked
 from dynflow_mp.supervisor.streams import say_ready
 from dynflow_mp.telemetry import logger
@@ -32,9 +35,10 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 
 def run(settings: dict[str, Any]) -> int:
     """Be a supervisor with these settings until a signal comes; returns the exit status."""
-    signals = Signals()
+    signals, manager = Signals(), ServiceManager.of(os.environ)
     try:
         with signals.raised():
+            manager.starting()
             world = _start(settings)
     except StopAsked:
         _say("told to stop before it was ready")
@@ -45,7 +49,8 @@ def run(settings: dict[str, Any]) -> int:
         return _status_of(error)
     workers = sum(world.config.pools.values())
     say_ready(f"ready world={world.id} workers={workers} listen={world.connector.endpoint}")
-    return _serve(world, signals)
+    manager.ready(f"{workers} worker{'' if workers == 1 else 's'} at {world.connector.endpoint}")
+    return _serve(world, signals, manager)
 
 
 def _start(settings: dict[str, Any]) -> Any:
@@ -77,10 +82,12 @@ def _once_the_database_answers(config: Config, open_world: Callable[[Config], An
         pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
 
 
-def _serve(world: Any, signals: Signals) -> int:
-    asked = 0
+def _serve(world: Any, signals: Signals, manager: ServiceManager) -> int:
+    asked, said = 0, False
+    look_s = min(_LOOK_S, manager.patience_s)
+    is_init = os.getpid() == 1
     while not world.terminated.is_set():
-        came = signals.wait(_LOOK_S)
+        came = signals.wait(look_s)
         if came and asked == 0:
             world.terminate()
         if came and asked + came > 1:
@@ -89,9 +96,17 @@ def _serve(world: Any, signals: Signals) -> int:
         if world.failure is not None and not world.terminating:
             _say(f"the executor failed: {_in_words(world.failure)}")
             world.terminate(timeout=0.0)
+        if world.terminating and not said:
+            said = True
+            manager.stopping("draining", world.longest_end_s)
+        manager.look(lambda: world.last_turn)
+        if is_init:
+            reap_orphans()
     if world.fenced is not None:
         return FENCED
-    return BROKEN if world.failure is not None else 0
+    if world.left_behind:
+        _say(f"not all has ended: {'; '.join(world.left_behind)}")
+    return BROKEN if world.left_behind or world.failure is not None else 0
 
 
 def _status_of(error: Exception) -> int:

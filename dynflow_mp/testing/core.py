@@ -21,7 +21,7 @@ from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.instructions import RunErrand
 from dynflow_mp.director.stimuli import EventDue
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
-from dynflow_mp.executor.core import holder_of
+from dynflow_mp.executor.core import STOP_PATIENCE_S, holder_of
 from dynflow_mp.executor.errands import ErrandAsked, Tell
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
@@ -29,6 +29,7 @@ from dynflow_mp.executor.loop import Loop
 from dynflow_mp.executor.notes import Inbox, Stop
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.reader import Question, Reader
+from dynflow_mp.executor.staffing import StaffSettings
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.testing.clock import Ping
@@ -55,7 +56,7 @@ class InThreadCore:
         self._config = config
         self._inbox = Inbox()
         self._workers = InThreadWorkers(config.max_payload, mishaps, middleware)
-        self._floor = Floor(self._workers, config.pools, _ONE_AT_A_TIME, Event())
+        self._floor = Floor(self._workers, StaffSettings(config.pools), _ONE_AT_A_TIME, Event())
         self._director = Director(self.world_id, Conduct(config.auto_rescue))
         self._loop = Loop(
             self._director,
@@ -117,7 +118,7 @@ class InThreadCore:
 
     def stop(self) -> None:
         """Give up every plan, as an executor does that was told to end."""
-        self._inbox.post(Stop(monotonic()))
+        self._inbox.post(Stop.within(monotonic(), 0.0, STOP_PATIENCE_S))
         while not self._loop.over:
             self.turn()
         self.coordinator.delete_world(self.world_id)

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 
 from dynflow_mp.config import Config
@@ -19,7 +20,6 @@ from dynflow_mp.director.failures import Conduct
 from dynflow_mp.errors import DynflowError, WorldFenced
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.maintenance.recovery import Recovery
-from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.persistence.hook_store import HookStore
 from dynflow_mp.persistence.posted_events import PostedEvents
@@ -30,7 +30,8 @@ from dynflow_mp.testing.event_post import InThreadEventPost
 from dynflow_mp.testing.hooks import InThreadHooks
 from dynflow_mp.testing.mishaps import ExecutorKilled, Mishaps
 from dynflow_mp.testing.wires import InThreadClient, InThreadConnector
-from dynflow_mp.world.ending import Ending
+from dynflow_mp.world.budget import Budget
+from dynflow_mp.world.ending import Ending, Phase, do
 from dynflow_mp.world.parts import Parts
 
 _MEMORY = "/dev/shm"
@@ -77,6 +78,10 @@ class InThreadParts(Parts):
         )
         self._ending.on_close("client dispatcher", lambda: self.client.stop("the world is terminated"))
 
+    def _open_liveness(self) -> None:
+        """It lives as long as the test program does."""
+        self.coordinator.renew_lease(self.record.meta())
+
     def _open_maintenance(self) -> None:
         """Nothing happens by itself here; but who is killed is recovered from as elsewhere."""
         self._ending.on_close("executor", lambda: self.executor.close())
@@ -84,9 +89,7 @@ class InThreadParts(Parts):
         self.clock.watch(self)
 
     def _new_executor(self) -> None:
-        self._endings = SubPlanEndings(
-            self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans
-        )
+        self._endings = self._sub_plan_endings()
         self.executor = InThreadCore(
             self._executor_config,
             self.store,
@@ -218,7 +221,10 @@ class InThreadParts(Parts):
 
     # -- the end ---------------------------------------------------------------------------------------
 
-    def drain(self, grace_s: float) -> None:
+    def stop_working(self, budget: Budget) -> list[Phase]:
+        return [Phase("end the executor", self._end_executor, budget.of_executor)]
+
+    def _end_executor(self) -> None:
         self._wires.executor = None
         self.hooks.close()
         self.delays.close()
@@ -229,12 +235,11 @@ class InThreadParts(Parts):
 class InThreadEnding(Ending):
     """Ends in the calling thread."""
 
-    def begin(self, drain: Callable[[], object]) -> bool:
-        if not self._first.acquire(blocking=False):
-            return False
-        self.begun = True
-        self._run(drain)
-        return True
+    def _start(self, run: Callable[[], None]) -> None:
+        run()
+
+    def _go_through(self, phase: Phase, budget: Budget) -> None:
+        do(phase, Future(), budget.tell)
 
 
 class TemporaryDatabase:

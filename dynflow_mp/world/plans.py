@@ -12,6 +12,7 @@ from dynflow_mp.actions.registry import is_out_of_reach, short_name
 from dynflow_mp.actions.unique_key import mode_of, unique_key_of
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import AlreadyActive, PlanningError
+from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.plans import PlannedPlan
 from dynflow_mp.model.policies import DEFAULT_QUEUE
@@ -83,10 +84,12 @@ def store_planned(
     if planned.error is None:
         key = unique_key_of(planned.root, unique_key)
         new = new if key is None else new._replace(unique_key=key)
+    failpoint("plan_planned")
     try:
         stored = store.save_plan(new, requested_at=requested_at, fence=fence, on_conflict=mode)
     except KeyHeld as held:
         return NewPlan(held.holder.plan_id, holder=held.holder)
+    failpoint("plan_stored")
     return NewPlan(stored.id, stored.first_queue, _error_of(planned, stored))
 
 

@@ -31,18 +31,24 @@ class Requests(Ground):
 
         ``sub_plans``: resume all plans below it, too, that are paused with an error.
         """
-        self._check_alive()
+        self._check_room()
         with_sub_plans = arguments.flag("sub_plans", sub_plans)
         try:
             plan_id = plan_id_of(plan_id)
             if with_sub_plans:
                 self._resume_below(plan_id)
+        except PlanNotFound as error:
+            return failed(error)
+        return self._execute(plan_id)
+
+    def _execute(self, plan_id: str, *, yielding: bool = False) -> Future[ExecutionPlan]:
+        try:
             status = self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
         except PlanNotFound as error:
             return failed(error)
         if status.state is PlanState.STOPPED:
             return failed(PlanStopped(f"plan {plan_id} is stopped; it cannot be executed again", plan_id))
-        return self._parts.client.execute(plan_id)
+        return self._parts.client.execute(plan_id, yielding=yielding)
 
     def _resume_below(self, plan_id: str) -> None:
         """Their callers wait for them, and see that they are asked for before they run."""
@@ -64,7 +70,7 @@ class Requests(Ground):
 
         Raises :class:`DataError` for an event that cannot be stored.
         """
-        self._check_alive()
+        self._check_room()
         data = encode(event, "event", self.config.max_payload)
         arguments.number("step_id", step_id)
         if delay_s is not None:
@@ -134,8 +140,9 @@ class Requests(Ground):
     def auto_execute(self) -> list[Future[ExecutionPlan]]:
         """Execute plans that were planned or left paused without an error and that nobody runs.
 
-        Not sub-plans that their caller holds back: it has them started as its limits allow. Returns their
-        futures; an empty list while another world does the same.
+        Not sub-plans that their caller holds back: it has them started as its limits allow. Whoever planned one and
+        is about to execute it is not refused because of this. Returns their futures; an empty list while another
+        world does the same.
         """
         self._check_alive()
         try:
@@ -144,7 +151,7 @@ class Requests(Ground):
                     {"state": [PlanState.PLANNED, PlanState.PAUSED], "result": "pending"}
                 )
                 left = [row for row in found if row.owner_id is None and not _held_back(row)]
-                return [self.execute(row.id) for row in left]
+                return [self._execute(row.id, yielding=True) for row in left]
         except LockTaken:
             log.info("auto-execute runs elsewhere", extra={"action": "auto_execute_skipped"})
             return []

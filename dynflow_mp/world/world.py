@@ -14,7 +14,7 @@ import os
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from functools import partial
+from time import monotonic
 from typing import Any, Self
 from uuid import uuid4
 
@@ -22,6 +22,7 @@ from dynflow_mp.config import Config
 from dynflow_mp.errors import ConfigError, WorldFenced
 from dynflow_mp.telemetry import logger
 from dynflow_mp.world import arguments
+from dynflow_mp.world.budget import RESERVE_S
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.later import Later
 from dynflow_mp.world.parts import Parts
@@ -87,9 +88,21 @@ class World(Planning, Later, Repairs):
         return None if core is None else core.failure
 
     @property
+    def last_turn(self) -> float:
+        """When the executor part turned last (steady clock); now, for a client world."""
+        core = self._parts.core
+        return monotonic() if core is None else core.last_turn
+
+    @property
     def fenced(self) -> WorldFenced | None:
         """Why another world declared this one dead, when it did."""
         return self._ending.fenced
+
+    @property
+    def degraded(self) -> str | None:
+        """Why this executor takes no new plans: its workers fail too often; None while all is well."""
+        core = self._parts.core
+        return None if core is None else core.degraded
 
     @property
     def worker_pids(self) -> dict[str, int]:
@@ -109,23 +122,37 @@ class World(Planning, Later, Repairs):
         self._ending.before(hook)
 
     def terminate(self, timeout: float | None = None) -> Future[bool]:
-        """End the world: running steps may end within ``timeout`` seconds (``drain_grace_s`` by default).
+        """End the world within ``timeout`` seconds, ``termination_timeout_s`` by default.
 
-        Plans that are not finished stay stored and requested. Called again it returns the same
-        future, which is true when everything has ended.
+        Running steps may go on for ``drain_grace_s``, as far as the time allows: 0 stops them at once. What hangs
+        is left behind, so that the world has ended 10 s after that time at the latest. Plans that are not finished
+        stay stored and requested. Called again, with less time, it hurries. Always the same future: true when all
+        has ended, false when something was left; see :attr:`left_behind`.
         """
         self._check_process()
-        grace_s = self.config.drain_grace_s if timeout is None else arguments.seconds("timeout", timeout)
-        first = self._ending.begin(partial(self._parts.drain, grace_s))
-        core = self._parts.core
-        if not first and timeout is not None and core is not None:
-            # Asked again, less patiently.
-            core.hurry(grace_s)
+        seconds = self.config.termination_budget_s
+        if timeout is not None:
+            seconds = arguments.seconds("timeout", timeout)
+        if not self._ending.begin(seconds, self._parts.stop_working) and timeout is not None:
+            self._parts.hurry(seconds)
         return self._ending.result
+
+    @property
+    def longest_end_s(self) -> float:
+        """After how long it has ended at the latest, whatever hangs, if it is not told another time."""
+        return self.config.termination_budget_s + RESERVE_S
+
+    @property
+    def left_behind(self) -> tuple[str, ...]:
+        """What had not ended when the world's time to end was over, in words; empty when all has."""
+        return tuple(self._ending.left)
 
     def _on_fenced(self, error: WorldFenced) -> None:
         if self._ending.note_fenced(error):
             log.critical("%s; this world ends itself", error, extra={"action": "fenced"})
+            if self._parts.core is not None:
+                # Before any hook of a user's: its plans are others' already.
+                self._parts.core.hurry(0.0, 0.0)
             self.terminate(timeout=0.0)
 
     def __enter__(self) -> Self:
@@ -141,11 +168,10 @@ class World(Planning, Later, Repairs):
         """
         if os.getpid() != self._pid:
             return
-        patience_s = self.config.termination_timeout_s + self.config.drain_grace_s
         try:
-            self.terminate().result(patience_s)
+            self.terminate().result(self.longest_end_s + RESERVE_S)
         except KeyboardInterrupt:
-            self.terminate(timeout=0.0).result(patience_s)
+            self.terminate(timeout=0.0).result(2 * RESERVE_S)
             raise
 
     def __repr__(self) -> str:

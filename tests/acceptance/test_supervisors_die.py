@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from concurrent.futures import wait
@@ -197,20 +196,6 @@ def name_of(plan, step):
     return f"{given['plan']}/{given['number']}"
 
 
-def stop_between_writes(supervisor, client):
-    """SIGSTOP, but not in the middle of a write: a process that stands still there is killed."""
-    for _ in range(20):
-        supervisor.signal(signal.SIGSTOP)
-        writing = threading.Thread(target=client.coordinator.renew_lease)
-        writing.start()
-        writing.join(0.5)
-        if not writing.is_alive():
-            return
-        supervisor.signal(signal.SIGCONT)
-        writing.join(10)
-    pytest.fail("the supervisor was writing each time it was stopped")
-
-
 def stop_inside_a_write(supervisor, database_url):
     """SIGSTOP, tried until it comes in the middle of a write."""
     _, room = write_locks(database_url)
@@ -254,37 +239,6 @@ def test_g27_a_supervisor_that_stands_still_inside_a_write_is_killed_and_its_pla
     ended = ended if ended.state == "stopped" else client.execute(busy.id).result(60)
     assert ended.result == "success"
     assert history(ended)[-1] == ("finish execution", second.world_id)
-
-
-@pytest.mark.every_database
-def test_g14_a_supervisor_that_stood_still_for_too_long_writes_nothing_more_and_exits_75(
-    supervisor, a_client, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("DYNFLOW_LEASE_TTL_S", "1.5")
-    first = supervisor(workers=1)
-    client = a_client()
-    triggered, go = held_plan(client, tmp_path)
-    family = first.descendants()
-    second = supervisor(workers=1)
-
-    stop_between_writes(first, client)
-    taken_over = triggered.finished.result(15)
-    (record,) = client.coordinator.find_worlds(id=first.world_id)
-    go.touch()
-    first.signal(signal.SIGCONT)
-    status = first.wait(15)
-
-    assert (taken_over.state, taken_over.result) == ("paused", "error")
-    assert record.state == "dead"
-    assert status == 75
-    wait_until(lambda: not any(alive(pid) for pid in family), 5, "the end of all its processes")
-    after = client.persistence.load_execution_plan(triggered.id)
-    assert history(after) == history(taken_over)
-    assert [step.state for step in after.steps.values()] == [step.state for step in taken_over.steps.values()]
-    resumed = client.execute(triggered.id).result(10)
-    assert resumed.result == "success"
-    assert history(resumed)[-1] == ("finish execution", second.world_id)
-    wait_until(lambda: not client.coordinator.find_worlds(id=first.world_id), what="its record's end")
 
 
 def test_a_living_supervisor_that_is_invalidated_gives_up_its_work_and_exits_75(

@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -107,6 +108,22 @@ class Supervisor:
         self.process.wait(10)
         self.process.stdout.close()
         self.process.stderr.close()
+
+
+def stop_between_writes(supervisor, client, *others):
+    """SIGSTOP to it, and others with it, but not in the middle of a write: a process that stands still there is killed."""
+    for _ in range(20):
+        for pid in (supervisor.process.pid, *others):
+            os.kill(pid, signal.SIGSTOP)
+        writing = threading.Thread(target=client.coordinator.renew_lease)
+        writing.start()
+        writing.join(0.5)
+        if not writing.is_alive():
+            return
+        for pid in (supervisor.process.pid, *others):
+            os.kill(pid, signal.SIGCONT)
+        writing.join(10)
+    pytest.fail("the supervisor was writing each time it was stopped")
 
 
 def run(world, action, *args, timeout=30, **kwargs):

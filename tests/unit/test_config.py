@@ -45,7 +45,7 @@ def test_the_environment_is_read_by_the_setting_s_kind(tmp_path):
             "DYNFLOW_APPS": "a.b, c",
             "DYNFLOW_QUEUES": "slow=2,gpu=1",
             "DYNFLOW_AUTO_EXECUTE": "yes",
-            "DYNFLOW_LEASE_TTL_S": "1.5",
+            "DYNFLOW_LEASE_TTL_S": "11.5",
             "DYNFLOW_CLEANER_MAX_AGE_S": "86400",
             "OTHER": "ignored",
         },
@@ -54,7 +54,7 @@ def test_the_environment_is_read_by_the_setting_s_kind(tmp_path):
     assert config.apps == ("a.b", "c")
     assert config.queues == {"slow": 2, "gpu": 1}
     assert config.auto_execute is True
-    assert config.lease_ttl_s == 1.5
+    assert config.lease_ttl_s == 11.5
     assert config.cleaner_max_age_s == 86400.0
 
 
@@ -97,7 +97,11 @@ def test_a_file_that_is_no_toml_is_named(tmp_path):
         ("database_url", "shop.db"),
         ("listen", "5555"),
         ("connector", "carrier-pigeon"),
+        ("connector_poll_s", 0),
+        ("connector_poll_s", 6),
+        ("connector_poll_s", "often"),
         ("lease_ttl_s", 0),
+        ("on_lease_loss", "shrug"),
         ("drain_grace_s", "long"),
         ("delayed_poll_s", 0),
         ("errand_timeout_s", None),
@@ -112,6 +116,19 @@ def test_a_file_that_is_no_toml_is_named(tmp_path):
 def test_a_value_that_cannot_work_is_refused_and_named(tmp_path, name, value):
     with pytest.raises(ConfigError, match=name):
         load(tmp_path, {name: value})
+
+
+def test_a_lease_that_ends_before_it_is_renewed_is_refused_where_steps_run():
+    with pytest.raises(ConfigError, match=r"lease_renewal_s=5.0: must be at most half of lease_ttl_s=9"):
+        Config(workers=1, lease_ttl_s=9)
+
+    assert Config(lease_ttl_s=9).pools == {}
+    assert Config(workers=1, lease_ttl_s=9, lease_renewal_s=4.5).lease_ttl_s == 9
+
+
+def test_an_endpoint_where_nobody_would_listen_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"listen=.*connector='database'"):
+        load(tmp_path, {"connector": "database", "listen": "tcp://127.0.0.1:5555"})
 
 
 @pytest.mark.parametrize(

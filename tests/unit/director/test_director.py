@@ -48,7 +48,7 @@ def test_b063_executing_a_plan_that_runs_is_refused(driver):
     driver.tell(PlanRequested(PLAN, "another", "r2"))
 
     (answer,) = driver.answers("r2")
-    assert answer.error_class == "AlreadyRunning"
+    assert (answer.error_class, answer.holder) == ("AlreadyRunning", "r1")
 
 
 def test_the_same_request_again_is_accepted_again(driver):
@@ -67,12 +67,46 @@ def test_a_plan_another_world_runs_for_the_same_request_is_accepted(driver):
     assert said == [Answer(CLIENT, "r1", Accepted(), PLAN)]
 
 
+def test_a_plan_asked_for_again_while_it_is_read_is_read_again_if_another_world_had_it(driver):
+    """Its owner may have been dead, and the plan taken over in between: that is what the second request came of."""
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+
+    said = driver.tell(PlanArrived(a_skeleton(TWO, owner_id="dead"), holder_request_id="r1"))
+    now_paused = a_skeleton(TWO, state=PlanState.PAUSED, requested_at=1)
+    taken = driver.tell(PlanArrived(now_paused, holder_request_id=None))
+
+    assert said == [LoadPlan(PLAN)]
+    assert Answer(CLIENT, "r1", Accepted(), PLAN) in taken
+    assert driver.director.runs(PLAN)
+
+
+def test_it_is_read_again_only_once_for_each_request(driver):
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+    driver.tell(PlanArrived(a_skeleton(TWO, owner_id="other"), holder_request_id="r1"))
+
+    said = driver.tell(PlanArrived(a_skeleton(TWO, owner_id="other"), holder_request_id="r1"))
+
+    assert said == [Answer(CLIENT, "r1", Accepted(), PLAN)]
+
+
 def test_a_plan_another_world_runs_for_someone_else_is_refused(driver):
     driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
 
     driver.tell(PlanArrived(a_skeleton(TWO, owner_id="other"), holder_request_id="r0"))
 
-    assert driver.answers()[0].error_class == "AlreadyRunning"
+    (answer,) = driver.answers()
+    assert (answer.error_class, answer.holder) == ("AlreadyRunning", "r0")
+
+
+def test_a_plan_that_changes_hands_as_it_is_read_is_asked_for_again(driver):
+    """Its row says that it has an owner, its lock that it has none: who asks for it is not refused for good."""
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+
+    driver.tell(PlanArrived(a_skeleton(TWO, owner_id="other"), holder_request_id=None))
+
+    assert [answer.error_class for answer in driver.answers()] == ["PeerBusy"]
 
 
 def test_b065_a_stopped_plan_is_refused(driver):

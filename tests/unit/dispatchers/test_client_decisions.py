@@ -153,6 +153,59 @@ def test_a_refusal_is_the_error_it_names(asked: ClientDecisions) -> None:
     assert error.plan_id == PLAN
 
 
+def runs_for(holder: str | None) -> AlreadyRunning:
+    return AlreadyRunning("it runs already", PLAN, holder)
+
+
+def test_a_plan_that_runs_for_a_late_repeat_of_a_request_of_ours_is_waited_for(
+    asked: ClientDecisions,
+) -> None:
+    """Its attempt had ended, and the plan was asked for again, when the repeat reached an executor."""
+    asked.due(1.0)  # the repeat
+    asked.heard(answer(Done()), 1.1)
+    asked.execute("client-2", Execution(PLAN), 1.2)
+
+    refused = asked.heard(answer(Failed.of(runs_for(REQUEST)), "client-2"), 1.3)
+    runs = asked.found({PLAN: Stored("running", "executor")}, [PLAN], 1.4)
+    looks = asked.due(1.8)
+    ended = asked.found({PLAN: Stored("stopped")}, [PLAN], 1.9)
+
+    assert (refused, runs, looks) == ([LookUp((PLAN,))], [], [LookUp((PLAN,))])
+    assert ended == [LoadPlan("client-2", PLAN)]
+    assert len(asked) == 0
+
+
+@pytest.mark.parametrize("holder", [REQUEST, "clienta-1", "another-1", None])
+def test_b063_one_that_runs_for_an_open_request_or_another_client_s_is_refused(
+    asked: ClientDecisions, holder: str | None
+) -> None:
+    asked.execute("client-2", Execution(PLAN), 0.1)
+
+    refused = asked.heard(answer(Failed.of(runs_for(holder)), "client-2"), 0.2)
+
+    assert isinstance(failure(refused), AlreadyRunning)
+
+
+def test_who_asks_on_nobody_s_behalf_is_content_with_anybody_s_run(client: ClientDecisions) -> None:
+    yielding = "unattended-client-1"
+    client.execute(yielding, Execution(PLAN), 0.0)
+
+    refused = client.heard(answer(Failed.of(runs_for("another-1")), yielding), 0.1)
+    ended = client.found({PLAN: Stored("paused")}, [PLAN], 0.6)
+
+    assert refused == [LookUp((PLAN,))]
+    assert ended == [LoadPlan(yielding, PLAN)]
+
+
+def test_who_asks_on_nobody_s_behalf_does_not_press(client: ClientDecisions) -> None:
+    client.execute("unattended-client-1", Execution(PLAN), 0.0)
+
+    client.heard(answer(Failed.of(PeerBusy("enough to do", PLAN)), "unattended-client-1"), 0.1)
+
+    assert sends(client.due(5.0)) == []
+    assert len(sends(client.due(12.2))) == 1
+
+
 def test_what_is_not_accepted_in_time_is_sent_again_under_the_same_id(asked: ClientDecisions) -> None:
     early = asked.due(0.9)
     again = asked.due(1.0)

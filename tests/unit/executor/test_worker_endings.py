@@ -18,6 +18,9 @@ from dynflow_mp.executor.worker_process import environment_for_workers
         (-9, {"asked": True}, "signal(9)", "by its executor"),
         (-9, {"out_of_memory": True}, "out_of_memory", "ran out of memory"),
         (-9, {"out_of_memory": True, "asked": True}, "signal(9)", "by its executor"),
+        (-9, {"lease_lost": True}, "lease_lost", "others may have taken its plans over"),
+        (-9, {"lease_lost": True, "asked": True}, "signal(9)", "by its executor"),
+        (-15, {"lease_lost": True}, "signal(15)", "SIGTERM"),
         (-11, {}, "signal(11)", "crashed in native code, signal 11 (SIGSEGV)"),
         (-40, {}, "signal(40)", "signal 40"),
         (3, {}, "exit(3)", "exit status 3"),
@@ -60,14 +63,32 @@ def test_without_control_groups_nothing_is_known_of_memory(tmp_path):
 def test_a_guardian_takes_lines_in_whatever_pieces_they_come():
     guardian = Guardian()
 
-    for piece in (b"add 12\nadd 1", b"3\nadd 14\ndr", b"op 12\nrenew 2.5", b"\nnonsense\nby"):
-        guardian.hear(piece, now=100.0)
+    for piece in (b"add 12\nadd 1", b"3\nadd 14\ndr", b"op 12\nuntil 102.5", b"\nnonsense\nby"):
+        guardian.hear(piece)
 
     assert guardian.groups == {13, 14}
     assert guardian.deadline == 102.5
     assert guardian.dismissed is False
-    guardian.hear(b"e\n", now=101.0)
+    guardian.hear(b"e\n")
     assert guardian.dismissed is True
+
+
+def test_g10_a_guardian_kills_when_the_deadline_has_passed_once_for_each_deadline(monkeypatch):
+    killed = []
+    monkeypatch.setattr(os, "killpg", lambda group, number: killed.append(group))
+    guardian = Guardian()
+    guardian.hear(b"add 12\nuntil 102.5\n")
+
+    guardian.look_at(102.4)
+    early = list(killed)
+    guardian.look_at(102.5)
+    guardian.hear(b"drop 12\nadd 13\n")
+    guardian.look_at(200.0)
+    before_renewal = list(killed)
+    guardian.hear(b"until 300\n")
+    guardian.look_at(300.0)
+
+    assert (early, before_renewal, killed) == ([], [12], [12, 13])
 
 
 def test_workers_get_the_environment_without_service_managers_and_settings():

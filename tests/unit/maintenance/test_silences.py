@@ -109,3 +109,12 @@ def test_a_dead_world_is_kept_for_the_ttl_and_then_forgotten():
 def test_whoever_holds_locks_and_is_not_registered_is_recovered():
     """Worlds 60: it cannot write either."""
     assert verdict(an_executor(), holders={"x", "nobody"}) == Verdict(["nobody"], [])
+
+
+def test_g10_silence_counts_from_the_answer_of_one_look_to_the_question_of_the_next():
+    silences = Silences(longest_gap_s=15.0)
+
+    silences.look([an_executor(lease=5)], 0.0, answered=9.0)  # a slow database: renewed perhaps at 8.9
+    silences.look([an_executor(lease=5)], 10.0, answered=10.0)
+
+    assert silences.of("x") == 1.0
