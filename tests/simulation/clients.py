@@ -101,7 +101,7 @@ class Client:
 
     def _send_events(self, world: World, plan_id: str) -> None:
         listening = database.rows(
-            "SELECT id FROM dynflow_steps WHERE execution_plan_id = ? AND phase = ? AND action_class = ?",
+            'SELECT id FROM dynflow_steps WHERE execution_plan_id = ? AND phase = ? AND action_class = ?',
             (plan_id, "run", _LISTENS),
         )
         for (step_id,) in listening:

@@ -90,10 +90,7 @@ def one_start_per_attempt(evidence: Evidence) -> Iterator[str]:
     for (plan_id, step_id, attempt), number in starts.items():
         if number > 1:
             yield f"attempt {attempt} at step {step_id} of {plan_id} began {number} times"
-    recorded = {
-        (plan, step): number
-        for plan, step, number in rows("SELECT execution_plan_id, id, attempts FROM dynflow_steps")
-    }
+    recorded = {(plan, step): number for plan, step, number in rows("SELECT execution_plan_id, id, attempts FROM dynflow_steps")}
     for (plan_id, step_id), effects in evidence.of_steps().items():
         if len(effects) > recorded.get((plan_id, step_id), 0):
             yield f"step {step_id} of {plan_id} began {len(effects)} times; {recorded.get((plan_id, step_id))} are recorded"
@@ -164,9 +161,7 @@ def plans_end(evidence: Evidence) -> Iterator[str]:
     ):
         if state == "stopped" or (state == "paused" and result == "error" and requested is None):
             continue
-        steps = rows(
-            "SELECT id, state FROM dynflow_steps WHERE execution_plan_id = ? ORDER BY id", (plan_id,)
-        )
+        steps = rows("SELECT id, state FROM dynflow_steps WHERE execution_plan_id = ? ORDER BY id", (plan_id,))
         yield f"plan {plan_id} is {state} ({result}), of {owner}, requested {requested is not None}: {steps}"
 
 
@@ -185,9 +180,7 @@ def nothing_is_left_behind(evidence: Evidence) -> Iterator[str]:
     ):
         yield f"{kind} {lock} of {owner}"
     ended = "(SELECT id FROM dynflow_execution_plans WHERE state IN ('stopped', 'paused'))"
-    for event, plan_id in rows(
-        f"SELECT id, execution_plan_id FROM dynflow_events WHERE execution_plan_id IN {ended}"
-    ):
+    for event, plan_id in rows(f"SELECT id, execution_plan_id FROM dynflow_events WHERE execution_plan_id IN {ended}"):
         yield f"event {event} of plan {plan_id}"
     for (plan_id,) in rows("SELECT execution_plan_id FROM dynflow_hook_calls"):
         yield f"a hook call of plan {plan_id}"

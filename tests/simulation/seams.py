@@ -189,9 +189,7 @@ class Patches:
     def set(self, where: Any, name: str, value: Any) -> None:
         """Raises ``AttributeError`` for a name that is not there: then the engine has changed, and so must this."""
         owner = sys.modules[where] if isinstance(where, str) else where
-        self._before.append(
-            (owner, name, owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name))
-        )
+        self._before.append((owner, name, owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)))
         setattr(owner, name, value)
 
     def undo(self) -> None:

@@ -81,6 +81,8 @@ class VirtualThread:
             kernel().wait(0.01)
 
 
+
+
 def current_thread() -> VirtualThread:
     """The thread that runs now; always the same object for the same thread."""
     task = here()

@@ -104,9 +104,7 @@ class GuardianProcess:
         self.real.hear(line.encode())
         left_s = self.real.deadline - self._machine.monotonic()
         if left_s != inf:
-            kernel().later(
-                max(0.0, left_s) / self._machine.rate + kernel().chance.uniform(0.0001, 0.02), self._look
-            )
+            kernel().later(max(0.0, left_s) / self._machine.rate + kernel().chance.uniform(0.0001, 0.02), self._look)
 
     def _look(self) -> None:
         if self._machine.monotonic() < self.real.deadline:
@@ -122,9 +120,7 @@ class SimulatedWorker:
 
     def __init__(self, workforce: SimulatedProcesses, worker_id: str, queue: str) -> None:
         self.id, self.queue, self._workforce = worker_id, queue, workforce
-        self.process = Process(
-            workforce.process.kernel, workforce.process.machine, worker_id, workforce.process
-        )
+        self.process = Process(workforce.process.kernel, workforce.process.machine, worker_id, workforce.process)
         self.process.on_death.append(lambda: workforce.died(self))
         self.begun = self.part = 0
         self.ready = False
@@ -206,7 +202,6 @@ class SimulatedProcesses:
 
     effects: Effects
     """Of the simulation that goes on."""
-
     def __init__(
         self, directory: Path, settings: Any, poller: SimulatedPoller, context: object = None
     ) -> None:
@@ -254,9 +249,7 @@ class SimulatedProcesses:
         if kernel().tracing:
             for number, job in jobs:
                 what = f"step {job.step_id}/{job.attempt}" if isinstance(job, StepJob) else type(job).__name__
-                kernel().say(
-                    self.process.name, f"sends job {number} to {worker_id}: {what} of {job.plan_id[-6:]}"
-                )
+                kernel().say(self.process.name, f"sends job {number} to {worker_id}: {what} of {job.plan_id[-6:]}")
         self.in_order(f">{worker_id}", lambda: worker.deliver(jobs))
 
     def recall(self, worker_id: str) -> None:
@@ -336,3 +329,5 @@ class SimulatedProcesses:
         self._socket.ready = False
         news, self._news = list(self._news), deque()
         return news
+
+
