@@ -373,6 +373,14 @@ class PersistenceError(DynflowError):
         return self.kind in self.PASSING
 
 
+class PlanIdTaken(PersistenceError):
+    """A plan of this id is stored already; nothing was stored."""
+
+    def __init__(self, plan_id: str) -> None:
+        super().__init__(f"there is a plan {plan_id} already; its id cannot be another's")
+        self.plan_id = plan_id
+
+
 class SchemaMismatch(PersistenceError):
     """The database's tables are older or newer than this version of dynflow_mp."""
 

@@ -282,6 +282,11 @@ class Coordinator:
             giving_up = giving_up.where(_column.epoch == lock.epoch)
         return connection.execute(giving_up).rowcount == 1
 
+    def release_plans_within(self, connection: Connection, locks: Sequence[ExecutionLock]) -> None:
+        """Give up locks on plans, also another world's, in the caller's transaction; those not held any more are left."""
+        if locks:
+            _RELEASE_EPOCH.run_many(connection, [(lock.id, lock.owner_id, lock.epoch) for lock in locks])
+
     def release_by_owner(self, owner_id: str) -> int:
         """Give up every lock of an owner; how many there were."""
         theirs = delete(coordinator_records).where(_column.owner_id == owner_id)
@@ -289,11 +294,15 @@ class Coordinator:
 
     def release_plan(self, plan_id: str) -> bool:
         """Give up the lock on a plan, at whatever epoch this world holds it; whether it did."""
+        return self._database.change(
+            lambda connection, in_doubt: self.release_plan_within(connection, plan_id) or in_doubt
+        )
+
+    def release_plan_within(self, connection: Connection, plan_id: str) -> bool:
+        """Give up the lock on a plan in the caller's transaction; whether this world held it."""
         own = _column.owner_id == owner_of_world(self.world_id)
         giving_up = deleting(_EXECUTION_LOCK, plan_lock_id(plan_id)).where(own)
-        return self._database.change(
-            lambda connection, in_doubt: connection.execute(giving_up).rowcount == 1 or in_doubt
-        )
+        return connection.execute(giving_up).rowcount == 1
 
     def find_locks(self, **filters: Any) -> list[Lock]:
         """Locks by ``class_name``, ``id``, ``owner_id`` (a value or several each), ``exclude_owner_id``."""

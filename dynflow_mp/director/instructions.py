@@ -90,11 +90,12 @@ class StartSubPlans(NamedTuple):
 
 
 class EndSubPlans(NamedTuple):
-    """All sub-plans of this action that have not ended are to end."""
+    """All sub-plans of this action that have not ended are to end; of the whole plan, where no action is named."""
 
     plan_id: str
-    action_id: int
-    step_id: int
+    action_id: int | None
+    step_id: int | None
+    """Who is told; nobody, where the plan is over."""
     how: Ending
 
 

@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from dynflow_mp.director.stimuli import CancelRequested, EventArrived, HaltRequested, PlanRequested
-from dynflow_mp.errors import NoExecutor
+from dynflow_mp.errors import NoExecutor, PeerBusy
 from dynflow_mp.executor.requests import Asked, StatusAsked
 from dynflow_mp.model.messages import (
-    Accepted,
     CancelPlan,
     Done,
     Envelope,
@@ -86,9 +85,13 @@ class ExecutorDispatcher:
         )
 
     def answer(self, client_id: str, request_id: str, response: Response) -> Envelope:
-        """The envelope with this answer; the last one of each request is remembered for repeats."""
+        """The envelope with this answer; the last word about each request is remembered for repeats.
+
+        That one is accepted is not: another executor had the plan, perhaps, which died since, and the request
+        that comes again is this one's to carry out. The director knows what runs here.
+        """
         envelope = Envelope(self._world_id, client_id, request_id, response)
-        if isinstance(response, (Accepted, Done, Told, Failed)) and not _sends_elsewhere(response):
+        if isinstance(response, (Done, Told, Failed)) and not _sends_elsewhere(response):
             self._open_events.pop(request_id, None)
             self._answers[request_id] = envelope
             self._answers.move_to_end(request_id)
@@ -98,5 +101,5 @@ class ExecutorDispatcher:
 
 
 def _sends_elsewhere(response: Response) -> bool:
-    """Whether the plan is not here now: it may be when the request comes again."""
-    return isinstance(response, Failed) and response.error_class == NoExecutor.__name__
+    """Whether the plan is not taken here now: it may be when the request comes again."""
+    return isinstance(response, Failed) and response.error_class in (NoExecutor.__name__, PeerBusy.__name__)

@@ -9,7 +9,7 @@ lock world-invalidation:X ─▶ X is dead (from now on it writes nothing) ─�
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, cast
 
@@ -23,16 +23,16 @@ from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct
 from dynflow_mp.director.instructions import Answer, DropPlan, HandOver, Instruction
 from dynflow_mp.director.protocol import Asker
 from dynflow_mp.errors import (
-    InvalidPlan,
     LockLost,
     LockTaken,
     PersistenceError,
-    PlanNotFound,
     RecordNotFound,
+    RequestError,
     WorldFenced,
 )
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.messages import Envelope
+from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import Write
 from dynflow_mp.persistence.database import PATIENCE_S
@@ -46,6 +46,7 @@ log = logger("maintenance.recovery")
 _ORDERS = (Answer, HandOver, DropPlan)
 _TOGETHER = 100
 """Plans in one transaction: a commit costs as much as ten plans. Those that were read first go on first."""
+_READ_TOGETHER = 10
 _MOST_WRITES = 5_000
 """So that many large plans do not make one large transaction."""
 
@@ -188,8 +189,8 @@ class Recovery:
         """In as few transactions as their sizes allow."""
         decided: dict[str, list[Instruction]] = {}
         size = 0
-        for plan_id, lock in plans.items():
-            decided[plan_id] = self._decide(plan_id, lock, world_id)
+        for plan_id, found in self._read(plans):
+            decided[plan_id] = self._decide(plan_id, found, plans[plan_id], world_id)
             size += len(decided[plan_id])
             if size > _MOST_WRITES:
                 self._carry_out(decided, plans, world_id)
@@ -197,17 +198,23 @@ class Recovery:
         if decided:
             self._carry_out(decided, plans, world_id)
 
+    def _read(self, plan_ids: Iterable[str]) -> Iterator[tuple[str, PlanSkeleton | RequestError]]:
+        """As they are stored; a few at a time, for some may be large."""
+        waiting = iter(plan_ids)
+        while few := list(islice(waiting, _READ_TOGETHER)):
+            yield from self._store.load_skeletons(few).items()
+
     def _carry_out(self, decided: Mapping[str, list[Instruction]], plans: Held, world_id: str) -> None:
         """Write what was decided, let go of the plans, and only then tell and ask."""
         writes = [order for orders in decided.values() for order in orders if not isinstance(order, _ORDERS)]
         written = {write.plan_id for write in cast("Sequence[Write]", writes)}
 
+        locks = [lock for plan_id in decided if (lock := plans[plan_id]) is not None]
+
         def let_go(connection: Connection, *_: object) -> None:
-            for plan_id in decided:
-                if plan_id not in written:
-                    self._store.disown(connection, plan_id, world_id)
-                if (lock := plans[plan_id]) is not None:
-                    self._coordinator.release_within(connection, lock)
+            for plan_id in decided.keys() - written:
+                self._store.disown(connection, plan_id, world_id)
+            self._coordinator.release_plans_within(connection, locks)
 
         settled = TurnCommit(self._store, cast("Sequence[Write]", writes), self._coordinator.fence, let_go)
         lost = repeated(settled.attempt, patience_s=PATIENCE_S)
@@ -217,21 +224,21 @@ class Recovery:
             for order in orders:
                 self._emit(order)
 
-    def _decide(self, plan_id: str, lock: ExecutionLock | None, world_id: str) -> list[Instruction]:
+    def _decide(
+        self, plan_id: str, found: PlanSkeleton | RequestError, lock: ExecutionLock | None, world_id: str
+    ) -> list[Instruction]:
         """What becomes of the plan; nothing for one that only has to be let go."""
-        try:
-            skeleton = self._store.load_skeleton(plan_id)
-        except (PlanNotFound, InvalidPlan) as error:
+        if isinstance(found, RequestError):
             log.error(
                 "a plan of dead world %s cannot be read: %s",
                 world_id,
-                error,
+                found,
                 extra={"action": "recovery_unreadable", "plan_id": plan_id},
             )
             return []
-        if skeleton.owner_id != world_id or skeleton.state is not PlanState.RUNNING:
+        if found.owner_id != world_id or found.state is not PlanState.RUNNING:
             return []
-        return settle(skeleton, _asker(lock), now_us(), self._conduct)
+        return settle(found, _asker(lock), now_us(), self._conduct)
 
     def _emit(self, order: Any) -> None:
         if isinstance(order, HandOver) and order.request_id:

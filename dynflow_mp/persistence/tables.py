@@ -242,6 +242,17 @@ unique_keys = Table(
     Index("dynflow_keys_by_plan", "execution_plan_id"),
 )
 
+envelopes = Table(
+    "dynflow_envelopes",
+    metadata,
+    Column("receiver_id", Name(100), nullable=False),
+    Column("number", BigInteger, nullable=False, autoincrement=False),
+    Column("posted_by", Name(100), nullable=False),
+    Column("data", Blob(), nullable=False),
+    PrimaryKeyConstraint("receiver_id", "number", "posted_by"),
+    Index("dynflow_envelopes_by_poster", "posted_by", "receiver_id", "number"),
+)
+
 coordinator_records = Table(
     "dynflow_coordinator_records",
     metadata,

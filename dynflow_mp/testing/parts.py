@@ -20,7 +20,6 @@ from dynflow_mp.director.failures import Conduct
 from dynflow_mp.errors import DynflowError, WorldFenced
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.maintenance.recovery import Recovery
-from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.persistence.hook_store import HookStore
 from dynflow_mp.persistence.posted_events import PostedEvents
@@ -90,9 +89,7 @@ class InThreadParts(Parts):
         self.clock.watch(self)
 
     def _new_executor(self) -> None:
-        self._endings = SubPlanEndings(
-            self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans
-        )
+        self._endings = self._sub_plan_endings()
         self.executor = InThreadCore(
             self._executor_config,
             self.store,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from looking import attempts, history, locks, states
-from sqlalchemy import select
+from sqlalchemy import select, update
 from telling_actions import InSequence, SideBySide, Tells, Told, Waits, WakesItself
 
-from dynflow_mp import UnprocessableEvent, WorldTerminated
+from dynflow_mp import RequestError, UnprocessableEvent, WorldTerminated
 from dynflow_mp.model.codec import encode
-from dynflow_mp.persistence.tables import posted_events
+from dynflow_mp.persistence.tables import posted_events, steps
 from dynflow_mp.testing import InThreadWorld
 
 THREE = [{"name": "a"}, {"name": "b"}, {"name": "c"}]
@@ -157,3 +157,25 @@ def test_b350_b355_a_suspended_plan_nobody_takes_over_is_paused_and_pending(tmp_
         finished = other.execute(triggered.id)
         other.event(triggered.id, 2, "finish")
         assert finished.result().result == "success"
+
+
+def test_g2_a_plan_whose_rows_make_no_sense_is_given_up_and_all_others_go_on(world):
+    """It would end the executor, and then whoever takes its plans over, and so on."""
+    good, bad = world.plan(InSequence, THREE), world.plan(InSequence, THREE)
+    last = bad.finalize_flow[0]
+    store = world._parts.store
+    with store.database.write() as connection:
+        connection.execute(
+            update(steps)
+            .where(steps.c.execution_plan_id == bad.id, steps.c.id == last)
+            .values(state="cancelled")
+        )
+
+    futures = [world.execute(bad.id), world.execute(good.id)]
+
+    with pytest.raises(RequestError, match=f"plan {bad.id} cannot be gone on with: finalize step"):
+        futures[0].result()
+    assert futures[1].result().result == "success"
+    assert world.persistence.load_execution_plan(bad.id).state == "paused"
+    assert locks(world) == 0
+    assert store.plan_statuses([bad.id])[bad.id].owner_id is None

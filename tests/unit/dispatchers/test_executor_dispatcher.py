@@ -6,7 +6,7 @@ import pytest
 
 from dynflow_mp.director.stimuli import CancelRequested, EventArrived, HaltRequested, PlanRequested
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
-from dynflow_mp.errors import EventDropped, NoExecutor
+from dynflow_mp.errors import EventDropped, NoExecutor, PeerBusy
 from dynflow_mp.executor.requests import Asked, StatusAsked
 from dynflow_mp.model.messages import (
     Accepted,
@@ -77,13 +77,26 @@ def test_an_answer_goes_to_who_asked(dispatcher: ExecutorDispatcher) -> None:
 def test_a_repeated_execution_gets_the_last_answer_again(dispatcher: ExecutorDispatcher) -> None:
     dispatcher.hear(asking(Execution("plan")), NOW)
 
-    accepted = dispatcher.answer("client", "client-1", Accepted())
-    while_running = dispatcher.hear(asking(Execution("plan")), NOW)
     done = dispatcher.answer("client", "client-1", Done())
-    afterwards = dispatcher.hear(asking(Execution("plan")), NOW)
 
-    assert while_running == accepted
-    assert afterwards == done
+    assert dispatcher.hear(asking(Execution("plan")), NOW) == done
+
+
+def test_that_an_execution_was_accepted_is_no_last_word(dispatcher: ExecutorDispatcher) -> None:
+    """Another executor may have had the plan and died: then the repeat is for this one to carry out."""
+    first = dispatcher.hear(asking(Execution("plan")), NOW)
+
+    dispatcher.answer("client", "client-1", Accepted())
+
+    assert dispatcher.hear(asking(Execution("plan")), NOW) == first
+
+
+def test_that_there_was_no_room_is_no_last_word(dispatcher: ExecutorDispatcher) -> None:
+    first = dispatcher.hear(asking(Execution("plan")), NOW)
+
+    dispatcher.answer("client", "client-1", Failed.of(PeerBusy("there is enough to do here", "plan")))
+
+    assert dispatcher.hear(asking(Execution("plan")), NOW) == first
 
 
 def test_an_execution_that_was_never_answered_is_asked_again(dispatcher: ExecutorDispatcher) -> None:
