@@ -422,19 +422,18 @@ class Parts:
         core = self.core
         if core is None:
             return []
-        phases = [
-            Phase(
-                "take no new work",
-                lambda: self.connector.stop_receiving_new_work(self),
-                partial(budget.share, CLOSE_S),
-            )
-        ]
+        phases = [Phase("take no new work", partial(self._refuse_work, core), partial(budget.share, CLOSE_S))]
         if self._ending.fenced is None:
             # Running steps do not wait until a database is there again.
             mark_s = partial(budget.share, _MARK_S)
             phases.append(Phase("mark as draining", self.record.mark_draining, mark_s, matters=False))
         phases.append(Phase("drain", partial(self._drain, core, budget), budget.of_executor, core.abandon))
         return phases
+
+    def _refuse_work(self, core: Core) -> None:
+        # First of all here: by the time others read in the record that this world drains, it does.
+        core.begin_to_stop()
+        self.connector.stop_receiving_new_work(self)
 
     def _drain(self, core: Core, budget: Budget) -> None:
         core.stop(budget.of_steps(self._config.drain_grace_s), budget.of_release())
