@@ -28,12 +28,16 @@ def without_fence() -> None:
 
 
 def without_lease() -> None:
-    """The lease is not renewed; that it would have been is believed."""
+    """The lease is renewed once, with which the record says that work may come, and then no more; that it was is believed."""
+    renew = Coordinator.renew_lease
+    done: list[bool] = []
 
-    def believed(self: Coordinator, meta: Mapping[str, Any] | None = None) -> None:
-        return None
+    def renew_once(self: Coordinator, meta: Mapping[str, Any] | None = None) -> None:
+        if not done:
+            done.append(True)
+            renew(self, meta)
 
-    Coordinator.renew_lease = believed  # type: ignore[method-assign]
+    Coordinator.renew_lease = renew_once  # type: ignore[method-assign]
 
 
 def without_captures() -> None:
