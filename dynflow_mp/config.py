@@ -24,6 +24,8 @@ _PREFIX = "DYNFLOW_"
 _DEFAULT_QUEUE = "default"
 _BESIDES_STEPS_S = 30.0
 _MAX_PAYLOAD = 4 * 1024 * 1024
+_LEAST_MEMORY = 64 * 1024 * 1024
+"""A worker that has done nothing yet has half of it: less would replace workers without end."""
 MAX_WORKERS = 512
 """More processes than that in one queue are a slip of the keyboard, and would take the machine down."""
 
@@ -55,7 +57,12 @@ class Config:
     In Python the classes themselves may be given. Every world that plans, runs or shows the same plans needs the same.
     """
     connector: Any = "auto"
-    """``direct``, ``zeromq``, ``auto`` (embedded worlds direct, all others zeromq), or a connector object."""
+    """``direct``, ``zeromq``, ``database``, ``auto`` (embedded worlds direct, all others zeromq), or a connector object.
+
+    Worlds on one database reach each other only by the same kind.
+    """
+    connector_poll_s: float = 0.2
+    """How often, at the most seldom, the database connector looks for messages where it is not told of them."""
     listen: str | None = None
     """Endpoint of an executor for other worlds; None: an ipc socket in a private directory."""
     eligible: bool | None = None
@@ -78,6 +85,8 @@ class Config:
     no_executor_timeout_s: float = 5.0
     reask_interval_s: float = 10.0
     """How often a client looks after requests it has no answer to."""
+    max_open_requests: int = 50_000
+    """Most futures that are open at a time; who asks for more waits, for half a minute at the most."""
     lease_renewal_s: float = 5.0
     lease_ttl_s: float = 60.0
     """How long an executor of another host must be silent until others take its plans over."""
@@ -98,6 +107,14 @@ class Config:
     """Largest input or output of one action (bytes, encoded)."""
     max_credit: int = 512
     """Most steps a worker may hold, sent and not answered."""
+    max_steps_per_worker: int | None = None
+    """After so many steps another worker takes its place, a tenth more or less; None: never."""
+    max_worker_memory: int | None = None
+    """A worker that has more in memory (bytes, resident) after a step is replaced; None: it is not."""
+    max_worker_age_s: float | None = None
+    """So old a worker may become, a tenth more or less; None: as old as its world."""
+    max_worker_deaths: int = 20
+    """So many deaths of workers of one queue in a minute (and 5 for each worker) make an executor degraded."""
 
     def __post_init__(self) -> None:
         for name, what, good in _CHECKS:
@@ -114,6 +131,10 @@ class Config:
             raise ConfigError(
                 f"lease_renewal_s={self.lease_renewal_s!r}: must be at most half of lease_ttl_s={self.lease_ttl_s!r}, "
                 "or steps would be killed between two renewals"
+            )
+        if self.connector == "database" and self.listen is not None:
+            raise ConfigError(
+                f"listen={self.listen!r}: with connector='database' nobody listens anywhere; leave one of them out"
             )
         object.__setattr__(self, "apps", tuple(self.apps))
         object.__setattr__(self, "middleware", tuple(map(_place, self.middleware)))
@@ -192,8 +213,17 @@ def _place(value: Any) -> str:
     return value if isinstance(value, str) else f"{value.__module__}:{value.__qualname__}"
 
 
+_CONNECTORS = ("auto", "direct", "zeromq", "database")
+_LONGEST_POLL_S = 5.0
+"""Half of the time after which a message that nobody has taken comes back to its sender."""
+
+
+def _is_poll(value: Any) -> bool:
+    return _seconds(value) and 0.001 <= value <= _LONGEST_POLL_S
+
+
 def _is_connector(value: Any) -> bool:
-    return value in ("auto", "direct", "zeromq") if isinstance(value, str) else value is not None
+    return value in _CONNECTORS if isinstance(value, str) else value is not None
 
 
 _A_SPAN = f"must be a number of seconds above 0, at most {_LONGEST_S:,}"
@@ -212,7 +242,12 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
         "must be a list of classes, or of places such as shop.audit:Audit",
         lambda value: isinstance(value, (list, tuple)) and all(map(_is_place, value)),
     ),
-    ("connector", "must be auto, direct, zeromq or a connector", _is_connector),
+    ("connector", "must be auto, direct, zeromq, database or a connector", _is_connector),
+    (
+        "connector_poll_s",
+        f"must be a number of seconds from 0.001 to {_LONGEST_POLL_S:g}",
+        _is_poll,
+    ),
     (
         "listen",
         "must be an endpoint such as tcp://127.0.0.1:5555",
@@ -233,6 +268,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("drain_grace_s", _A_SPAN, _seconds),
     ("no_executor_timeout_s", _A_SPAN, _seconds),
     ("reask_interval_s", _A_SPAN, _seconds),
+    ("max_open_requests", "must be a whole number from 1", _whole(1)),
     ("lease_renewal_s", _A_SPAN, _seconds),
     ("lease_ttl_s", _A_SPAN, _seconds),
     ("on_lease_loss", "must be kill or finish", lambda value: value in ("kill", "finish")),
@@ -247,6 +283,18 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("cleaner_interval_s", _A_SPAN, _seconds),
     ("max_payload", "must be a whole number of bytes from 1024", _whole(1024)),
     ("max_credit", "must be a whole number from 1", _whole(1)),
+    (
+        "max_steps_per_worker",
+        "must be a whole number from 1, or not given",
+        lambda value: value is None or _whole(1)(value),
+    ),
+    (
+        "max_worker_memory",
+        f"must be a whole number of bytes from {_LEAST_MEMORY:,}, or not given",
+        lambda value: value is None or _whole(_LEAST_MEMORY)(value),
+    ),
+    ("max_worker_age_s", f"{_A_SPAN}, or not given", lambda value: value is None or _seconds(value)),
+    ("max_worker_deaths", "must be a whole number from 1", _whole(1)),
 )
 
 
@@ -410,7 +458,7 @@ def _as_variable(name: str) -> str:
 def _parsed(name: str, variable: str, text: str) -> Any:
     default = Config.__dataclass_fields__[name].type
     try:
-        if default == "int":
+        if str(default).startswith("int"):
             return int(text)
         if "float" in str(default):
             return float(text)

@@ -132,6 +132,10 @@ class RequestError(DynflowError):
         self.plan_id = plan_id
 
 
+class TooManyRequests(RequestError):
+    """So many futures are open already that nothing more is asked for; nothing was stored."""
+
+
 class NoExecutor(RequestError):
     """No executor took the request in time; a requested plan runs when one comes."""
 
@@ -218,6 +222,10 @@ class PrerequisiteFailed(DynflowError):
 
 class UnprocessableEvent(RequestError):
     """The step cannot take an event now: it neither runs nor is suspended."""
+
+
+class NobodyTakesEvents(UnprocessableEvent):
+    """No executor that can be reached runs the plan, which may be run by one later: the event can be sent again."""
 
 
 class EventDropped(UnprocessableEvent):
@@ -363,6 +371,14 @@ class PersistenceError(DynflowError):
     def passes(self) -> bool:
         """Whether the same may succeed later, with nothing changed by anybody."""
         return self.kind in self.PASSING
+
+
+class PlanIdTaken(PersistenceError):
+    """A plan of this id is stored already; nothing was stored."""
+
+    def __init__(self, plan_id: str) -> None:
+        super().__init__(f"there is a plan {plan_id} already; its id cannot be another's")
+        self.plan_id = plan_id
 
 
 class SchemaMismatch(PersistenceError):

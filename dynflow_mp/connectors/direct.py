@@ -90,7 +90,10 @@ class DirectConnector(Connector):
     def _choose(self, envelope: Envelope) -> Executor:
         message = envelope.message
         queue = message.queue if isinstance(message, Execution) else "default"
-        executor = self._balance.choose(list(self._takers.values()), queue)
+        takers = [
+            taker for taker in self._takers.values() if self._mailboxes[taker.world_id].receiver.takes_work
+        ]
+        executor = self._balance.choose(takers, queue)
         if executor is None:
             raise NoExecutor("no executor is there", getattr(message, "plan_id", None))
         return executor

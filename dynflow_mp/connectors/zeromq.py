@@ -22,6 +22,9 @@ from dynflow_mp.telemetry import logger
 
 log = logger("connectors.zeromq")
 
+TRANSPORTS = frozenset({"ipc", "tcp"})
+"""What stands before :// in endpoints that can be connected to."""
+
 _START_S = 10.0
 
 

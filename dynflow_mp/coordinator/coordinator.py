@@ -294,11 +294,15 @@ class Coordinator:
 
     def release_plan(self, plan_id: str) -> bool:
         """Give up the lock on a plan, at whatever epoch this world holds it; whether it did."""
+        return self._database.change(
+            lambda connection, in_doubt: self.release_plan_within(connection, plan_id) or in_doubt
+        )
+
+    def release_plan_within(self, connection: Connection, plan_id: str) -> bool:
+        """Give up the lock on a plan in the caller's transaction; whether this world held it."""
         own = _column.owner_id == owner_of_world(self.world_id)
         giving_up = deleting(_EXECUTION_LOCK, plan_lock_id(plan_id)).where(own)
-        return self._database.change(
-            lambda connection, in_doubt: connection.execute(giving_up).rowcount == 1 or in_doubt
-        )
+        return connection.execute(giving_up).rowcount == 1
 
     def find_locks(self, **filters: Any) -> list[Lock]:
         """Locks by ``class_name``, ``id``, ``owner_id`` (a value or several each), ``exclude_owner_id``."""

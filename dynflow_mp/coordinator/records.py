@@ -12,13 +12,15 @@ from enum import Enum
 from typing import Any
 
 from dynflow_mp.errors import DataError
-from dynflow_mp.model.held_by_plans import SINGLETON_LOCK, owner_of_plan, singleton_lock_id
+from dynflow_mp.model.held_by_plans import SINGLETON_LOCK, owner_of_plan, plan_of_owner, singleton_lock_id
 
 MAX_TEXT = 100
 """Most characters of a class name, an id or an owner: what every database can index."""
 
 EXECUTOR_WORLD = "ExecutorWorld"
 CLIENT_WORLD = "ClientWorld"
+DEGRADED = "degraded"
+"""Where a world's record says why it takes no new plans at the moment."""
 WORLD_CLASSES = (EXECUTOR_WORLD, CLIENT_WORLD)
 
 
@@ -50,6 +52,12 @@ class WorldRecord:
     def active(self) -> bool:
         """Whether it takes new work."""
         return self.state == WorldState.ALIVE.value
+
+    @property
+    def degraded(self) -> str | None:
+        """Why it takes no new plans although it lives: its workers fail too often; None while all is well."""
+        reason = self.meta.get(DEGRADED)
+        return None if reason is None else str(reason)
 
     def __str__(self) -> str:
         return f"{self.class_name} {self.id}"
@@ -108,7 +116,7 @@ class ExecutionLock(_LockByWorld):
 
     @property
     def plan_id(self) -> str:
-        return str(self.data["plan_id"])
+        return _plan_of_lock(self)
 
     @property
     def client_id(self) -> str | None:
@@ -152,7 +160,7 @@ class PlanningLock(_LockByWorld):
 
     @property
     def plan_id(self) -> str:
-        return str(self.data["plan_id"])
+        return _plan_of_lock(self)
 
 
 class SingletonActionLock(Lock):
@@ -164,12 +172,12 @@ class SingletonActionLock(Lock):
 
     @property
     def plan_id(self) -> str:
-        return str(self.data["plan_id"])
+        return str(self.data.get("plan_id") or plan_of_owner(self.owner_id))
 
     @property
     def action_class(self) -> str:
         """The class's stored name."""
-        return str(self.data["action_class"])
+        return str(self.data.get("action_class") or self.id)
 
 
 class DelayedExecutorLock(_LockByWorld):
@@ -207,6 +215,7 @@ AnyRecord = Record | Lock | WorldRecord
 
 
 _WORLD = "world:"
+_PLAN_LOCK = "execution-plan:"
 
 
 def owner_of_world(world_id: str) -> str:
@@ -221,7 +230,12 @@ def world_of_owner(owner_id: str) -> str | None:
 
 def plan_lock_id(plan_id: str) -> str:
     """The id of locks about one plan."""
-    return f"execution-plan:{plan_id}"
+    return f"{_PLAN_LOCK}{plan_id}"
+
+
+def _plan_of_lock(lock: Lock) -> str:
+    """From what it says; where that cannot be read, its id tells as well."""
+    return str(lock.data.get("plan_id") or lock.id.removeprefix(_PLAN_LOCK))
 
 
 def stored_lock(

@@ -17,6 +17,7 @@ from dynflow_mp.coordinator.records import (
     WorldState,
     stored_lock,
 )
+from dynflow_mp.errors import DamagedData
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.writes import ClaimPlan
 from dynflow_mp.persistence.statements import Row
@@ -37,6 +38,15 @@ class StoredRecord(NamedTuple):
 def packed(data: Mapping[str, Any]) -> bytes:
     """What a record says, as bytes."""
     return encode(dict(data), "record")
+
+
+def unpacked(data: bytes) -> dict[str, Any]:
+    """What a record says; nothing where that cannot be read: who holds what, and who lives, the columns tell."""
+    try:
+        said = decode(data)
+    except DamagedData:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def lease_of_new(record: AnyRecord) -> int | None:
@@ -77,13 +87,13 @@ def any_record(stored: StoredRecord) -> AnyRecord:
         return world_of(stored)
     if stored.owner_id is not None:
         return lock_of(stored)
-    return Record(stored.class_name, stored.id, decode(stored.data), stored=True)
+    return Record(stored.class_name, stored.id, unpacked(stored.data), stored=True)
 
 
 def lock_of(stored: StoredRecord) -> Lock:
     """The lock of a row that has an owner."""
     owner_id = stored.owner_id or ""
-    return stored_lock(stored.class_name, stored.id, owner_id, decode(stored.data), stored.epoch)
+    return stored_lock(stored.class_name, stored.id, owner_id, unpacked(stored.data), stored.epoch)
 
 
 def world_of(stored: StoredRecord) -> WorldRecord:
@@ -92,6 +102,6 @@ def world_of(stored: StoredRecord) -> WorldRecord:
         stored.id,
         stored.class_name == EXECUTOR_WORLD,
         stored.state or WorldState.DEAD.value,
-        decode(stored.data),
+        unpacked(stored.data),
         stored.lease or 0,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dynflow_mp.errors import AbnormalTermination, DynflowError, StepStopped, WorkerLost
+from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.stops import ERRORS, EXECUTOR_ENDED, name_of
 from dynflow_mp.model.work import ErrorRecord
 
@@ -29,11 +30,18 @@ def is_crash(cause: str | None) -> bool:
     return cause not in _NO_CRASHES
 
 
-def abnormal_termination() -> ErrorRecord:
-    """The error of a step that is stored as running although nobody runs it: its executor died."""
-    return recorded(SUPERVISOR_LOST, "abnormal termination (previous state: running)")
+def abnormal_termination(now: int) -> ErrorRecord:
+    """The error of a step that is stored as running although nobody runs it: its executor died; found out ``now``."""
+    said = "the executor that ran it is gone, and its worker with it"
+    certificate = Certificate(SUPERVISOR_LOST, said, now)
+    return recorded(
+        SUPERVISOR_LOST, "abnormal termination (previous state: running)", certificate=certificate
+    )
 
 
-def recorded(cause: str, message: str, backtrace: Sequence[str] = ()) -> ErrorRecord:
+def recorded(
+    cause: str, message: str, backtrace: Sequence[str] = (), certificate: Certificate | None = None
+) -> ErrorRecord:
     """The error of a step that ended for this cause."""
-    return ErrorRecord(name_of(_CLASSES.get(cause, WorkerLost)), message, tuple(backtrace), cause)
+    kind = name_of(_CLASSES.get(cause, WorkerLost))
+    return ErrorRecord(kind, message, tuple(backtrace), cause, certificate)

@@ -7,24 +7,33 @@ arrived ─┬─ refused (no such step, ended, plan being halted)
 from __future__ import annotations
 
 from dynflow_mp.director.events import HINTS, POLL, SUB_PLANS, EventBox
-from dynflow_mp.director.instructions import Answer, Instruction, ReadyEvent, SendEvent, WakeAt
+from dynflow_mp.director.instructions import (
+    Answer,
+    EventUndelivered,
+    Instruction,
+    ReadyEvent,
+    SendEvent,
+    WakeAt,
+)
 from dynflow_mp.director.step_book import StepBook
 from dynflow_mp.director.stimuli import EventArrived
 from dynflow_mp.model.messages import Done
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.work import PlannedEvent
+from dynflow_mp.model.writes import PostEvent
 
 _MICRO = 1_000_000
 _TAKING = (StepState.RUNNING, StepState.SUSPENDED)
+_LONGEST_ID = 36
 
 
 class Deliveries:
     """Owned by its running plan, as are the book and the box."""
 
-    __slots__ = ("_book", "_box", "_plan_id", "closed")
+    __slots__ = ("_book", "_box", "_plan_id", "_world_id", "closed")
 
-    def __init__(self, plan_id: str, book: StepBook, box: EventBox) -> None:
-        self._plan_id, self._book, self._box = plan_id, book, box
+    def __init__(self, plan_id: str, book: StepBook, box: EventBox, world_id: str) -> None:
+        self._plan_id, self._book, self._box, self._world_id = plan_id, book, box, world_id
         self.closed = False
         """Whether nothing is delivered any more: the plan is being halted."""
 
@@ -41,7 +50,7 @@ class Deliveries:
             return self._box.refusal(event, f"plan {self._plan_id} is being halted")
         if state not in _TAKING:
             return self._box.misfit(event, state)
-        record = self._box.record(event)
+        record = self._box.record(event, now)
         if event.due_at is not None and event.due_at > now:
             return [record, WakeAt(event.due_at, self._plan_id, event.request_id)]
         self._box.due(event.request_id)
@@ -94,12 +103,32 @@ class Deliveries:
         """An event that an action of this plan asked for, for itself or for another step."""
         due_at = now + int(planned.delay_s * _MICRO) if planned.delay_s else None
         if planned.plan_id != self._plan_id:
-            return [SendEvent(planned)]
+            return self._posted(planned, due_at, now)
         event_id = self._box.own_id()
         event = EventArrived(
             self._plan_id, planned.step_id, None, event_id, planned.data, planned.optional, due_at
         )
         return self.take(event, now)
+
+    def _posted(self, planned: PlannedEvent, due_at: int | None, now: int) -> list[Instruction]:
+        """It is stored before it leaves, and until it has arrived: whoever sends it may die."""
+        to_plan_id, step_id = planned.plan_id, planned.step_id
+        if not _may_be_an_id(to_plan_id):
+            reason = f"there is no plan {to_plan_id!r}"
+            return [] if planned.optional else [EventUndelivered(self._plan_id, step_id, reason)]
+        post = PostEvent(
+            self._plan_id,
+            self._box.epoch,
+            self._box.own_id(),
+            self._world_id,
+            to_plan_id,
+            step_id,
+            planned.data,
+            planned.optional,
+            due_at,
+            now,
+        )
+        return [post, SendEvent(planned, self._plan_id, post.id)]
 
     def next(self, step_id: int) -> list[Instruction]:
         """If the step waits, it may run with the first event that waits for it."""
@@ -107,3 +136,8 @@ class Deliveries:
             return []
         event = self._box.take(step_id)
         return [] if event is None else [ReadyEvent(self._plan_id, step_id, event.data)]
+
+
+def _may_be_an_id(text: str) -> bool:
+    """What cannot be the id of a plan cannot be stored as one either."""
+    return len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()

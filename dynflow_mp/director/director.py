@@ -108,6 +108,16 @@ class Director:
         """What to write and to do about ``stimulus``; ``now`` in microseconds UTC."""
         return self._handlers[type(stimulus)](stimulus, now)
 
+    def give_up(self, plan_id: str, reason: str) -> list[Instruction]:
+        """Something about this plan could not be decided: drop it, and tell whoever waits. Its rows are the caller's to free."""
+        plan = self._plans.pop(plan_id, None)
+        asker = self._arriving.pop(plan_id, None) or (None if plan is None else plan.asker)
+        dropped: list[Instruction] = [DropPlan(plan_id)]
+        if asker is None:
+            return dropped
+        error = RequestError(f"plan {plan_id} cannot be gone on with: {reason}", plan_id)
+        return [*dropped, _refusal(asker, error)]
+
     @property
     def plan_ids(self) -> list[str]:
         """The plans that are running here."""

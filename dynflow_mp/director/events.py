@@ -1,6 +1,6 @@
 """Events waiting for the steps of one plan: one at a time per step, in the order they came.
 
-arrived ─▶ waiting (recorded) ─▶ taken (the step runs with it) ─▶ done | dropped (the step ended)
+arrived ─▶ waiting (recorded) ─▶ taken (the step runs with it) ─▶ done (a mark stays) | dropped (the step ended)
               ▲                     └─ put back (a crash took the step, which runs again)
               └─────────────────────┘
 """
@@ -19,7 +19,7 @@ from dynflow_mp.model.messages import Done, Failed
 from dynflow_mp.model.plans import StoredEvent
 from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.states import StepState
-from dynflow_mp.model.writes import ForgetEvents, RecordEvent
+from dynflow_mp.model.writes import ForgetEvents, MarkEventsTaken, RecordEvent
 
 
 class WaitingEvent(NamedTuple):
@@ -36,8 +36,8 @@ _HINT = ""
 NEXT_BATCH, SUB_PLANS = encode(Signal.NEXT_BATCH, "event"), encode(Signal.SUB_PLANS, "event")
 _NO_EVENT = WaitingEvent(_HINT, b"", None, None)
 POLL = encode(Signal.POLL, "event")
-_MOST_REMEMBERED = 1000
-"""A repeat crosses its answer within milliseconds; more events of one plan are not done with meanwhile."""
+MOST_REMEMBERED = 1000
+"""Events that were taken, of one plan, that are known again when they are asked for again; each is a small row."""
 HINTS = (NEXT_BATCH, SUB_PLANS)
 """Events that only say that there is something to look at; in this order they are told."""
 
@@ -51,6 +51,7 @@ class EventBox:
         "_hinted",
         "_ids",
         "_later",
+        "_latest",
         "_own",
         "_plan_id",
         "_queues",
@@ -66,13 +67,22 @@ class EventBox:
         self._steps: dict[str, int] = {}
         # By step, so that the end of one costs the same however many others wait.
         self._ids: dict[int, dict[str, None]] = {}
-        self._own = 0
+        self._own = self._latest = 0
         self._answered: dict[str, None] = {}
         self._hinted: dict[int, set[bytes]] = {}
         for event in stored:
+            self._latest = max(self._latest, event.recorded_at)
+            if event.taken_at is not None:
+                self._answered[event.id] = None
+                continue
             self._add(event.step_id, WaitingEvent(event.id, event.data, event.client_id, event.due_at))
             if event.due_at is None:
                 self.due(event.id)
+
+    @property
+    def epoch(self) -> int:
+        """The plan's, at which these are its events."""
+        return self._epoch
 
     def __bool__(self) -> bool:
         return bool(self._steps or self._hinted or self._taken)
@@ -89,8 +99,9 @@ class EventBox:
         """Whether an event waits for this step, or for its time to come."""
         return step_id in self._ids
 
-    def record(self, event: EventArrived) -> RecordEvent:
+    def record(self, event: EventArrived, now: int) -> RecordEvent:
         """Keep an event; it waits for :meth:`due`."""
+        self._latest = max(now, self._latest + 1)  # whatever clocks say: events of a plan are in order
         self._add(event.step_id, WaitingEvent(event.request_id, event.data, event.client_id, event.due_at))
         return RecordEvent(
             self._plan_id,
@@ -100,6 +111,7 @@ class EventBox:
             event.data,
             event.client_id,
             event.due_at,
+            self._latest,
         )
 
     def _add(self, step_id: int, event: WaitingEvent) -> None:
@@ -156,22 +168,25 @@ class EventBox:
         """There is something to look at for the step. It is told once, however often this is said; not stored."""
         self._hinted.setdefault(step_id, set()).add(data)
 
-    def done(self, step_id: int) -> list[Instruction]:
+    def done(self, step_id: int, now: int) -> list[Instruction]:
         """The event the step was called with is done with, whatever came of the call: tell its sender."""
         event = self._taken.pop(step_id, None)
         if event is None or event.id == _HINT:
             return []
         self._remove(event.id)
-        forget = ForgetEvents(self._plan_id, self._epoch, (event.id,))
         if event.client_id is None:
-            return [forget]
-        self._remember(event.id)
-        return [forget, Answer(event.client_id, event.id, Done(), self._plan_id)]
+            return [ForgetEvents(self._plan_id, self._epoch, (event.id,))]
+        taken = MarkEventsTaken(self._plan_id, self._epoch, (event.id,), now)
+        answer = Answer(event.client_id, event.id, Done(), self._plan_id)
+        return [taken, *self._remember(event.id), answer]
 
-    def _remember(self, event_id: str) -> None:
+    def _remember(self, event_id: str) -> list[ForgetEvents]:
         self._answered[event_id] = None
-        if len(self._answered) > _MOST_REMEMBERED:
-            del self._answered[next(iter(self._answered))]
+        if len(self._answered) <= MOST_REMEMBERED:
+            return []
+        oldest = next(iter(self._answered))
+        del self._answered[oldest]
+        return [ForgetEvents(self._plan_id, self._epoch, (oldest,))]
 
     def put_back(self, step_id: int) -> None:
         """The call that took the event came to nothing: the step takes it again."""

@@ -100,7 +100,7 @@ class Failures:
 
     def interrupted(self, now: int) -> tuple[list[Instruction], list[int]]:
         """Steps whose executor died: what is written about them, and which of them are errors now."""
-        error = abnormal_termination()
+        error = abnormal_termination(now)
         written: list[Instruction] = []
         failed: list[int] = []
         for step_id in self._book.cut_off():

@@ -90,11 +90,12 @@ class StartSubPlans(NamedTuple):
 
 
 class EndSubPlans(NamedTuple):
-    """All sub-plans of this action that have not ended are to end."""
+    """All sub-plans of this action that have not ended are to end; of the whole plan, where no action is named."""
 
     plan_id: str
-    action_id: int
-    step_id: int
+    action_id: int | None
+    step_id: int | None
+    """Who is told; nobody, where the plan is over."""
     how: Ending
 
 
@@ -127,9 +128,11 @@ class HandOver(NamedTuple):
 
 
 class SendEvent(NamedTuple):
-    """An action asked for an event to a step of another plan."""
+    """An event for a step of another plan: one that an action of ``plan_id`` asked for and that is stored as ``id``, or a hint."""
 
     event: PlannedEvent
+    plan_id: str | None = None
+    id: str | None = None
 
 
 class EventUndelivered(NamedTuple):

@@ -59,7 +59,7 @@ class PlanParts:
         self._cursor = self._fresh_cursor()
         self._finalize = FinalizePhase(self._book)
         self._events = EventBox(self.id, self._epoch, skeleton.events)
-        self.deliveries = Deliveries(self.id, self._book, self._events)
+        self.deliveries = Deliveries(self.id, self._book, self._events, world_id)
         """How events get to its steps."""
         self._deadline = Deadline(skeleton, self._book, self._events)
         self._halting: Halting | None = None

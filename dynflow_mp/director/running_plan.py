@@ -15,7 +15,14 @@ from collections.abc import Iterable, Sequence
 from dynflow_mp.director.cancelling import cancellations, told_of
 from dynflow_mp.director.causes import abnormal_termination, recorded
 from dynflow_mp.director.halting import Halting
-from dynflow_mp.director.instructions import DropPlan, Instruction, ReadyFinalize, ReadySteps, Withdraw
+from dynflow_mp.director.instructions import (
+    DropPlan,
+    EndSubPlans,
+    Instruction,
+    ReadyFinalize,
+    ReadySteps,
+    Withdraw,
+)
 from dynflow_mp.director.plan_parts import PlanParts
 from dynflow_mp.director.protocol import FINALIZE, Asker
 from dynflow_mp.director.step_book import PASSED
@@ -23,6 +30,7 @@ from dynflow_mp.director.stimuli import CancelRequested, ChunksWritten, Finalize
 from dynflow_mp.director.sub_plans import follow
 from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.states import PlanState, StepState, check_plan_move
+from dynflow_mp.model.sub_plans import Ending
 from dynflow_mp.model.work import StepOutcome
 
 _RUNNING, _SUSPENDED = StepState.RUNNING, StepState.SUSPENDED
@@ -117,7 +125,7 @@ class RunningPlan(PlanParts):
         if outcome.chunks:
             instructions.append(self._book.chunks(step_id, outcome.chunks))
         if self._events:
-            instructions += self._events.done(step_id)
+            instructions += self._events.done(step_id, now)
         if outcome.events and self._halting is None:
             for planned in outcome.events:
                 instructions += self.deliveries.planned(planned, now)
@@ -144,20 +152,24 @@ class RunningPlan(PlanParts):
 
     def lost(self, news: StepLost, now: int) -> list[Instruction]:
         """The worker running a step died: an error that says how, or what it was stopped for."""
-        step_id, error = news.step_id, recorded(news.cause, news.message, news.backtrace)
+        step_id = news.step_id
+        error = recorded(news.cause, news.message, news.backtrace, news.certificate)
         if step_id == FINALIZE:
             return self._finalize.lost(news.part, error, now) + self._finalize_ended(now)
         if not self._book.is_with_a_worker(step_id):
             return []
         if self._halting is not None or self._book.is_being_skipped(step_id):
-            failed: list[Instruction] = [self._book.fail(step_id, error, now), *self._events.done(step_id)]
+            failed: list[Instruction] = [
+                self._book.fail(step_id, error, now),
+                *self._events.done(step_id, now),
+            ]
             return self._go_on(step_id, _ERROR, failed, now)
         instructions, again = self._failures.after_loss(step_id, error, now)
         if again:
             self._events.put_back(step_id)
             return instructions + again
         if self._events:
-            instructions += self._events.done(step_id)
+            instructions += self._events.done(step_id, now)
         return self._go_on(step_id, _ERROR, instructions, now)
 
     # -- failures ----------------------------------------------------------------------------------
@@ -308,11 +320,14 @@ class RunningPlan(PlanParts):
     def halted(self, now: int) -> list[Instruction]:
         """Stop the plan as it is, and tell everybody."""
         self._tenure.halted()
-        error = abnormal_termination()
+        error = abnormal_termination(now)
         cut_off = [self._book.fail(step_id, error, now) for step_id in self._book.cut_off()]
         dropped = self._events.drop_all(f"plan {self.id} was halted")
         answers = [] if self._halting is None else self._halting.answers()
-        return [*cut_off, *dropped, *self._end(PlanState.STOPPED, now, "halt execution"), *answers]
+        ended = self._end(PlanState.STOPPED, now, "halt execution")
+        # Nobody would ever let them start; those that were started go their own ways.
+        held_back = EndSubPlans(self.id, None, None, Ending.HELD_BACK)
+        return [*cut_off, *dropped, *ended, *answers, held_back]
 
     # -- ending ------------------------------------------------------------------------------------
 

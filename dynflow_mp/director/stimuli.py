@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.messages import Response
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.work import OutputChunk, StepOutcome
@@ -84,6 +85,7 @@ class StepLost(NamedTuple):
     cause: str
     message: str
     backtrace: tuple[str, ...] = ()
+    certificate: Certificate | None = None
 
 
 class EventArrived(NamedTuple):

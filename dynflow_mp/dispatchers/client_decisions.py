@@ -19,6 +19,7 @@ from dynflow_mp.director.protocol import attended
 from dynflow_mp.dispatchers.decisions import (
     Decision,
     Fail,
+    FailUnlessTaken,
     LoadPlan,
     LookUp,
     Resolve,
@@ -26,6 +27,7 @@ from dynflow_mp.dispatchers.decisions import (
     Send,
     StopUnowned,
 )
+from dynflow_mp.dispatchers.event_lines import EventLines
 from dynflow_mp.dispatchers.open_requests import OpenRequests, Tracked
 from dynflow_mp.dispatchers.refusals import nobody_runs, nobody_there
 from dynflow_mp.errors import (
@@ -88,6 +90,7 @@ class ClientDecisions:
     ) -> None:
         self._world_id, self._timings, self._chance = world_id, timings, chance
         self._open = OpenRequests()
+        self._lines = EventLines()
         self._look_at = now + self._jittered_interval()
 
     def __len__(self) -> int:
@@ -109,8 +112,10 @@ class ClientDecisions:
         return [LookUp((plan_id,))]
 
     def event(self, request_id: str, message: Event, now: float) -> list[Decision]:
-        """Bring an event to the world that runs its plan."""
-        return self._begin(request_id, message, now)
+        """Bring an event to the world that runs its plan, behind those that were sent to its step before."""
+        tracked = self._open.add(Tracked(request_id, message, ANY_EXECUTOR))
+        self._lines.join(tracked)
+        return [self._ask(tracked, now)]
 
     def cancel(self, request_id: str, message: CancelPlan, now: float) -> list[Decision]:
         """Have the world that runs the plan send Cancel or Abort to its steps."""
@@ -183,7 +188,7 @@ class ClientDecisions:
         if isinstance(error, AlreadyRunning) and self._is_ours(tracked, error.holder):
             tracked.watching = True
             return self._look(tracked, error.plan_id or "", now)
-        return self._end(tracked, Fail(tracked.request_id, error))
+        return self._fail(tracked, error)
 
     def _is_ours(self, tracked: Tracked, holder: str | None) -> bool:
         """Whether the plan is run for this client all the same.
@@ -238,10 +243,16 @@ class ClientDecisions:
             return [*self._bounced(tracked, NoExecutor("nobody", wanted), now), LookUp((wanted,))]
         if world_id is None:
             return []
-        tracked.receiver_id = world_id
+        if not isinstance(tracked.message, Event):
+            return [self._send_to(tracked, world_id, now)]
+        line = [*self._lines.before(tracked, world_id), tracked]
+        return [self._send_to(one, world_id, now) for one in line]
+
+    def _send_to(self, tracked: Tracked, world_id: str, now: float) -> Send:
+        tracked.receiver_id, tracked.sent_at = world_id, now
         # Done may be long in coming: the step may run for hours before it takes its next event.
         self._open.wake(tracked, now + self._jittered_interval())
-        return [self._send(tracked)]
+        return self._send(tracked)
 
     def stopped(self, request_id: str, done: bool, now: float) -> list[Decision]:
         """The plan is stopped; or, ``done`` being false, somebody took it meanwhile: it is looked for again."""
@@ -307,8 +318,9 @@ class ClientDecisions:
             status.owner_id is not None or (status.requested_at is not None and status.state in _UNOWNED)
         ):
             return []
-        error = nobody_runs(tracked.message, plan_id, None if status is None else status.state)
-        return self._end(tracked, Fail(tracked.request_id, error))
+        return self._fail(
+            tracked, nobody_runs(tracked.message, plan_id, None if status is None else status.state)
+        )
 
     def _unowned(self, tracked: Tracked, status: PlanStatus, now: float) -> list[Decision]:
         """A plan that is watched has nobody who runs it: not for long, unless there is no executor."""
@@ -377,11 +389,18 @@ class ClientDecisions:
         return Send(Envelope(self._world_id, tracked.receiver_id, tracked.request_id, tracked.message))
 
     def _give_up(self, tracked: Tracked) -> list[Decision]:
-        error = nobody_there(tracked.message, self._timings.no_executor_timeout_s)
+        return self._fail(tracked, nobody_there(tracked.message, self._timings.no_executor_timeout_s))
+
+    def _fail(self, tracked: Tracked, error: DynflowError) -> list[Decision]:
+        """An event may have been taken by an executor that died before it could say so."""
+        if isinstance(tracked.message, Event):
+            return self._end(tracked, FailUnlessTaken(tracked.request_id, error))
         return self._end(tracked, Fail(tracked.request_id, error))
 
     def _end(self, tracked: Tracked, how: Decision) -> list[Decision]:
         self._open.close(tracked)
+        if isinstance(tracked.message, Event):
+            self._lines.leave(tracked)
         return [how]
 
     def _jittered_interval(self) -> float:

@@ -24,6 +24,7 @@ from dynflow_mp.dispatchers.client_decisions import ClientDecisions, PlanStatus,
 from dynflow_mp.dispatchers.decisions import (
     Decision,
     Fail,
+    FailUnlessTaken,
     LoadPlan,
     LookUp,
     Resolve,
@@ -32,7 +33,8 @@ from dynflow_mp.dispatchers.decisions import (
     StopUnowned,
 )
 from dynflow_mp.dispatchers.notifier import Notifier
-from dynflow_mp.errors import DynflowError, RequestError, WorldTerminated
+from dynflow_mp.dispatchers.room import Room
+from dynflow_mp.errors import DynflowError, RequestError, TooManyRequests, WorldTerminated
 from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.messages import CancelPlan, Envelope, Event, Execution, HaltPlan, Ping, Status
 from dynflow_mp.telemetry import logger
@@ -44,9 +46,10 @@ _NOTIFIER_LOOK_S = 0.5
 
 
 class PlanWatch(Protocol):
-    """What the dispatcher needs of the store: where plans stand."""
+    """What the dispatcher needs of the store: where plans stand, and whether a step has taken an event."""
 
     def plan_statuses(self, plan_ids: Sequence[str]) -> Mapping[str, PlanStatus]: ...
+    def event_was_taken(self, event_id: str) -> bool: ...
 
 
 _Note = Callable[[float], Sequence[Decision]]
@@ -74,6 +77,7 @@ class ClientDispatcher:
         reask_interval_s: float = 10.0,
         accept_timeout_s: float = 1.0,
         retry_s: float = 0.2,
+        max_open_requests: int = 50_000,
         chance: random.Random | None = None,
     ) -> None:
         self._world_id, self._connector, self._plans = world_id, connector, plans
@@ -84,6 +88,7 @@ class ClientDispatcher:
         self._decisions = ClientDecisions(world_id, timings, draw, time.monotonic())
         self._numbers = count(1)
         self._futures: dict[str, Future[Any]] = {}
+        self._room = Room(max_open_requests, lambda: len(self._futures))
         self._inbox: SimpleQueue[_Note] = SimpleQueue()
         self._notifier = Notifier()
         # A signal handler may trigger in the middle of a trigger of its own thread.
@@ -120,6 +125,16 @@ class ClientDispatcher:
         """How many futures are not resolved yet."""
         return len(self._futures)
 
+    def wait_for_room(self, patience_s: float) -> None:
+        """Wait while too many requests are open. Raises :class:`TooManyRequests` when that does not help.
+
+        Before anything is stored for a request: what cannot be waited for is not begun.
+        """
+        if self._room.full and not self._room.wait(patience_s, lambda: self._stopped is not None):
+            raise TooManyRequests(
+                f"{self._room.most:,} requests are open; wait for some of them, or have max_open_requests higher"
+            )
+
     # -- requests ------------------------------------------------------------------------------
 
     def execute(self, plan_id: str, queue: str = "default", *, yielding: bool = False) -> Future[Any]:
@@ -139,11 +154,22 @@ class ClientDispatcher:
         return self._publish(lambda request_id, now: self._decisions.watch(request_id, message, now))
 
     def event(
-        self, plan_id: str, step_id: int, data: bytes, optional: bool = False, delay_s: float | None = None
+        self,
+        plan_id: str,
+        step_id: int,
+        data: bytes,
+        optional: bool = False,
+        delay_s: float | None = None,
+        event_id: str | None = None,
     ) -> Future[bool]:
-        """Bring an event to the world that runs the plan. True once the run that took it is stored."""
+        """Bring an event to the world that runs the plan. True once the run that took it is stored.
+
+        ``event_id``: one that it was sent under before, perhaps by another world; it is taken once all the same.
+        """
         message = Event(plan_id, step_id, data, optional, delay_s)
-        return self._publish(lambda request_id, now: self._decisions.event(request_id, message, now))
+        return self._publish(
+            lambda request_id, now: self._decisions.event(request_id, message, now), event_id
+        )
 
     def cancel(self, plan_id: str, force: bool = False) -> Future[list[int]]:
         """Have Cancel, or with ``force`` Abort, sent to the plan's steps that can take it; which those are."""
@@ -178,6 +204,9 @@ class ClientDispatcher:
         future.set_running_or_notify_cancel()
         own_id = request_id or f"{self._world_id}-{next(self._numbers)}"
         with self._guard:
+            known = self._futures.get(own_id)
+            if known is not None:
+                return known
             if self._stopped is None:
                 self._futures[own_id] = future
                 self._inbox.put(lambda now: self._begin(own_id, decide, now))
@@ -255,6 +284,8 @@ class ClientDispatcher:
                 self._resolve(request_id, lambda: value)
             case Fail(request_id, error):
                 self._resolve(request_id, partial(_raise, error))
+            case FailUnlessTaken(request_id, error):
+                self._resolve(request_id, partial(self._taken_or, request_id, error))
             case Route(request_id, plan_id):
                 self._route(request_id, plan_id)
             case StopUnowned(request_id, plan_id):
@@ -266,6 +297,13 @@ class ClientDispatcher:
         future = self._futures.pop(request_id, None)
         if future is not None:
             self._notifier.put(partial(_fulfil, future, value))
+            self._room.tell()
+
+    def _taken_or(self, request_id: str, error: DynflowError) -> bool:
+        """On the notifier's thread, as all that is read for a future."""
+        if self._plans.event_was_taken(request_id):
+            return True
+        raise error
 
     def _route(self, request_id: str, plan_id: str) -> None:
         try:
@@ -296,7 +334,7 @@ class ClientDispatcher:
             decisions = self._decisions.found(statuses, plan_ids, time.monotonic())
             self._carry_out(decisions)
             for decision in decisions:
-                if isinstance(decision, (LoadPlan, Fail)):
+                if isinstance(decision, (LoadPlan, Fail, FailUnlessTaken)):
                     self._connector.settled(decision.request_id)
 
     def _fail_everything(self, error: DynflowError) -> Sequence[Decision]:

@@ -56,4 +56,11 @@ class Fail(NamedTuple):
     error: DynflowError
 
 
-Decision = Send | Route | StopUnowned | LookUp | LoadPlan | Resolve | Fail
+class FailUnlessTaken(NamedTuple):
+    """The request's event is not taken by anybody now; only if it was not taken before is it this error."""
+
+    request_id: str
+    error: DynflowError
+
+
+Decision = Send | Route | StopUnowned | LookUp | LoadPlan | Resolve | Fail | FailUnlessTaken

@@ -53,7 +53,9 @@ class ExecutorDispatcher:
             return StatusAsked(client_id, request_id, message.plan_id)
         known = self._answers.get(request_id)
         if known is not None:
-            return known
+            return known._replace(
+                receiver_id=client_id
+            )  # an event may be asked for by another who goes on with it
         if isinstance(message, Execution):
             return PlanRequested(message.plan_id, client_id, request_id)
         if isinstance(message, Event):

@@ -17,6 +17,8 @@ class Tracked:
     message: Request
     receiver_id: str
     times_sent: int = 0
+    sent_at: float | None = None
+    """When it was last sent, if it is an event."""
     accepted: bool = False
     due: float | None = None
     """When to do something about it by itself: ask again, or give up a ping."""

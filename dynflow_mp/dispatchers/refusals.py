@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dynflow_mp.errors import DynflowError, NoExecutor, NotCancellable, UnprocessableEvent
+from dynflow_mp.errors import DynflowError, NobodyTakesEvents, NoExecutor, NotCancellable, UnprocessableEvent
 from dynflow_mp.model.messages import CancelPlan, Event, HaltPlan, Request
 
 
@@ -17,7 +17,7 @@ def nobody_there(message: Request, waited_s: float) -> DynflowError:
             f"the executor that has plan {plan_id} cannot be reached; tried for {waited}", plan_id
         )
     if isinstance(message, Event):
-        return UnprocessableEvent(
+        return NobodyTakesEvents(
             f"no executor that can be reached runs plan {plan_id}; tried for {waited}", plan_id
         )
     return NoExecutor(

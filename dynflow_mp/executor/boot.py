@@ -67,6 +67,7 @@ class Boot:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = settings
         self._words = StartupWords(settings["words"])
+        self._stacks_fd = -1
 
     def run(self) -> None:
         """Start, work, leave."""
@@ -91,9 +92,9 @@ class Boot:
             os.set_inheritable(self._settings[descriptor], False)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         _volunteer_for_the_oom_killer()
-        error_output = high(os.dup(2))
-        faulthandler.enable(error_output)
-        faulthandler.register(signal.SIGUSR1, error_output, all_threads=True)
+        self._stacks_fd = high(self._settings["stacks"])
+        faulthandler.enable(self._stacks_fd)
+        faulthandler.register(signal.SIGUSR1, self._stacks_fd, all_threads=True)
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
         _restore_environment(self._settings["python_path"])
@@ -177,7 +178,7 @@ class Boot:
         token = bytes.fromhex(self._settings["token"])
         lanes.control.say_hello(wire.encode_hello(wire.Hello(token, wire.CONTROL_LANE, os.getpid())))
         prepare(lanes.tally)
-        surroundings = Surroundings()
+        surroundings = Surroundings(self._stacks_fd)
         bench = Workbench(
             lanes.work,
             lanes.tally,

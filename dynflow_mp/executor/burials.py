@@ -8,7 +8,8 @@ from __future__ import annotations
 import signal
 from time import monotonic
 
-from dynflow_mp.executor.endings import PROTOCOL_ERROR, Ending, OomKills, ending_of
+from dynflow_mp.executor.death_certificates import of_a_dead_worker
+from dynflow_mp.executor.endings import PROTOCOL_ERROR, Ending, OomKills, crashed, ending_of
 from dynflow_mp.executor.guard import Guard
 from dynflow_mp.executor.news import StartFailed, WorkerDied
 from dynflow_mp.executor.reception import Reception
@@ -66,6 +67,7 @@ class Burials:
         self._reception.read_outbox(worker, remains.frames)
         self._reception.give_back(worker, remains.given_back)
         ending = self._ending(worker, exit_code)
+        message = f"worker {worker.id} (pid {worker.child.pid}) {ending.text}"
         self._reception.news.append(
             WorkerDied(
                 worker.id,
@@ -74,7 +76,8 @@ class Burials:
                 remains.finished,
                 remains.part,
                 ending.cause,
-                f"worker {worker.id} (pid {worker.child.pid}) {ending.text}",
+                message,
+                of_a_dead_worker(worker, exit_code, ending.cause, message),
             )
         )
 
@@ -109,10 +112,11 @@ def _failed_start(worker: WorkerProcess, exit_code: int | None) -> StartFailed:
     log.info(
         "a worker could not start: %s\n%s",
         reason,
-        worker.tail,
+        worker.output.tail,
         extra={"action": "worker_start_failed", "exit_code": exit_code},
     )
-    return StartFailed(worker.queue, None if worker.fault else exit_code, reason)
+    killed = worker.fault is None and exit_code is not None and exit_code < 0 and not crashed(exit_code)
+    return StartFailed(worker.queue, None if worker.fault else exit_code, reason, worker.id, killed)
 
 
 def _silent_end(worker: WorkerProcess, exit_code: int | None) -> str:

@@ -6,10 +6,26 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from time import monotonic, sleep
+from typing import NamedTuple
 
 from dynflow_mp.executor import own_children
+
+_LOOK_AGAIN_S = 0.005
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class Usage(NamedTuple):
+    """What a process took in its whole life: CPU seconds, with the children it waited for, and bytes at most.
+
+    On Linux the latter is also at least what the process that started it had at that time.
+    """
+
+    cpu_s: float
+    peak: int
 
 
 class Child:
@@ -41,6 +57,8 @@ class Child:
             own_children.started(self._process.pid)
         self.pid = self._process.pid
         self._pidfd = _pidfd(self.pid)
+        self.usage: Usage | None = None
+        """Known once it is buried."""
         self.end_fd = alive_pipe if self._pidfd is None else self._pidfd
         """Readable once the process is over."""
 
@@ -74,15 +92,33 @@ class Child:
         """
         # While the leader is not reaped its number cannot be given to others.
         self.signal_group(signal.SIGKILL)
-        try:
-            exit_code: int | None = self._process.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            exit_code = None
+        exit_code = self._reap(patience_s)
         own_children.buried(self.pid)
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
         return exit_code
+
+    def _reap(self, patience_s: float) -> int | None:
+        """Not by ``Popen.wait``: what the process took is told only now."""
+        if self._process.returncode is not None:
+            return self._process.returncode
+        give_up_at = monotonic() + patience_s
+        self.wait(patience_s)
+        while True:
+            try:
+                pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                # Somebody else in this process waits for all children, and has its status: what Popen says then.
+                self._process.returncode = 0
+                return 0
+            if pid:
+                self.usage = Usage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _RSS_UNIT)
+                self._process.returncode = os.waitstatus_to_exitcode(status)
+                return self._process.returncode
+            if monotonic() >= give_up_at:
+                return None
+            sleep(_LOOK_AGAIN_S)  # its last descriptor was closed a moment before its end
 
 
 def pipe(*, reader: ExitStack, writer: ExitStack) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
@@ -28,11 +28,12 @@ from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.lease import Lease
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import Loop
-from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
+from dynflow_mp.executor.notes import Deleted, Inbox, Offered, ReadAhead, Stop
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import Reader
 from dynflow_mp.executor.requests import Dispatcher
+from dynflow_mp.executor.staffing import StaffSettings
 from dynflow_mp.executor.worker_process import WorkerSettings
 from dynflow_mp.model.messages import Envelope, Execution
 from dynflow_mp.persistence.store import Store
@@ -49,7 +50,7 @@ class CoreSettings(NamedTuple):
     """What a core needs to know."""
 
     world_id: str
-    pools: Mapping[str, int]
+    staff: StaffSettings
     max_credit: int
     conduct: Conduct
     directory: Path
@@ -88,14 +89,15 @@ class Core:
         self._lease = Lease(settings.lease_ttl_s)
         self._floor = Floor(
             processes,
-            settings.pools,
+            settings.staff,
             settings.max_credit,
             self._begun,
             settings.errand_timeout_s,
             self._lease,
         )
+        self._director = Director(settings.world_id, settings.conduct)
         self._loop = Loop(
-            Director(settings.world_id, settings.conduct),
+            self._director,
             self._floor,
             Ledger(store, coordinator, self._keep_alive),
             self._reader,
@@ -136,6 +138,15 @@ class Core:
     def offer(self, plan_ids: Sequence[str]) -> None:
         """Plans that were never begun and that nobody has taken: take some, as there is room."""
         self._inbox.post(Offered(tuple(plan_ids)))
+
+    @property
+    def plan_ids(self) -> list[str]:
+        """The plans that run here; a snapshot."""
+        return self._director.plan_ids
+
+    def drop_deleted(self, plan_ids: Sequence[str]) -> None:
+        """Plans that run here and are not stored any more: forget them, and give their locks up."""
+        self._inbox.post(Deleted(tuple(plan_ids)))
 
     def hurry(self, grace_s: float, patience_s: float) -> None:
         """While stopping: give running steps only ``grace_s`` seconds more, and all of it ``patience_s``."""
@@ -179,6 +190,11 @@ class Core:
     def worker_pids(self) -> dict[str, int]:
         """The worker processes, by worker id."""
         return self._floor.pids
+
+    @property
+    def degraded(self) -> str | None:
+        """Why it takes no new plans: its workers fail too often; None while all is well."""
+        return self._floor.degraded
 
     def free_slots(self) -> dict[str, int]:
         """Per queue, how many more steps could begin at once; a snapshot, for advertising."""

@@ -6,11 +6,16 @@ later, so that a broken application does not keep a machine busy with dying proc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+Chance = Callable[[], float]
+"""A number from 0 to 1, another one each time."""
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 30.0
+_SPREAD = 0.25
+"""Places of several executors, whose application is broken in the same way, are not filled all at once."""
 _STABLE_S = 10.0
 """A worker that lived so long did not fail at once: its place starts over."""
 _FREE_DEATHS = 5
@@ -27,11 +32,11 @@ class Post(NamedTuple):
 class Crew:
     """The places of all queues. Owned by the core's thread; ``now`` in seconds of a steady clock."""
 
-    def __init__(self, pools: Mapping[str, int]) -> None:
-        self._pools = dict(pools)
+    def __init__(self, pools: Mapping[str, int], chance: Chance = lambda: 0.5) -> None:
+        self._pools, self._chance = dict(pools), chance
         self._started: dict[str, float] = {}
-        self._ready: set[str] = set()
-        self._failures: dict[str, int] = {}
+        self._ready: dict[str, str] = {}
+        self._failures: Counter[str] = Counter()
 
     def first_posts(self) -> list[str]:
         """The queue of every worker to start with."""
@@ -41,9 +46,13 @@ class Crew:
         """A worker process was started."""
         self._started[worker_id] = now
 
-    def ready(self, worker_id: str) -> None:
+    def ready(self, worker_id: str, queue: str) -> None:
         """A worker said hello."""
-        self._ready.add(worker_id)
+        self._ready[worker_id] = queue
+
+    def alive(self, queue: str) -> int:
+        """How many workers of a queue have said hello and live."""
+        return sum(1 for one in self._ready.values() if one == queue)
 
     @property
     def complete(self) -> bool:
@@ -53,21 +62,24 @@ class Crew:
     def ended(self, worker_id: str, queue: str, now: float, by_us: bool = False) -> Post:
         """A worker is gone (or never came up); returns the place to fill again.
 
-        ``by_us``: it was ended for a step that had to be stopped, which says nothing about the application.
+        ``by_us``: it was told to go, for a step that had to be stopped, say; that tells nothing about the application.
         """
         lived_s = now - self._started.pop(worker_id, now)
-        self._ready.discard(worker_id)
+        self._ready.pop(worker_id, None)
         if by_us:
             return Post(queue, 0.0)
-        failures = 0 if lived_s >= _STABLE_S else self._failures.get(queue, 0) + 1
+        failures = 0 if lived_s >= _STABLE_S else self._failures[queue] + 1
         self._failures[queue] = failures
-        return Post(queue, _delay(failures - _FREE_DEATHS))
+        return Post(queue, self._delay(failures - _FREE_DEATHS))
 
-    def failed_to_start(self, queue: str) -> Post:
+    def failed_to_start(self, worker_id: str, queue: str) -> Post:
         """A worker could not start: its place waits longer each time."""
-        failures = self._failures[queue] = self._failures.get(queue, 0) + 1
-        return Post(queue, _delay(failures))
+        self._started.pop(worker_id, None)
+        self._failures[queue] += 1
+        return Post(queue, self._delay(self._failures[queue]))
 
-
-def _delay(failures: int) -> float:
-    return 0.0 if failures <= 0 else min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2.0 ** (failures - 1))
+    def _delay(self, failures: int) -> float:
+        if failures <= 0:
+            return 0.0
+        spread = 1 + _SPREAD * (2 * self._chance() - 1)
+        return min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2.0 ** min(failures - 1, 30) * spread)

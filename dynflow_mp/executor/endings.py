@@ -57,6 +57,11 @@ def ending_of(
     return Ending(f"signal({number})", f"was killed{by} with signal {number} ({name})")
 
 
+def crashed(exit_code: int) -> bool:
+    """Whether native code ended the process."""
+    return -exit_code in _CRASHES
+
+
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name

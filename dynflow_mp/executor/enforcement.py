@@ -17,15 +17,12 @@ from dynflow_mp.telemetry import logger
 
 log = logger("executor.enforcement")
 
-_MOST_LINES = 50
-
 
 class EndedBy(NamedTuple):
-    """What a worker was ended for; ``stack`` is where its main thread was, innermost call last, if it could be told."""
+    """What a step was ended for."""
 
     cause: str
     message: str
-    stack: tuple[str, ...]
 
 
 class Enforcement:
@@ -48,20 +45,22 @@ class Enforcement:
         self._stops.begin(worker_id, number, cause, message, now)
         self.enforce(now)
 
-    def over(self, worker_id: str, numbers: Iterable[int]) -> None:
-        """These jobs are with their worker no more."""
+    def over(self, worker_id: str, numbers: Iterable[int]) -> dict[int, EndedBy]:
+        """These jobs are with their worker no more; returns those of them that were being stopped, and what for."""
+        stopped: dict[int, EndedBy] = {}
         for number in numbers:
             self._watch.over(worker_id, number)
-            self._stops.over(worker_id, number)
+            stop = self._stops.over(worker_id, number)
+            if stop is not None:
+                stopped[number] = EndedBy(stop.cause, stop.message)
+        return stopped
 
     def died(self, worker_id: str, begun: int) -> EndedBy | None:
         """A worker is gone: what for, if it is because of the job it had begun last."""
         stop = self._stops.over(worker_id, begun)
         self._stops.forget(worker_id)
         self._watch.forget(worker_id)
-        if stop is None:
-            return None
-        return EndedBy(stop.cause, stop.message, main_stack_in(self._processes.output_tail(worker_id)))
+        return None if stop is None else EndedBy(stop.cause, stop.message)
 
     def enforce(self, now: float) -> None:
         """Do whatever is due."""
@@ -95,19 +94,3 @@ class Enforcement:
             processes.terminate(order.worker_id)
         else:
             processes.kill(order.worker_id)
-
-
-def main_stack_in(printed: str) -> tuple[str, ...]:
-    """The main thread's stack in what ``faulthandler`` printed last, turned round: the innermost call last.
-
-    It prints the threads from the youngest to the oldest, which is the main one.
-    """
-    stack: list[str] = []
-    for line in reversed(printed.splitlines()):
-        if line.startswith("  File "):
-            stack.append(line.strip())
-        elif line.endswith("(most recent call first):"):
-            return tuple(stack[-_MOST_LINES:])
-        elif stack:
-            return ()
-    return ()

@@ -8,6 +8,7 @@ place is to be filled) and the worker processes, and turns their news into stimu
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import Event
 from typing import Any
@@ -30,9 +31,11 @@ from dynflow_mp.executor.news import (
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
 from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
-from dynflow_mp.executor.staffing import Staffing
-from dynflow_mp.executor.tidings import announced, returned, stays_here, stopped, unreadable
+from dynflow_mp.executor.staffing import Staffing, StaffSettings
+from dynflow_mp.executor.tidings import announced, certified, returned, stays_here, stopped, unreadable
+from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.executor.workforce import Workforce
+from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.stops import EXECUTOR_ENDED
 from dynflow_mp.model.work import Errand, ErrandOutcome, ErrorRecord, FinalizeJob, StepJob, StepOutcome
@@ -49,18 +52,19 @@ class Floor:
     def __init__(
         self,
         processes: Workforce,
-        pools: Mapping[str, int],
+        staff: StaffSettings,
         max_credit: int,
         complete: Event,
         errand_timeout_s: float | None = None,
         lease: Lease | None = None,
     ) -> None:
+        pools = staff.pools
         self._processes = processes
         self._lease = lease or Lease(None)
         self._pool = Pool(pools, max_credit)
         # Enough that one plan can fill every worker's credit while the next page is on its way.
         self._shelf = Shelf(max(WINDOW, 2 * max_credit * sum(pools.values())))
-        self._staffing = Staffing(processes, pools, complete)
+        self._staffing = Staffing(processes, staff, complete, self._pool.given)
         self.errands = Errands(errand_timeout_s)
         """What workers do that is no step."""
         self._enforcement = Enforcement(processes)
@@ -171,9 +175,10 @@ class Floor:
     def _work_finished(self, news: WorkFinished) -> list[Stimulus]:
         stimuli: list[Stimulus] = []
         now = monotonic()
+        outcomes = news.outcomes
         if self._enforcement:
-            self._enforcement.over(news.worker_id, [number for number, _ in news.outcomes])
-        for number, outcome in news.outcomes:
+            outcomes = self._certified(news)
+        for number, outcome in outcomes:
             if type(outcome) is StepOutcome:
                 item = self._pool.finished(news.worker_id, number, outcome.execution_time, now)
                 if item is not None:
@@ -190,6 +195,24 @@ class Floor:
                     stimuli.append(FinalizeFinished(item.plan_id, parts))
         return stimuli
 
+    def _certified(self, news: WorkFinished) -> list[tuple[int, Outcome]]:
+        """The outcomes; those of jobs that were being stopped with a certificate, if that is what they ended of."""
+        stopped = self._enforcement.over(news.worker_id, [number for number, _ in news.outcomes])
+        return [
+            (number, outcome)
+            if number not in stopped
+            else (number, self._with_certificate(news.worker_id, number, outcome, stopped[number]))
+            for number, outcome in news.outcomes
+        ]
+
+    def _with_certificate(self, worker_id: str, number: int, outcome: Outcome, ended_by: EndedBy) -> Outcome:
+        certificate = self._processes.certificate(worker_id, number, ended_by.cause, ended_by.message)
+        if isinstance(outcome, ErrandOutcome):
+            return outcome
+        if isinstance(outcome, StepOutcome):
+            return outcome._replace(error=certified(outcome.error, certificate))
+        return tuple(part._replace(error=certified(part.error, certificate)) for part in outcome)
+
     def _step_finished(self, job: Any, outcome: StepOutcome) -> Stimulus:
         if self._draining and outcome.state is StepState.ERROR and outcome.error is not None:
             error = ErrorRecord.from_bytes(outcome.error)
@@ -197,7 +220,8 @@ class Floor:
                 error.cause == EXECUTOR_ENDED
             ):  # the same as if it had not listened, and its worker had been killed
                 self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
-                return StepLost(job.plan_id, job.step_id, 0, error.cause, error.message, error.backtrace)
+                said = error.cause, error.message, error.backtrace, error.certificate
+                return StepLost(job.plan_id, job.step_id, 0, *said)
         output = job.output if outcome.output is None else outcome.output
         self._shelf.finished(job.plan_id, job.action_id, outcome.state, output)
         return StepFinished(job.plan_id, job.attempt, outcome)
@@ -230,39 +254,52 @@ class Floor:
             "worker ready",
             extra={"action": "worker_ready", "worker": news.worker_id, "pid": news.pid},
         )
-        self._staffing.ready(news.worker_id)
+        old = self._staffing.ready(news)
+        if old is not None:
+            self._pool.retire(old)
+            self._processes.retire(old)
         return []
 
     def _worker_died(self, news: WorkerDied) -> list[Stimulus]:
         leftover = self._pool.remove_worker(news.worker_id, news.begun)
         ended_by = self._enforcement.died(news.worker_id, news.begun)
         lost: list[Stimulus] = []
-        for item in leftover.begun:
-            lost += self._lost(item, news, ended_by)
+        certificate = news.certificate
+        for item in leftover.begun[:-1]:  # finished, and its outcome died with the worker
+            lost += self._lost(item, news, ended_by, certificate and certificate.without_last_words())
+        for item in leftover.begun[-1:]:
+            lost += self._lost(item, news, ended_by, certificate)
         if ended_by is not None and lost and not isinstance(leftover.begun[-1].job, Errand):
             lost[-1] = stopped(lost[-1], ended_by, news)
         if not self._draining:
-            log.warning(
-                news.message,
-                extra={"action": "worker_died", "worker": news.worker_id, "cause": news.cause},
-            )
-            self._staffing.ended(news.worker_id, news.queue, by_us=ended_by is not None)
+            self._say_died(news)
+            self._staffing.ended(news, by_us=ended_by is not None)
         return [*lost, *self._take_back(leftover.not_begun)]
 
-    def _lost(self, item: QueuedJob, news: WorkerDied, ended_by: EndedBy | None) -> Sequence[Stimulus]:
+    def _say_died(self, news: WorkerDied) -> None:
+        level = logging.INFO if self._staffing.leaves(news.worker_id) else logging.WARNING
+        facts = {"action": "worker_died", "worker": news.worker_id, "cause": news.cause}
+        log.log(level, "%s", news.message, extra=facts)
+
+    def _lost(
+        self, item: QueuedJob, news: WorkerDied, ended_by: EndedBy | None, certificate: Certificate | None
+    ) -> Sequence[Stimulus]:
         """A job that its worker had begun, or finished without saying so."""
         job = item.job
         if isinstance(job, Errand):
             if ended_by is None:
                 return self.errands.died(item, job, news.cause, news.message)
             return self.errands.died(item, job, ended_by.cause, ended_by.message, ended=True)
+        stack = () if certificate is None else certificate.stack
         if isinstance(job, FinalizeJob):
-            return [StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message)]
+            return [StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message, stack, certificate)]
         self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
-        return [StepLost(job.plan_id, job.step_id, 0, news.cause, news.message)]
+        return [StepLost(job.plan_id, job.step_id, 0, news.cause, news.message, stack, certificate)]
 
     def _start_failed(self, news: StartFailed) -> list[Stimulus]:
-        self._staffing.failed_to_start(news, replace=not self._draining)
+        old = self._staffing.failed_to_start(news, replace=not self._draining)
+        if old is not None:
+            self._pool.go_on(old)
         return []
 
     def look_after(self, now: float) -> None:
@@ -272,7 +309,15 @@ class Floor:
         for worker_id in self._pool.overdue(now):
             self._processes.recall(worker_id)
         self._staffing.fill(now, replace=not self._draining)
+        if not self._draining:
+            for worker_id in self._staffing.recycle(now):
+                self._pool.rest(worker_id)
         self._processes.renew_deadline(self._lease.until)
+
+    @property
+    def degraded(self) -> str | None:
+        """Why nothing new is to be taken on; None while all is well."""
+        return self._staffing.degraded
 
     @property
     def next_due(self) -> float | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from sqlalchemy import Connection
+
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import PersistenceError
 from dynflow_mp.model.writes import Write
@@ -68,6 +70,23 @@ class Ledger:
         except PersistenceError as error:
             log.warning(
                 "the lock of a plan that is gone could not be released",
+                extra={"action": "lock_left", "plan_id": plan_id},
+                exc_info=error,
+            )
+
+    def disown(self, plan_id: str) -> None:
+        """Give up a plan that makes no sense: it is left paused, with an error, for people to look at."""
+
+        def let_go(connection: Connection, _in_doubt: bool) -> None:
+            self._store.disown(connection, plan_id, self._coordinator.world_id)
+            self._coordinator.release_plan_within(connection, plan_id)
+
+        try:
+            self._store.database.change(let_go, self._coordinator.fence)
+        except PersistenceError as error:
+            log.error(
+                "plan %s could not be given up: it stays this world's until that ends",
+                plan_id,
                 extra={"action": "lock_left", "plan_id": plan_id},
                 exc_info=error,
             )

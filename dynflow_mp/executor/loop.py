@@ -25,6 +25,7 @@ from dynflow_mp.director.instructions import (
     EndSubPlans,
     EventUndelivered,
     HandOver,
+    Instruction,
     LoadPlan,
     ReadyEvent,
     ReadyFinalize,
@@ -54,12 +55,12 @@ from dynflow_mp.director.stimuli import (
     StepDue,
     Stimulus,
 )
-from dynflow_mp.errors import PeerBusy, PlanNotFound
+from dynflow_mp.errors import NoExecutor, PeerBusy, PlanNotFound
 from dynflow_mp.executor.emitter import Emission, Emitter
 from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
-from dynflow_mp.executor.notes import Inbox, Offered, ReadAhead, Stop
+from dynflow_mp.executor.notes import Deleted, Inbox, Offered, ReadAhead, Stop
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.requests import Dispatcher
@@ -72,9 +73,11 @@ from dynflow_mp.model.writes import (
     AddChunks,
     ClaimPlan,
     ForgetEvents,
+    MarkEventsTaken,
     MarkRunning,
     MoveStep,
     NoteHooks,
+    PostEvent,
     RecordEvent,
     RequestPlan,
     ResetStep,
@@ -125,8 +128,10 @@ class Loop:
         self._emitter = Emitter(floor, reader, dispatcher, outside)
         self._writes: list[Write] = []
         self._emissions: list[Emission] = []
+        self._given_up: list[str] = []
         self._stopping: Stop | None = None
         self._stopped = self._killed = False
+        self._degraded: str | None = None
         self._hearers = self._make_hearers()
         self._deciders = self._make_deciders()
         self._emitters = self._emitter.ways
@@ -151,6 +156,9 @@ class Loop:
         """To be called at least every few seconds, also while a turn cannot be committed."""
         now = self.last_turn = monotonic()
         self._floor.look_after(now)
+        if self._floor.degraded is not self._degraded:
+            self._degraded = self._floor.degraded
+            self._outside.condition_changed()
 
     # -- hear and decide ---------------------------------------------------------------------------
 
@@ -186,8 +194,26 @@ class Loop:
         return self.timers.wait(now, self._floor.patience(now, longest, _WATCH_S))
 
     def _decide(self, stimulus: Stimulus, now: int) -> None:
-        for instruction in self._director.handle(stimulus, now):
+        try:
+            instructions = self._director.handle(stimulus, now)
+        except Exception as error:
+            instructions = self._give_up(stimulus, error)
+        for instruction in instructions:
             self._deciders[type(instruction)](instruction, now)
+
+    def _give_up(self, stimulus: Stimulus, error: Exception) -> list[Instruction]:
+        """A plan whose rows make no sense must not end all others with this executor, and then the next one."""
+        plan_id = _plan_of(stimulus)
+        if plan_id is None:
+            raise error
+        log.error(
+            "plan %s cannot be gone on with",
+            plan_id,
+            extra={"action": "plan_given_up", "plan_id": plan_id},
+            exc_info=error,
+        )
+        self._given_up.append(plan_id)
+        return self._director.give_up(plan_id, str(error))
 
     def _make_hearers(self) -> dict[type, Callable[[Any, int], None]]:
         """What to do with each kind of note."""
@@ -203,6 +229,7 @@ class Loop:
             ErrandAsked: lambda note, now: self._emitter.run_errand(note.order, note.tell),
             ErrandBriefed: lambda news, now: self._floor.errands.ready(news.order, news.data),
             ErrandUnbriefed: self._errand_unbriefed,
+            Deleted: lambda note, now: self._decide_all(list(map(PlanLost, note.plan_ids)), now),
             Stop: self._stop_asked,
         }
 
@@ -220,7 +247,7 @@ class Loop:
             RemindAt: self._remind_later,
         }
         writes: tuple[type, ...] = (ClaimPlan, SavePlan, MarkRunning, UnmarkRunning, ResetStep, MoveStep)
-        writes += (SaveOutcome, AddChunks, RecordEvent, StorePlan, RequestPlan)
+        writes += (SaveOutcome, AddChunks, RecordEvent, MarkEventsTaken, PostEvent, StorePlan, RequestPlan)
         deciders.update((kind, lambda write, now: self._writes.append(write)) for kind in writes)
         deciders[SavePlan] = self._save_plan
         deciders[NoteHooks] = self._note_hooks
@@ -247,13 +274,24 @@ class Loop:
             self._emissions.append(asked)
 
     def _has_time_for(self, asked: Stimulus) -> bool:
-        """Plans that nobody waits for are left to others, or to a later round, while there is enough to do."""
+        """Plans that nobody waits for are left to others, or to a later round, while there is enough to do.
+
+        All new ones are while this executor is degraded.
+        """
+        if self._degraded is not None and isinstance(asked, PlanRequested):
+            return self._director.runs(asked.plan_id) or self._refuse(asked, self._degraded)
         if not isinstance(asked, PlanRequested) or attended(asked.request_id):
             return True
         if self._floor.waiting < self._floor.enough:
             return True
         busy = PeerBusy(f"there is enough to do here; plan {asked.plan_id} stays requested", asked.plan_id)
         self._emissions.append(Answer(asked.client_id, asked.request_id, Failed.of(busy)))
+        return False
+
+    def _refuse(self, asked: PlanRequested, why: str) -> bool:
+        """As if nobody were here: the client asks others, and gives up after a while."""
+        nobody = NoExecutor(f"this executor is degraded: {why}", asked.plan_id)
+        self._emissions.append(Answer(asked.client_id, asked.request_id, Failed.of(nobody)))
         return False
 
     def _read_ahead(self, note: ReadAhead, now: int) -> None:
@@ -333,7 +371,7 @@ class Loop:
     # -- emit --------------------------------------------------------------------------------------
 
     def _emit(self, lost: frozenset[str]) -> None:
-        self._floor.send(lost)
+        self._floor.send(lost.union(self._given_up) if self._given_up else lost)
         emissions, self._emissions = self._emissions, []
         for order in emissions:
             if getattr(order, "plan_id", None) not in lost:
@@ -341,6 +379,8 @@ class Loop:
         for plan_id in lost:
             self._lose(plan_id)
         self._director.settle()
+        while self._given_up:  # what was decided about them before is stored by now
+            self._ledger.disown(self._given_up.pop())
         if self._any_stopped:
             self._any_stopped = False
             self._outside.plan_stopped()
@@ -350,7 +390,7 @@ class Loop:
         self._feed()
 
     def _feed(self) -> None:
-        if self._stopping is None:
+        if self._stopping is None and self._degraded is None:
             self._emitter.feed()
 
     def _lose(self, plan_id: str) -> None:
@@ -399,3 +439,9 @@ class Loop:
 
 def _holds(writes: Sequence[Write], kind: type[Write]) -> bool:
     return any(isinstance(write, kind) for write in writes)
+
+
+def _plan_of(stimulus: Stimulus) -> str | None:
+    if isinstance(stimulus, (PlanArrived, PlanOffered)):
+        return stimulus.skeleton.id
+    return getattr(stimulus, "plan_id", None)

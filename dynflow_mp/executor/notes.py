@@ -24,6 +24,12 @@ class Offered(NamedTuple):
     plan_ids: tuple[str, ...]
 
 
+class Deleted(NamedTuple):
+    """Plans that run here and are not stored any more."""
+
+    plan_ids: tuple[str, ...]
+
+
 class Stop(NamedTuple):
     """Drain, then end; running steps have until ``deadline``, what is asked to end by then until ``kill_at`` (steady clock)."""
 
@@ -50,7 +56,7 @@ STOP_S = 2.0
 """A step that is told to end has a second to put things in order; then it is made to."""
 
 
-Note = Envelope | ReadAhead | Offered | ReaderNews | ErrandAsked | Stop
+Note = Envelope | ReadAhead | Offered | ReaderNews | ErrandAsked | Deleted | Stop
 
 
 class Inbox:

@@ -6,8 +6,8 @@ import resource
 
 from dynflow_mp.errors import ConfigError
 
-_OPEN_FILES, _OPEN_FILES_A_WORKER = 80, 8
-"""Counted: 34 without clients, and 8 for each worker; a client takes one."""
+_OPEN_FILES, _OPEN_FILES_A_WORKER = 82, 9
+"""Counted: 36 without clients, and 9 for each worker; a client takes one."""
 
 
 def make_room_for(workers: int) -> None:

@@ -23,5 +23,7 @@ class Outside(NamedTuple):
     """A plan has stopped, for which others may have waited."""
     hooks_noted: Callable[[], None] = lambda: None
     """Hooks are to be called."""
+    condition_changed: Callable[[], None] = lambda: None
+    """This executor is degraded, or is so no more."""
     fenced: Callable[[WorldFenced], None] = lambda error: None
     """Another world has declared this one dead."""

@@ -1,8 +1,9 @@
 """What a worker leaves behind if it dies: a piece of memory shared with its supervisor.
 
-       0   number of the last job begun          24  how many job numbers were ever given back
-       8   number of the last job finished       32  the last of those numbers, a ring
-      16  part of the finalize job that runs
+       0   number of the last job begun          32  how many job numbers were ever given back
+       8   when that was (steady clock)          40  CPU seconds, memory: see Use
+      16  number of the last job finished       64  the last numbers given back, a ring
+      24  part of the finalize job that runs
     3584  length of the reason why it left by itself, then the reason
     4096  two halves of an outbox, each: bytes used, then frames, each behind its length
 
@@ -23,7 +24,10 @@ from typing import NamedTuple
 
 _NUMBER = Struct("=Q")
 _WORD = _NUMBER.size
-_BEGUN, _FINISHED, _PART, _GIVEN_BACK, _RING = 0, 8, 16, 24, 32
+_BEGINNING = Struct("=Qd")
+_SECONDS = Struct("=d")
+_MEMORY = Struct("=QQ")
+_BEGUN, _BEGUN_AT, _FINISHED, _PART, _GIVEN_BACK, _CPU, _RESIDENT, _RING = 0, 8, 16, 24, 32, 40, 48, 64
 _REASON = 3584
 _OUTBOX = 4096
 _RING_LENGTH = (_REASON - _RING) // _WORD
@@ -32,10 +36,26 @@ HALF = 256 * 1024
 SIZE = _OUTBOX + 2 * HALF
 
 
+class Use(NamedTuple):
+    """What a worker has taken, as it saw itself. ``begun_at``: when the job begun last was (steady clock; 0: never).
+
+    ``cpu_s`` are the CPU seconds of its life until it last took up a job that may be long, ``resident`` and ``peak`` the
+    bytes it had in memory when it last looked, and the most it ever saw.
+    """
+
+    begun_at: float = 0.0
+    cpu_s: float = 0.0
+    resident: int = 0
+    peak: int = 0
+
+
+NO_USE = Use()
+
+
 class Remains(NamedTuple):
     """What a dead worker had begun and finished (0: nothing), the jobs it had given back, its last frames.
 
-    ``reason`` is why it left by itself, if it did.
+    ``reason`` is why it left by itself, if it did; ``use`` what it took.
     """
 
     begun: int
@@ -44,6 +64,7 @@ class Remains(NamedTuple):
     given_back: list[int]
     frames: list[bytes]
     reason: str = ""
+    use: Use = NO_USE
 
 
 NOTHING = Remains(0, 0, 0, [], [])
@@ -61,15 +82,15 @@ class Page:
     @staticmethod
     def create(directory: Path) -> int:
         """A descriptor of a new page of zeros."""
-        fd = _nameless_file(directory)
+        fd = nameless_file(directory, "dynflow worker page")
         os.ftruncate(fd, SIZE)
         return fd
 
     # -- written by the worker ---------------------------------------------------------------------
 
-    def begin(self, number: int) -> None:
-        """This job begins."""
-        _NUMBER.pack_into(self._memory, _BEGUN, number)
+    def begin(self, number: int, now: float = 0.0) -> None:
+        """This job begins, at this time of the steady clock."""
+        _BEGINNING.pack_into(self._memory, _BEGUN, number, now)
 
     def begin_part(self, index: int) -> None:
         """This part of the finalize job begins."""
@@ -78,6 +99,14 @@ class Page:
     def finish(self, number: int) -> None:
         """This job's outcome is there (and may not have been sent)."""
         _NUMBER.pack_into(self._memory, _FINISHED, number)
+
+    def note_cpu(self, seconds: float) -> None:
+        """So much CPU time was used so far."""
+        _SECONDS.pack_into(self._memory, _CPU, seconds)
+
+    def note_memory(self, resident: int, peak: int) -> None:
+        """So many bytes are in memory now, and were at most."""
+        _MEMORY.pack_into(self._memory, _RESIDENT, resident, peak)
 
     def give_back(self, numbers: Iterable[int]) -> None:
         """These jobs will never begin."""
@@ -116,12 +145,20 @@ class Page:
         given_back = [self._number(_ring_place(position)) for position in range(first, count)]
         frames = [*self._frames(_OUTBOX), *self._frames(_OUTBOX + HALF)]
         done = self._number(_BEGUN), self._number(_FINISHED), self._number(_PART)
-        return Remains(*done, given_back, frames, self._reason())
+        return Remains(*done, given_back, frames, self._reason(), self.use)
 
     @property
     def begun(self) -> int:
         """The number of the job begun last, while the worker lives."""
         return self._number(_BEGUN)
+
+    @property
+    def use(self) -> Use:
+        """What the worker takes, also while it lives."""
+        begun_at: float = _SECONDS.unpack_from(self._memory, _BEGUN_AT)[0]
+        cpu_s: float = _SECONDS.unpack_from(self._memory, _CPU)[0]
+        resident, peak = _MEMORY.unpack_from(self._memory, _RESIDENT)
+        return Use(begun_at, cpu_s, resident, peak)
 
     def close(self) -> None:
         """Give the memory back. Twice is fine."""
@@ -147,9 +184,10 @@ def _ring_place(position: int) -> int:
     return _RING + position % _RING_LENGTH * _WORD
 
 
-def _nameless_file(directory: Path) -> int:
+def nameless_file(directory: Path, purpose: str) -> int:
+    """A descriptor of an empty file that has no name, in memory where the system can; ``purpose`` is for lists of open files."""
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("dynflow worker page")
+        return os.memfd_create(purpose)
     import tempfile  # costs a worker, which never comes here, half a megabyte
 
     with tempfile.TemporaryFile(dir=directory) as file:

@@ -58,7 +58,7 @@ class Leftover(NamedTuple):
 class _Worker:
     """What one worker holds."""
 
-    __slots__ = ("busy_since", "expected_s", "held", "id", "last_number", "queue", "retiring", "size")
+    __slots__ = ("busy_since", "expected_s", "held", "id", "last_number", "queue", "resting", "size")
 
     def __init__(self, worker_id: str, queue: str) -> None:
         self.id = worker_id
@@ -68,7 +68,7 @@ class _Worker:
         self.size = 0
         self.last_number = 0
         self.busy_since = 0.0
-        self.retiring = False
+        self.resting = False
 
 
 class Pool:
@@ -97,6 +97,25 @@ class Pool:
             [item for number, item in held.items() if number <= begun],
             [item for number, item in held.items() if number > begun],
         )
+
+    def given(self, worker_id: str) -> int:
+        """How many jobs a worker was given so far, those that it gave back included."""
+        worker = self._workers.get(worker_id)
+        return 0 if worker is None else worker.last_number
+
+    def rest(self, worker_id: str) -> None:
+        """A worker gets nothing more, for the time being."""
+        if worker_id in self._workers:
+            self._workers[worker_id].resting = True
+
+    def go_on(self, worker_id: str) -> None:
+        """It may be given jobs again."""
+        if worker_id in self._workers:
+            self._workers[worker_id].resting = False
+
+    def retire(self, worker_id: str) -> None:
+        """A worker gets nothing more for ever: another has its place."""
+        self.rest(worker_id)
 
     def holds(self, worker_id: str) -> int:
         """How many jobs this worker has, sent and not answered."""
@@ -166,7 +185,7 @@ class Pool:
     def _free_workers(self, queue: str) -> list[_Worker]:
         """The queue's workers, those with the least to do first."""
         workers = [
-            worker for worker in self._workers.values() if worker.queue == queue and not worker.retiring
+            worker for worker in self._workers.values() if worker.queue == queue and not worker.resting
         ]
         workers.sort(key=lambda worker: worker.expected_s)
         return workers
@@ -268,7 +287,11 @@ class Pool:
         ]
 
     def _idle(self, queue: str) -> bool:
-        return any(not worker.held for worker in self._workers.values() if worker.queue == queue)
+        return any(
+            not worker.held and not worker.resting
+            for worker in self._workers.values()
+            if worker.queue == queue
+        )
 
     # -- looking in --------------------------------------------------------------------------------
 
@@ -277,7 +300,11 @@ class Pool:
         return {
             name: max(
                 0,
-                sum(1 for worker in self._workers.values() if worker.queue == name and not worker.held)
+                sum(
+                    1
+                    for worker in self._workers.values()
+                    if worker.queue == name and not worker.held and not worker.resting
+                )
                 - len(queue),
             )
             for name, queue in self._queues.items()
@@ -289,7 +316,9 @@ class Pool:
             name: {
                 "pool_size": self._sizes[name],
                 "free_workers": sum(
-                    1 for worker in self._workers.values() if worker.queue == name and not worker.held
+                    1
+                    for worker in self._workers.values()
+                    if worker.queue == name and not worker.held and not worker.resting
                 ),
                 "queue_size": len(queue) if plan_id is None else queue.size_of(plan_id),
             }

@@ -2,6 +2,7 @@
 
     core ── spawn, send, recall ──▶ Processes ══ WorkersSocket, ipc ══ two DEALERs ══ worker
     core ◀── news ── hear(ready) ──┘  ├── Roster: who there is; ends (pidfds) and output in the core's poller
+                                      ├── OutputReader: what they print, on a thread of its own
                                       ├── Reception: what they say
                                       ├── Burials: what they leave behind
                                       └── Guard: the guardian process, should we die ourselves
@@ -27,14 +28,18 @@ import zmq
 from dynflow_mp.errors import PeerBusy, ProtocolError
 from dynflow_mp.executor import wire
 from dynflow_mp.executor.burials import Burials
+from dynflow_mp.executor.death_certificates import of_a_living_worker
 from dynflow_mp.executor.failures import failed_job
 from dynflow_mp.executor.guard import Guard
 from dynflow_mp.executor.news import News, StartFailed, WorkFinished
+from dynflow_mp.executor.output_reader import OutputReader
 from dynflow_mp.executor.reception import Reception
 from dynflow_mp.executor.resident import resident_bytes
 from dynflow_mp.executor.roster import Roster
+from dynflow_mp.executor.stacks import main_stack
 from dynflow_mp.executor.worker_process import WorkerProcess, WorkerSettings
 from dynflow_mp.executor.workers_socket import WorkersSocket
+from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.work import Job
 from dynflow_mp.telemetry import logger
 
@@ -60,7 +65,8 @@ class Processes:
         self._directory = directory
         self._settings = settings
         self._socket = WorkersSocket(directory, poller, context)
-        self._roster = Roster(poller)
+        self._output = OutputReader()
+        self._roster = Roster(poller, self._output)
         self._reception = Reception(self._roster)
         self._guard = Guard(self._socket.path, self._roster.watch, self._roster.forget)
         self._burials = Burials(self._roster, self._socket, self._reception, self._guard)
@@ -74,6 +80,7 @@ class Processes:
         """
         if self._socket.router is None:
             self._socket.open()
+            self._output.start()
             self._guard.start()
 
     def stop(self, grace_s: float) -> None:
@@ -97,6 +104,7 @@ class Processes:
             )
             self._burials.remove(worker)
         self._guard.dismiss(_KILL_PATIENCE_S)
+        self._output.stop()
         self._socket.close()
 
     def _wait_for_ends(self, patience_s: float) -> None:
@@ -104,7 +112,7 @@ class Processes:
         deadline = monotonic() + patience_s
         while self._roster.by_id and (left_s := deadline - monotonic()) > 0:
             poller = zmq.Poller()
-            for source in (self._socket.router, *self._roster.by_end, *self._roster.by_output):
+            for source in (self._socket.router, *self._roster.by_end):
                 poller.register(source, zmq.POLLIN)
             self.hear(dict(poller.poll(int(left_s * 1000) + 1)))
 
@@ -115,8 +123,10 @@ class Processes:
         try:
             worker = WorkerProcess(queue, self._directory, self._socket.endpoint, self._settings)
         except OSError as error:
-            self._reception.news.append(StartFailed(queue, None, f"no process could be started: {error}"))
-            return secrets.token_hex(8)
+            nobody = secrets.token_hex(8)
+            reason = f"no process could be started: {error}"
+            self._reception.news.append(StartFailed(queue, None, reason, nobody))
+            return nobody
         self._guard.add(worker.child.pid)
         self._roster.add(worker)
         return worker.id
@@ -134,7 +144,7 @@ class Processes:
         except ProtocolError:
             return self._send_one_by_one(worker, numbered)
         self._socket.send(worker.routes["work"], frame)
-        worker.held.update([number for number, _ in numbered])
+        worker.held.update(numbered)
         return None
 
     def _send_one_by_one(self, worker: WorkerProcess, numbered: Sequence[tuple[int, Job]]) -> None:
@@ -146,7 +156,7 @@ class Processes:
                 self._reception.news.append(WorkFinished(worker.id, [(number, failed_job(job, error))]))
             else:
                 self._socket.send(worker.routes["work"], frame)
-                worker.held.add(number)
+                worker.held[number] = job
 
     def recall(self, worker_id: str, job_numbers: Sequence[int] | None = None) -> None:
         """Ask for jobs not begun yet (None: all of them); :class:`WorkReturned` says which those were."""
@@ -161,6 +171,7 @@ class Processes:
         """Ask a worker to leave a job, or to give it back: its outcome, or WorkReturned, follows – or nothing."""
         worker = self._roster.by_id.get(worker_id)
         if worker is not None and worker.ready:
+            worker.forget_stacks()
             with suppress(PeerBusy):  # then the signals that follow end it
                 self._socket.send(worker.routes["control"], wire.encode_stop_step(step))
 
@@ -173,6 +184,11 @@ class Processes:
         """How many bytes a worker has in memory; None where that cannot be told."""
         pid = self._roster.pids.get(worker_id)
         return None if pid is None else resident_bytes(pid)
+
+    def remembered(self, worker_id: str) -> int:
+        """How many bytes a worker had in memory when it last looked, which it does after steps; 0: not known."""
+        worker = self._roster.by_id.get(worker_id)
+        return 0 if worker is None else worker.page.use.resident
 
     def chunks_heard(self, worker_id: str, job_number: int, number: int) -> None:
         """Tell a worker that it need not keep these chunks any longer. One that is not told sends them once more."""
@@ -196,10 +212,22 @@ class Processes:
         self._signal(worker_id, signal.SIGKILL)
 
     def dump_stacks(self, worker_id: str) -> None:
-        """Have a worker print where each of its threads is, also while it is stuck: see ``output_tail``."""
+        """Have a worker write down where each of its threads is, also while it is stuck: see :meth:`stack`."""
         worker = self._roster.by_id.get(worker_id)
         if worker is not None and worker.ready:
-            worker.child.signal(signal.SIGUSR1)
+            worker.ask_for_stacks()
+
+    def stack(self, worker_id: str) -> tuple[str, ...]:
+        """Where the main thread of a living worker was when it was last asked, innermost call last."""
+        worker = self._roster.by_id.get(worker_id)
+        return () if worker is None else main_stack(worker.stacks())
+
+    def certificate(self, worker_id: str, number: int, cause: str, sentence: str) -> Certificate | None:
+        """What can be told of a job that was ended and its worker lives; None if it does not."""
+        worker = self._roster.by_id.get(worker_id)
+        if worker is None or worker.over_since is not None:
+            return None
+        return of_a_living_worker(worker, number, cause, sentence)
 
     def ping(self, worker_id: str) -> None:
         """Ask a worker's control lane whether it turns: a step that holds the interpreter keeps it from it."""
@@ -218,7 +246,7 @@ class Processes:
             self._guard.renew(until)
 
     def output_tail(self, worker_id: str) -> str:
-        """The last 64 KiB a worker printed; of dead workers only the latest are kept."""
+        """The last a worker printed (48 KiB at least); of dead workers only the latest are kept."""
         return self._roster.output_tail(worker_id)
 
     def _ask_to_leave(self, worker: WorkerProcess) -> None:
@@ -236,6 +264,7 @@ class Processes:
         worker = self._roster.by_id.get(worker_id)
         if worker is not None:
             worker.asked_to_end = True
+            worker.look_at_memory()
             worker.child.signal_group(number)
 
     # -- news --------------------------------------------------------------------------------------
@@ -248,8 +277,6 @@ class Processes:
         for source in ready:
             if source in roster.by_end:
                 self._burials.note_end(roster.by_end[source])
-            elif source in roster.by_output:
-                roster.drain_output(roster.by_output[source])
             elif source == self._guard.end_fd:
                 self._guard.look_after()
         if roster.starting:

@@ -51,7 +51,7 @@ class Reception:
         kind = wire.kind_of(frame)
         if kind == wire.OUTCOMES:
             outcomes = wire.decode_outcomes(frame)
-            worker.held.difference_update([number for number, _ in outcomes])
+            _forget(worker, [number for number, _ in outcomes])
             self.news.append(WorkFinished(worker.id, outcomes))
         elif kind == wire.RECALLED:
             numbers = wire.decode_recalled(frame)
@@ -74,13 +74,13 @@ class Reception:
                 self.refuse(str(error))
                 continue
             if outcomes:
-                held.difference_update([number for number, _ in outcomes])
+                _forget(worker, [number for number, _ in outcomes])
                 self.news.append(WorkFinished(worker.id, outcomes))
 
     def give_back(self, worker: WorkerProcess, numbers: Iterable[int]) -> None:
         """A worker will not begin these."""
         numbers = list(numbers)
-        worker.held.difference_update(numbers)
+        _forget(worker, numbers)
         if numbers:
             self.news.append(WorkReturned(worker.id, numbers))
 
@@ -130,3 +130,10 @@ class Reception:
         if worker is not None:
             worker.fault = reason
             worker.child.signal_group(signal.SIGKILL)
+
+
+def _forget(worker: WorkerProcess, numbers: Iterable[int]) -> None:
+    """It does not hold these any more."""
+    forget = worker.held.pop
+    for number in numbers:
+        forget(number, None)

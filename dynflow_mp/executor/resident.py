@@ -1,8 +1,9 @@
-"""How much memory a process has, cheaply: asked some twenty times a second while a limit is watched."""
+"""How much memory a process has, cheaply: asked some twenty times a second."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -16,6 +17,26 @@ def resident_bytes(pid: int) -> int | None:
         return None if Path("/proc/self/statm").exists() else _asked_otherwise(pid)
     except (OSError, ValueError, IndexError):
         return None
+
+
+def own_peak_bytes() -> int:
+    """The most this process has had in memory so far, as a child that it starts inherits it."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def peak_bytes(pid: int) -> int | None:
+    """The most a living process has had in memory so far; None where that cannot be told."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return None  # it is over: nothing of its memory is left
 
 
 def _asked_otherwise(pid: int) -> int | None:

@@ -13,6 +13,8 @@ from dynflow_mp.config import Config
 from dynflow_mp.director.failures import Conduct
 from dynflow_mp.errors import ConfigError
 from dynflow_mp.executor.core import CoreSettings
+from dynflow_mp.executor.recycling import WorkerLimits
+from dynflow_mp.executor.staffing import StaffSettings
 from dynflow_mp.executor.worker_process import WorkerSettings
 
 _PREFIX = "dynflow-"
@@ -27,12 +29,18 @@ def core_settings(world_id: str, config: Config) -> CoreSettings:
     actions registered in this process, the script being run among them (decisions.md 16, 25).
     """
     apps = config.apps or tuple(registry.modules())
+    chance = Random().random
     script = None if config.apps else registry.script()
     return CoreSettings(
         world_id,
-        config.pools,
+        StaffSettings(
+            config.pools,
+            WorkerLimits(config.max_steps_per_worker, config.max_worker_memory, config.max_worker_age_s),
+            config.max_worker_deaths,
+            chance,
+        ),
         config.max_credit,
-        Conduct(config.auto_rescue, Random().random),
+        Conduct(config.auto_rescue, chance),
         _private_directory(),
         WorkerSettings(
             apps, script, config.max_payload, config.start_timeout_s, known_places(config.middleware)

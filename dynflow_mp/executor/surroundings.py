@@ -31,10 +31,14 @@ if NUMBER not in _HANDLED:
 
 
 class Surroundings:
-    """The process as the user's modules left it. Owned by the worker's main thread."""
+    """The process as the user's modules left it. Owned by the worker's main thread.
 
-    def __init__(self) -> None:
+    ``stacks_fd`` is where ``faulthandler`` writes.
+    """
+
+    def __init__(self, stacks_fd: int) -> None:
         self.strays = Strays()
+        self._stacks_fd = stacks_fd
         self._note_place()
         self._note_interpreter()
         self._note_process()
@@ -155,8 +159,8 @@ class Surroundings:
         # Asked for again each time: nothing tells whether they still hold, and asking costs nothing.
         with suppress(OSError, RuntimeError):
             if not faulthandler.is_enabled():
-                faulthandler.enable(self._output_fd)
-            faulthandler.register(signal.SIGUSR1, self._output_fd, all_threads=True)
+                faulthandler.enable(self._stacks_fd)
+            faulthandler.register(signal.SIGUSR1, self._stacks_fd, all_threads=True)
 
     def _repair_standard_descriptors(self) -> bool:
         """Whether all three are what they were, or as good as that."""

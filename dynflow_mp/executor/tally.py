@@ -33,15 +33,15 @@ class Tally:
         self.busy = False
         """Whether the main thread is in the middle of a batch."""
 
-    def begin(self, number: int) -> bool:
-        """This job is to be run now; False: it was recalled, leave it."""
+    def begin(self, number: int, now: float = 0.0) -> bool:
+        """This job is to be run now (steady clock); False: it was recalled, leave it."""
         with self._lock:
             self._passed = number
             if number in self._tombstones:
                 self._tombstones.remove(number)
                 return False
             self.begun = number
-            self._page.begin(number)
+            self._page.begin(number, now)
             return True
 
     def finish(self, number: int, outcome: Outcome) -> None:

@@ -10,7 +10,8 @@ from dynflow_mp.executor.enforcement import EndedBy
 from dynflow_mp.executor.news import WorkerDied
 from dynflow_mp.executor.pool import Assignment, QueuedJob
 from dynflow_mp.executor.shelf import PageWanted
-from dynflow_mp.model.work import Errand, FinalizeJob, StepJob
+from dynflow_mp.model.certificates import Certificate
+from dynflow_mp.model.work import Errand, ErrorRecord, FinalizeJob, StepJob
 
 
 def stopped(lost: Stimulus, ended_by: EndedBy, news: WorkerDied) -> Stimulus:
@@ -18,7 +19,21 @@ def stopped(lost: Stimulus, ended_by: EndedBy, news: WorkerDied) -> Stimulus:
     if not isinstance(lost, StepLost):
         return lost
     message = f"{ended_by.message}; {news.message}"
-    return lost._replace(cause=ended_by.cause, message=message, backtrace=ended_by.stack)
+    lost = lost._replace(cause=ended_by.cause, message=message)
+    if lost.certificate is None:
+        return lost
+    certificate = lost.certificate._replace(cause=ended_by.cause, sentence=message)
+    return lost._replace(certificate=certificate, backtrace=certificate.stack)
+
+
+def certified(error: bytes | None, certificate: Certificate | None) -> bytes | None:
+    """The error of a step that was stopped, with what is known of its end; its own error stays as it is."""
+    if error is None or certificate is None:
+        return error
+    record = ErrorRecord.from_bytes(error)
+    if record.cause is None:
+        return error
+    return record._replace(certificate=certificate._replace(stack=record.backtrace)).to_bytes()
 
 
 def announced(assigned: list[Assignment]) -> list[Stimulus]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from os import times
 from time import monotonic, time_ns
 from typing import NoReturn
 
@@ -26,6 +27,7 @@ from dynflow_mp.executor.endings import LEFT_TO_BE_REPLACED
 from dynflow_mp.executor.errand_kinds import KINDS
 from dynflow_mp.executor.failures import failed_errand, failed_job, failed_step
 from dynflow_mp.executor.own_descriptors import OwnDescriptors
+from dynflow_mp.executor.own_memory import own_resident_bytes
 from dynflow_mp.executor.page import Page
 from dynflow_mp.executor.surroundings import Surroundings
 from dynflow_mp.executor.tally import Numbered, Tally
@@ -77,6 +79,8 @@ class Workbench:
         self._costs: dict[str, float] = {}
         self._unsent_size = 0
         self._unsent_since = 0.0
+        self._peak = 0
+        self._note_memory()
 
     def serve(self) -> str | None:
         """Work until told to leave, or until this process is no longer fit for it; returns why not."""
@@ -106,15 +110,17 @@ class Workbench:
         tally.busy = True
         if len(jobs) > 1:
             self._on_batch()
+        self._page.note_cpu(cpu_seconds())
         now = monotonic()
         for number, job in jobs:
             name = job.action_class if type(job) is StepJob else _name_of(job)
             if tally.unsent and self._send_first(name, now):
                 self._send()
+                self._page.note_cpu(cpu_seconds())
             if self._unfit is not None:
                 continue
             try:
-                if not tally.begin(number):
+                if not tally.begin(number, now):
                     continue
                 outcome = self._run(job)
                 self._leave_if_forked()
@@ -186,6 +192,7 @@ class Workbench:
 
     def _look_closer(self, now: float) -> None:
         self._looked_at = now
+        self._note_memory()
         self._leave_if_closed()
         if self._descriptors.replaced():
             self._leave_at_once("a step put other files in the place of descriptors that were not its own")
@@ -193,6 +200,11 @@ class Workbench:
             self._unfit = self._unfit or self._surroundings.look_closer(now)
         except Exception as error:
             self._unfit = _in_disorder(error)
+
+    def _note_memory(self) -> None:
+        resident = own_resident_bytes()
+        self._peak = max(self._peak, resident)
+        self._page.note_memory(resident, self._peak)
 
     def _leave_if_closed(self) -> None:
         if self._descriptors.closed():
@@ -214,6 +226,12 @@ class Workbench:
 
 def _in_disorder(error: Exception) -> str:
     return f"what a step left could not be put in order: {exception_name(type(error))}: {message_of(error)}"
+
+
+def cpu_seconds() -> float:
+    """What this process has used of the CPU, its threads and the children it waited for included."""
+    own_user, own_system, user, system, _ = times()
+    return own_user + own_system + user + system
 
 
 def send_unsent(tally: Tally, lane: zmq.Socket[bytes]) -> None:

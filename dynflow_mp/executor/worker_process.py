@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -13,17 +14,15 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
+from dynflow_mp.executor import stacks
 from dynflow_mp.executor.child import Child, kept, pipe
+from dynflow_mp.executor.output import Owner, WorkerOutput
 from dynflow_mp.executor.page import NOTHING, Page
+from dynflow_mp.executor.resident import own_peak_bytes, peak_bytes
 from dynflow_mp.executor.startup_words import Said, understood
 from dynflow_mp.failpoints import armed_at
-from dynflow_mp.telemetry import logger
+from dynflow_mp.model.work import Errand, FinalizeJob, Job
 
-log = logger("executor.worker")
-
-TAIL_BYTES = 64 * 1024
-_READ_BYTES = 64 * 1024
-_READS_A_TURN = 8
 _WORDS_BYTES = 64 * 1024
 _PACKAGE_ROOT = str(Path(__file__).parents[2])
 _MODULE = "dynflow_mp.executor.worker"
@@ -53,8 +52,8 @@ class WorkerProcess:
         self.routes = {"work": b"w" + secrets.token_bytes(15), "control": b"c" + secrets.token_bytes(15)}
         self.lanes: set[int] = set()
         """The lanes that said hello."""
-        self.held: set[int] = set()
-        """Numbers of the jobs sent and not answered."""
+        self.held: dict[int, Job] = {}
+        """The jobs sent and not answered, by number. Changed by the owner only; others may look up."""
         self.returns_heard = 0
         """How many jobs it gave back and said so."""
         self.started = monotonic()
@@ -70,9 +69,14 @@ class WorkerProcess:
         """What it did wrong, if its supervisor ended it for that."""
         self.remains = NOTHING
         """What it had begun and finished; known once it is closed."""
+        self.dump = ""
+        """The stacks it wrote down last; known once it is closed."""
         self.said = Said()
         """What it said about its start: known once it is ready, and again once it is closed."""
-        self._tail = bytearray()
+        self.peak_seen = 0
+        """The most memory it was ever seen to have, by itself or by its supervisor (bytes)."""
+        self.peak_inherited = own_peak_bytes()
+        """What the system takes for its peak from its first moment on: ours, since its memory began as a copy of ours."""
         self._start(directory, endpoint, settings)
 
     @property
@@ -87,10 +91,11 @@ class WorkerProcess:
         with ExitStack() as theirs, ExitStack() as ours:
             lifeline_end, self._lifeline = pipe(reader=theirs, writer=ours)
             alive, alive_end = pipe(reader=ours, writer=theirs)
-            self.output, output_end = pipe(reader=ours, writer=theirs)
+            output, output_end = pipe(reader=ours, writer=theirs)
             self._words = kept(_unnamed_file(directory), ours)
             page_fd = kept(Page.create(directory), theirs)
             self.page = Page(page_fd)
+            self._stacks = kept(stacks.new_file(directory), ours)
             ours.callback(self.page.close)
             facts = {
                 "parent": os.getpid(),
@@ -102,51 +107,54 @@ class WorkerProcess:
                 "alive": alive_end,
                 "words": self._words,
                 "page": page_fd,
+                "stacks": self._stacks,
             }
             settings_fd = kept(_unnamed_file(directory, facts | _surroundings(settings)), theirs)
             self.child = Child(
                 [sys.executable, "-P", "-m", _MODULE, str(settings_fd)],
-                inherited=[settings_fd, lifeline_end, alive_end, self._words, page_fd],
+                inherited=[settings_fd, lifeline_end, alive_end, self._words, page_fd, self._stacks],
                 alive_pipe=alive,
                 output=output_end,
                 environment=environment_for_workers(os.environ),
             )
-            os.set_blocking(self.output, False)
+            facts_of_output = {"worker": self.id, "pid": self.child.pid}
+            self.output = WorkerOutput(output, lambda: self.page.begun, self._owner_of, facts_of_output)
             self._descriptors = ours.pop_all()
 
-    # -- output ------------------------------------------------------------------------------------
+    # -- looking at it -----------------------------------------------------------------------------
 
-    @property
-    def tail(self) -> str:
-        """The last of what it printed."""
-        return self._tail.decode("utf-8", "backslashreplace")
+    def _owner_of(self, number: int) -> Owner | None:
+        """Whose a job is. Called on the output's thread."""
+        job = self.held.get(number)
+        if job is None or isinstance(job, Errand):
+            return None
+        if isinstance(job, FinalizeJob):
+            return Owner(job.plan_id, job.parts[0].step_id, job.parts[0].attempt)
+        return Owner(job.plan_id, job.step_id, job.attempt)
 
-    def drain_output(self, reads: int = _READS_A_TURN) -> bool:
-        """Take what it printed, a bounded amount; False at the end of it."""
-        for _ in range(reads):
-            try:
-                data = os.read(self.output, _READ_BYTES)
-            except BlockingIOError:
-                return True
-            if not data:
-                return False
-            self._tail += data
-            if len(self._tail) > TAIL_BYTES:
-                del self._tail[:-TAIL_BYTES]
-            if log.isEnabledFor(10):
-                self._log_lines(data)
-        return True
+    def ask_for_stacks(self) -> None:
+        """Have it write down where it is; what was written before is forgotten."""
+        stacks.forget(self._stacks)
+        self.child.signal(signal.SIGUSR1)
 
-    def _log_lines(self, data: bytes) -> None:
-        facts = {"action": "worker_output", "worker": self.id, "pid": self.child.pid}
-        for line in data.decode("utf-8", "backslashreplace").splitlines():
-            log.debug("%s", "".join(filter(str.isprintable, line)), extra=facts)
+    def forget_stacks(self) -> None:
+        """What it writes down from now on is about the job that runs."""
+        stacks.forget(self._stacks)
+
+    def stacks(self) -> str:
+        """What it wrote down last, by itself (a crash) or because it was asked."""
+        return stacks.read(self._stacks)
+
+    def look_at_memory(self) -> None:
+        """Note the most it has had so far; to be called before it is killed, since afterwards nothing tells."""
+        self.peak_seen = max(self.peak_seen, self.page.use.peak, peak_bytes(self.child.pid) or 0)
 
     # -- the end -----------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Take the last it left, and give every descriptor back."""
         self.remains = self.page.read(self.returns_heard)
+        self.dump = self.stacks()
         self.hear_startup()
         self._descriptors.close()
 
@@ -158,9 +166,8 @@ class WorkerProcess:
     @property
     def last_line(self) -> str:
         """The line worth showing of what it printed: the interpreter's own last word, else the last there is."""
-        lines = self.tail.strip().splitlines()
-        fatal = [line for line in lines if line.startswith("Fatal Python error")]
-        return (fatal or lines or [""])[-1]
+        lines = self.output.tail.strip().splitlines()
+        return stacks.fatal_words(self.dump) or (lines or [""])[-1]
 
 
 def environment_for_workers(environment: Mapping[str, str]) -> dict[str, str]:

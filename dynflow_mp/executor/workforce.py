@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from dynflow_mp.executor.news import News
 from dynflow_mp.executor.wire import StepToStop
+from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.work import Job
 
 
@@ -38,6 +39,12 @@ class Workforce(Protocol):
     def resident(self, worker_id: str) -> int | None:
         """How many bytes a worker has in memory; None where that cannot be told."""
 
+    def remembered(self, worker_id: str) -> int:
+        """How many bytes a worker had in memory after the step it ended last; 0 where that cannot be told."""
+
+    def retire(self, worker_id: str) -> None:
+        """Let a worker go once its current job is done; what it has not begun is given back."""
+
     def stop_step(self, worker_id: str, step: StepToStop) -> None:
         """Ask a worker to leave a job, or to give it back: its outcome, or WorkReturned, follows – or nothing."""
 
@@ -45,10 +52,10 @@ class Workforce(Protocol):
         """Tell a worker that it need not keep these output chunks any longer."""
 
     def dump_stacks(self, worker_id: str) -> None:
-        """Have a worker print where it is, also while it is stuck: see ``output_tail``."""
+        """Have a worker write down where it is, also while it is stuck: its certificate will say so."""
 
-    def output_tail(self, worker_id: str) -> str:
-        """The last of what a worker printed."""
+    def certificate(self, worker_id: str, number: int, cause: str, sentence: str) -> Certificate | None:
+        """What can be told of a job that was ended and its worker lives; None if nothing can."""
 
     def terminate(self, worker_id: str) -> None:
         """Have a worker end, unless it refuses."""

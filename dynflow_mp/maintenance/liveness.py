@@ -6,6 +6,7 @@ b: now ─▶ renewed, committed ─▶ ``renewed(b)``: its steps may go on for 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from threading import Event
 from typing import Any
 
 from dynflow_mp.clock import steady
@@ -42,6 +43,7 @@ class Liveness(Background):
         self._interval_s = interval_s
         self._healthy, self._meta, self._fenced = healthy, meta, fenced
         self._renewed = renewed
+        self._hurry = Event()
 
     def renew(self) -> None:
         """Renew it once. Raises :class:`WorldFenced`, :class:`PersistenceError`."""
@@ -49,9 +51,22 @@ class Liveness(Background):
         self._coordinator.renew_lease(self._meta())
         self._renewed(begun)
 
+    def renew_at_once(self) -> None:
+        """What the record says has changed. Any thread may call it."""
+        self._hurry.set()
+
+    def _interrupt(self) -> None:
+        self._hurry.set()
+
+    def _is_time(self, wait_s: float) -> bool:
+        """Wait until it is; False at the end."""
+        self._hurry.wait(wait_s)
+        self._hurry.clear()
+        return not self._stopping.is_set()
+
     def _run(self) -> None:
         wait_s = self._interval_s
-        while not self._stopping.wait(wait_s):
+        while self._is_time(wait_s):
             wait_s = self._interval_s
             if not self._healthy():
                 log.error("the core does not turn; not renewing", extra={"action": "lease_withheld"})

@@ -49,7 +49,8 @@ def own_traces() -> dict[str, Any]:
 
 def gone(world: WorldRecord) -> bool:
     """Whether this host knows that the world's process has ended."""
-    return proved_dead(world.meta.get("process", {}))
+    traces = world.meta.get("process")
+    return isinstance(traces, Mapping) and proved_dead(traces)
 
 
 def proved_dead(traces: Mapping[str, Any]) -> bool:

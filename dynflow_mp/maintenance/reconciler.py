@@ -2,6 +2,7 @@
 
 who holds locks ─▶ who is registered ─▶ judge ─▶ recover the dead, forget those who left nothing
 requested plans without an owner, also in the round before ─▶ Execution to any executor
+plans that run here ─▶ those that were deleted are dropped
 
 Between rounds it looks, without asking the database, whether the executors of this host still have their processes.
 """
@@ -28,7 +29,7 @@ from dynflow_mp.telemetry import logger
 log = logger("maintenance.reconciler")
 
 _AT_ONCE = 500
-"""Most plans asked for in one round."""
+"""Most plans asked for, or looked at, in one round."""
 _NEIGHBOURS_S = 0.5
 """Seconds between two looks at the processes of this host's executors: some 30 µs for each of them."""
 _LONGEST_GAP = 3
@@ -39,7 +40,8 @@ class Reconciler(Background):
     """Owns a thread that does a round at once, then about every ``interval_s`` seconds, and when an executor's process went.
 
     Every executor world has one. ``ask`` has any executor run a plan, ``offer`` this one, as it has room; ``fenced``
-    is called once when another world has declared this one dead.
+    is called once when another world has declared this one dead. ``held`` are the plans that run here, ``deleted`` is
+    told which of them are not stored any more; ``tidy`` is called in every round, after what matters more.
     """
 
     def __init__(
@@ -53,16 +55,22 @@ class Reconciler(Background):
         *,
         interval_s: float,
         lease_ttl_s: float,
+        tidy: Callable[[], object] = lambda: None,
         chance: Random | None = None,
+        held: Callable[[], Sequence[str]] = tuple,
+        deleted: Callable[[Sequence[str]], None] = lambda plan_ids: None,
     ) -> None:
         super().__init__("reconciler")
         self._store, self._coordinator, self._recovery = store, coordinator, recovery
         self._ask, self._offer, self._fenced = ask, offer, fenced
         self._interval_s, self._lease_ttl_s = interval_s, lease_ttl_s
+        self._tidy = tidy
         self._chance = chance or Random()
         self._silences = Silences(_LONGEST_GAP * interval_s)
         self._neighbours: list[WorldRecord] = []
         self._waiting: set[str] = set()
+        self._held, self._deleted = held, deleted
+        self._looked_up_to = ""
         self._numbers = count(1)
 
     def _run(self) -> None:
@@ -95,7 +103,7 @@ class Reconciler(Background):
         """Look once; ``now`` is the steady clock's time. Done by the thread, and by tests without one."""
         asked_at = monotonic()
         # In this order: a world that registers in between has no locks among those read before.
-        holders = self._coordinator.lock_holders()
+        holders = self._coordinator.lock_holders() | self._store.running_owners()
         worlds = self._coordinator.find_worlds()
         self._silences.look(worlds, now, now + (monotonic() - asked_at))
         own_id = self._coordinator.world_id
@@ -110,7 +118,10 @@ class Reconciler(Background):
         for world_id in verdict.forget:
             self._coordinator.delete_world(world_id)
         self._store.give_up_orphans(self._coordinator.fence)
+        self._store.let_go_of_unowned(self._coordinator.fence)
         self._ask_again()
+        self._look_for_deleted()
+        self._tidy()
 
     def _recover(self, world_id: str) -> None:
         if self._stopping.is_set():
@@ -136,3 +147,12 @@ class Reconciler(Background):
         for plan_id in set(stranded).difference(fresh):
             request_id = f"{UNATTENDED}{own_id}-{next(self._numbers)}"
             self._ask(Envelope(own_id, ANY_EXECUTOR, request_id, Execution(plan_id)))
+
+    def _look_for_deleted(self) -> None:
+        """A plan that waits for an event and was deleted would be remembered, and locked, until one came."""
+        held = sorted(self._held())
+        some = [plan_id for plan_id in held if plan_id > self._looked_up_to][:_AT_ONCE]
+        self._looked_up_to = some[-1] if len(some) == _AT_ONCE else ""
+        deleted = set(some).difference(self._store.plan_statuses(some)) if some else ()
+        if deleted:
+            self._deleted(sorted(deleted))

@@ -1,4 +1,4 @@
-"""Ending the sub-plans of an action that was cancelled, beside the core: there may be thousands.
+"""Ending the sub-plans of an action that was cancelled or of a plan that was halted, beside the core: there may be thousands.
 
 EndSubPlans ─▶ those never begun: stopped, some hundred at a time ─▶ the action is told
             └▶ those that run: Cancel or Abort to whoever runs each
@@ -64,13 +64,16 @@ class SubPlanEndings(Background):
     def end(self, order: EndSubPlans) -> None:
         """End them here and now. Done by the thread, and by worlds without one."""
         plan_id, action_id, how = order.plan_id, order.action_id, order.how
-        error = ErrorRecord(name_of(SubPlanCancelled), _REASONS[how], cause="cancelled").to_bytes()
+        reason = (
+            _REASONS[how] if action_id is not None else f"Plan {plan_id}, which held it back, was halted."
+        )
+        error = ErrorRecord(name_of(SubPlanCancelled), reason, cause="cancelled").to_bytes()
         # In this order: what is taken up in between runs, and is told.
         ended = self._store.end_never_begun(plan_id, action_id, how is Ending.HELD_BACK, error, self._fence)
-        if how is not Ending.HELD_BACK:
+        if how is not Ending.HELD_BACK and action_id is not None:
             for sub_plan_id in self._store.running_sub_plans(plan_id, action_id):
                 self._cancel(sub_plan_id, how is Ending.ABORT).add_done_callback(_note)
-        if ended:
+        if ended and order.step_id is not None:
             self._tell(plan_id, order.step_id)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director.abandoned import halt
-from dynflow_mp.director.instructions import Answer, DropPlan, Instruction
+from dynflow_mp.director.instructions import Answer, DropPlan, EndSubPlans, Instruction
 from dynflow_mp.errors import InvalidPlan, LockTaken
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.messages import Envelope
@@ -26,11 +26,15 @@ from dynflow_mp.persistence.retries import repeated
 from dynflow_mp.persistence.store import GuardFailed, Store
 from dynflow_mp.persistence.turn_commit import TurnCommit
 
-_ORDERS = (Answer, DropPlan)
+_ORDERS = (Answer, DropPlan, EndSubPlans)
 
 
 class UnownedPlans:
-    """Any thread may call it. ``answer`` sends an envelope to whom it names, ``invalidate`` takes over what a dead world has."""
+    """Any thread may call it.
+
+    ``answer`` sends an envelope to whom it names, ``invalidate`` takes over what a dead world has, ``end_sub_plans``
+    ends those that a halted plan holds back.
+    """
 
     def __init__(
         self,
@@ -38,9 +42,11 @@ class UnownedPlans:
         coordinator: Coordinator,
         answer: Callable[[Envelope], None],
         invalidate: Callable[[str], object],
+        end_sub_plans: Callable[[EndSubPlans], object] = lambda order: None,
     ) -> None:
         self._store, self._coordinator = store, coordinator
         self._answer, self._invalidate = answer, invalidate
+        self._end_sub_plans = end_sub_plans
 
     def halt(self, plan_id: str) -> bool:
         """Stop a plan; False if somebody has it, or took it meanwhile. Of one that is stopped: True.
@@ -64,6 +70,8 @@ class UnownedPlans:
             if isinstance(order, Answer) and order.client_id:
                 own_id = self._coordinator.world_id
                 self._answer(Envelope(own_id, order.client_id, order.request_id, order.response))
+            elif isinstance(order, EndSubPlans):
+                self._end_sub_plans(order)
         return True
 
     def _take_from_the_dead(self, world_id: str) -> None:

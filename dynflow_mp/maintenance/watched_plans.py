@@ -32,6 +32,10 @@ class WatchedPlans:
             for plan_id, status in statuses.items()
         }
 
+    def event_was_taken(self, event_id: str) -> bool:
+        """Whether a step has taken the event that was sent under this id."""
+        return self._store.event_was_taken(event_id)
+
     def _living(self, world_ids: set[str]) -> set[str]:
         worlds = self._coordinator.find_worlds(id=world_ids)
         return {world.id for world in worlds if world.state != "dead" and not gone(world)}

@@ -200,9 +200,10 @@ class Setback(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """An event that was accepted and not yet taken by its step.
+    """An event that was accepted: it waits for its step, or was taken by it and is kept so that this is known.
 
-    ``id`` is the request id of whoever sent it; ``due_at`` microseconds UTC or None for at once.
+    ``id`` is the request id of whoever sent it; ``due_at``, ``recorded_at`` and ``taken_at`` microseconds UTC, ``due_at``
+    None for at once, ``taken_at`` None while it waits.
     """
 
     id: str
@@ -210,6 +211,8 @@ class StoredEvent(NamedTuple):
     data: bytes
     client_id: str | None
     due_at: int | None = None
+    recorded_at: int = 0
+    taken_at: int | None = None
 
 
 class Caller(NamedTuple):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.states import StepState
 
@@ -142,11 +143,17 @@ class ErrorRecord(NamedTuple):
     backtrace: tuple[str, ...] = ()
     cause: str | None = None
     """A named cause when the engine, not the user's code, ended the step (``signal(9)`` …)."""
+    certificate: Certificate | None = None
+    """How it ended, where the step did not end by itself."""
 
     def to_bytes(self) -> bytes:
-        return encode([self.exception_class, self.message, list(self.backtrace), self.cause], "error")
+        fields: list[Any] = [self.exception_class, self.message, list(self.backtrace), self.cause]
+        if self.certificate is not None:
+            fields.append(self.certificate.to_data())
+        return encode(fields, "error")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ErrorRecord:
         fields: list[Any] = decode(data)
-        return cls(fields[0], fields[1], tuple(fields[2]), fields[3])
+        certificate = Certificate.from_data(fields[4]) if len(fields) > 4 else None
+        return cls(fields[0], fields[1], tuple(fields[2]), fields[3], certificate)

@@ -160,14 +160,40 @@ class RecordEvent(NamedTuple):
     data: bytes
     client_id: str | None
     due_at: int | None
+    recorded_at: int
+    """When, and no two events of a plan at the same time: the order in which they are taken."""
 
 
 class ForgetEvents(NamedTuple):
-    """Events that were taken or dropped."""
+    """Events that were dropped, that nobody asks about any more, or that only the plan itself knew of."""
 
     plan_id: str
     epoch: int
     ids: tuple[str, ...]
+
+
+class MarkEventsTaken(NamedTuple):
+    """Events were taken: what they said is forgotten, that they were taken is not, since who sent them may ask again."""
+
+    plan_id: str
+    epoch: int
+    ids: tuple[str, ...]
+    taken_at: int
+
+
+class PostEvent(NamedTuple):
+    """A step of this plan has an event sent to a step of another plan; by ``world_id``, or whoever outlives it."""
+
+    plan_id: str
+    epoch: int
+    id: str
+    world_id: str
+    to_plan_id: str
+    to_step_id: int
+    data: bytes
+    optional: bool
+    due_at: int | None
+    posted_at: int
 
 
 class StorePlan(NamedTuple):
@@ -204,6 +230,8 @@ Write = (
     | NoteHooks
     | RecordEvent
     | ForgetEvents
+    | MarkEventsTaken
+    | PostEvent
     | StorePlan
     | RequestPlan
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -17,9 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dynflow_mp.errors import ConfigError, ForkedWorld, PersistenceError
 from dynflow_mp.persistence.connections import Connections
-from dynflow_mp.persistence.driver_errors import persistence_error
+from dynflow_mp.persistence.driver_errors import could_not_write, persistence_error
 from dynflow_mp.persistence.opening import WRITING, new_engine, parsed_url, shown
 from dynflow_mp.persistence.retries import repeated
+from dynflow_mp.persistence.room_on_disk import no_room
 from dynflow_mp.persistence.server_settings import remarks
 from dynflow_mp.persistence.sqlite_files import OpenedFile, absolute
 from dynflow_mp.persistence.turnstile import Turnstile, door_files
@@ -68,6 +70,7 @@ class Database:
         if self.is_sqlite:
             parsed = absolute(parsed, self.url_text)
             self._turnstile = Turnstile(os.path.realpath(str(parsed.database)))
+        self._path = Path(str(parsed.database))
         self.engine: Engine = new_engine(parsed, hurried=hurried)
         self._connections = Connections(self.engine, is_server=not self.is_sqlite)
         self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
@@ -205,6 +208,9 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, self._driver_error) as error:
+            reason = no_room(self._path) if could_not_write(error) else None
+            if reason is not None:
+                raise PersistenceError(f"{self.url_text}: {reason}", "disk_full") from error
             raise persistence_error(error, self.url_text) from error
 
     def _check_process(self) -> None:

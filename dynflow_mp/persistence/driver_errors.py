@@ -128,6 +128,14 @@ def persistence_error(error: Exception, url_text: str) -> PersistenceError:
     return PersistenceError(f"{url_text}: {words}{_first_line(cause)}", meaning.kind)
 
 
+def could_not_write(error: Exception) -> bool:
+    """Whether SQLite got no further with a file: full, over a quota or a limit, or broken; it does not say which."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return str(getattr(cause, "sqlite_errorname", "")).startswith(
+        ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_TRUNCATE")
+    )
+
+
 def _meaning(error: Exception, cause: BaseException, url_text: str) -> _Meaning:
     meaning = _by_code(cause, url_text)
     if meaning is not None:

@@ -91,6 +91,12 @@ def give_up_locks(connection: Connection, plan_ids: Sequence[str]) -> None:
     )
 
 
+def give_up_all(connection: Connection, plan_ids: Sequence[str]) -> None:
+    """Give up the locks and the keys of these plans, which have ended."""
+    give_up_locks(connection, plan_ids)
+    connection.execute(delete(unique_keys).where(_key.execution_plan_id.in_(plan_ids)))
+
+
 def _owner_of(connection: Connection, action_class: str) -> str | None:
     row = _LOCK_OWNER.run(connection, (SINGLETON_LOCK, singleton_lock_id(action_class))).fetchone()
     return None if row is None else row[0]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, case, delete, null, update
+from sqlalchemy import Connection, case, delete, null, select, update
 
 from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.persistence.tables import delayed_plans, events, execution_plans
 
+_RUNNING = execution_plans.c.state == PlanState.RUNNING.value
 _REQUESTABLE = (PlanState.PLANNED.value, PlanState.PAUSED.value)
 
 
@@ -41,6 +42,25 @@ def disown(connection: Connection, plan_id: str, owner_id: str) -> None:
             (columns.state, case((running, PlanState.PAUSED.value), else_=columns.state)),
         )
     )
+
+
+def running_owners(connection: Connection) -> set[str]:
+    """Whom running plans name as their owners."""
+    columns = execution_plans.c
+    query = select(columns.owner_id).where(_RUNNING, columns.owner_id.is_not(None)).distinct()
+    return set(connection.execute(query).scalars())
+
+
+def any_running_unowned(connection: Connection) -> bool:
+    """Whether a plan is running that nobody owns."""
+    query = select(execution_plans.c.id).where(_RUNNING, execution_plans.c.owner_id.is_(None))
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def let_go_of_unowned(connection: Connection) -> int:
+    """Pause them: one that was asked for is asked for still, and whoever claims it looks after its steps."""
+    pause = update(execution_plans).where(_RUNNING, execution_plans.c.owner_id.is_(None))
+    return connection.execute(pause.values(state=PlanState.PAUSED.value)).rowcount
 
 
 def stop_unreadable(connection: Connection, plan_id: str, now: int) -> bool:

@@ -29,6 +29,7 @@ from dynflow_mp.persistence.tables import (
     actions,
     actions_with_outputs,
     delayed_plans,
+    events,
     execution_plans,
     output_chunks,
     outputs,
@@ -125,6 +126,12 @@ def read_statuses(connection: Connection, plan_ids: Sequence[str]) -> dict[str, 
         query = _STATUS.where(execution_plans.c.id.in_(ids[start : start + CHUNK]))
         found.update({row[0]: _status(row) for row in connection.execute(query)})
     return found
+
+
+def event_was_taken(connection: Connection, event_id: str) -> bool:
+    """Whether a step has taken this event."""
+    taken = select(events.c.id).where(events.c.id == event_id, events.c.taken_at.is_not(None))
+    return connection.execute(taken).first() is not None
 
 
 def read_requested(connection: Connection, limit: int) -> list[PlanStatus]:

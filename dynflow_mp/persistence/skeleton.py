@@ -42,6 +42,9 @@ _ROWS_AT_ONCE = 2_000
 _DENSE = 3
 """Up to so many rows are read for each one that is wanted."""
 
+_MOST_EPOCHS = 2**62
+"""More than there will ever be claims, and room to count on."""
+
 _OF_PLAN: BindParameter[str] = bindparam("plan_id")
 
 _CALLING = actions.alias("calling")
@@ -83,7 +86,15 @@ _STEPS = Statement(
     ("plan_id",),
 )
 _EVENTS = Statement(
-    select(events.c.id, events.c.step_id, events.c.data, events.c.client_id, events.c.due_at)
+    select(
+        events.c.id,
+        events.c.step_id,
+        events.c.data,
+        events.c.client_id,
+        events.c.due_at,
+        events.c.recorded_at,
+        events.c.taken_at,
+    )
     .where(events.c.execution_plan_id == _OF_PLAN)
     .order_by(events.c.recorded_at, events.c.id),
     ("plan_id",),
@@ -206,6 +217,8 @@ def assembled(
     _check_flows(plan_id, table, (run_flow, finalize_flow))
     if row.state not in PLAN_STATES:
         raise invalid(plan_id, f"its state is {row.state!r}")
+    if not 0 <= row.lock_epoch < _MOST_EPOCHS:
+        raise invalid(plan_id, f"its epoch is {row.lock_epoch}, which no claim has made")
     caller = None
     if row.caller_execution_plan_id is not None:
         caller = Caller(row.caller_execution_plan_id, row.caller_action_id or 0, caller_step_id)

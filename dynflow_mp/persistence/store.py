@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from dynflow_mp.clock import now_us
-from dynflow_mp.errors import AlreadyRunning, PlanNotFound, RequestError
+from dynflow_mp.errors import AlreadyRunning, PersistenceError, PlanIdTaken, PlanNotFound, RequestError
 from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.plans import Payload, PlannedPlan, PlanSkeleton
 from dynflow_mp.model.sub_plans import Briefing
@@ -65,7 +65,7 @@ class Store:
         """Store a new plan whole, in one transaction; as it was stored: one whose singleton class has an active plan
         already is stored as a plan that could not be planned.
 
-        Raises :class:`UniqueKeyTaken`, or ``KeyHeld`` where the plan that has the key is wanted instead.
+        Raises :class:`PlanIdTaken`, :class:`UniqueKeyTaken`, or ``KeyHeld`` where the plan that has the key is wanted instead.
         """
         now = now_us()
 
@@ -78,6 +78,10 @@ class Store:
                 self.database.change(store_it, fence)
             except new_plans.KeyRaced:
                 continue  # who was quicker is found now
+            except PersistenceError as error:
+                if error.passes or not self.plan_statuses([plan.id]):
+                    raise
+                raise PlanIdTaken(plan.id) from error
             except new_plans.LockRefused as refusal:
                 return self.save_plan(new_plans.refused(plan, refusal.error, now), fence=fence)
             return plan
@@ -139,9 +143,14 @@ class Store:
             return sub_plans.read_briefing(connection, plan_id, action_id)
 
     def end_never_begun(
-        self, plan_id: str, action_id: int, held_back_only: bool, error: bytes, fence: Fence | None = None
+        self,
+        plan_id: str,
+        action_id: int | None,
+        held_back_only: bool,
+        error: bytes,
+        fence: Fence | None = None,
     ) -> int:
-        """Stop sub-plans of an action that nobody has begun, for ``error``; how many."""
+        """Stop sub-plans of an action, or of all of a plan's, that nobody has begun, for ``error``; how many."""
         now = now_us()
         return self.database.change(
             lambda connection, _in_doubt: sub_plans.end_never_begun(
@@ -176,6 +185,18 @@ class Store:
         """
         return turn.write_turn(connection, writes, self._steps_before)
 
+    def running_owners(self) -> set[str]:
+        """Ids of the worlds that running plans name as their owners, registered or not."""
+        return self.database.ask(plan_rows.running_owners)
+
+    def let_go_of_unowned(self, fence: Fence | None = None) -> int:
+        """Plans that are running and that nobody owns, as only a hand can leave them, are paused; how many."""
+        if not self.database.ask(plan_rows.any_running_unowned):
+            return 0
+        return self.database.change(
+            lambda connection, _in_doubt: plan_rows.let_go_of_unowned(connection), fence
+        )
+
     def disown(self, connection: Connection, plan_id: str, owner_id: str) -> None:
         """Take a plan from an owner that is no more, in the caller's transaction, without looking into it.
 
@@ -197,6 +218,10 @@ class Store:
         """Where these plans stand; those that are not stored are left out."""
         with self.database.read() as connection:
             return queries.read_statuses(connection, plan_ids)
+
+    def event_was_taken(self, event_id: str) -> bool:
+        """Whether a step has taken the event that was sent under this id; known for as long as its plan is stored."""
+        return self.database.ask(lambda connection: queries.event_was_taken(connection, event_id))
 
     def requested_plans(self, limit: int) -> list[PlanStatus]:
         """Requested plans, planned or paused, that nobody owns; longest waiting first."""

@@ -12,6 +12,7 @@ from dynflow_mp.model.plans import Payload, PlanSkeleton, StepKind, StepTable
 from dynflow_mp.model.policies import DEFAULT_QUEUE
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 from dynflow_mp.model.sub_plans import Briefing, SubPlanCount
+from dynflow_mp.persistence.held_by_plans import give_up_all
 from dynflow_mp.persistence.rows import PLAN_STATES, RESULTS, STEP_STATES, PlanRow
 from dynflow_mp.persistence.skeleton import CHUNK, PLAN_AND_CALLER, assembled
 from dynflow_mp.persistence.statements import Statement
@@ -80,19 +81,25 @@ def read_briefing(connection: Connection, plan_id: str, action_id: int) -> Brief
 
 
 def end_never_begun(
-    connection: Connection, plan_id: str, action_id: int, held_back_only: bool, error: bytes, now: int
+    connection: Connection,
+    plan_id: str,
+    action_id: int | None,
+    held_back_only: bool,
+    error: bytes,
+    now: int,
 ) -> int:
-    """Stop sub-plans of an action that nobody has begun, their run steps charged with ``error``; how many.
+    """Stop sub-plans of an action (of all, with None) that nobody has begun, their run steps charged with ``error``; how many.
 
     They are taken and given up in one move: whoever has read them to run them finds another epoch.
     """
     waiting = select(_plan.id).where(
         _plan.caller_execution_plan_id == plan_id,
-        _plan.caller_action_id == action_id,
         _plan.state == PlanState.PLANNED.value,
         _plan.owner_id.is_(None),
         _plan.lock_epoch == 0,
     )
+    if action_id is not None:
+        waiting = waiting.where(_plan.caller_action_id == action_id)
     if held_back_only:
         waiting = waiting.where(_plan.requested_at.is_(None))
     some = waiting.order_by(_plan.id).limit(CHUNK).with_for_update()
@@ -118,6 +125,7 @@ def end_never_begun(
             )
             .values(state=StepState.ERROR.value, error=error, ended_at=now)
         )
+        give_up_all(connection, ids)
         ended += len(ids)
     return ended
 

@@ -4,12 +4,13 @@
                      ├─< actions          what they were planned with: input, references
                      ├─< outputs          what they have written
                      ├─< step_attempts    attempts that did not succeed
-                     ├─< events           accepted and not yet taken
+                     ├─< events           accepted; those that were taken are kept as a mark
                      ├─< output_chunks    what they wrote beside their output
                      ├── delayed_plans    when a scheduled plan may start, with which arguments
                      ├─< plan_dependencies  which plans must have stopped before
                      ├─< hook_calls       hooks that must still be called
                      └─< unique_keys      of which no two plans hold the same
+    posted_events                         events of actions on their way to other plans
     coordinator_records                   worlds, locks, and whatever else is agreed on
 
 Times are microseconds since 1970 in UTC, durations seconds, payloads the codec's bytes. Every index
@@ -166,7 +167,22 @@ events = Table(
     Column("client_id", Name(100)),
     Column("due_at", BigInteger),
     Column("recorded_at", BigInteger, nullable=False),
+    Column("taken_at", BigInteger),
     Index("dynflow_events_by_plan", "execution_plan_id"),
+)
+
+# Of no plan: who posts one may have ended, and be deleted, before it arrives; where it goes may not be stored at all.
+posted_events = Table(
+    "dynflow_posted_events",
+    metadata,
+    Column("id", Name(100), primary_key=True),
+    Column("owner_id", Name(100), nullable=False),
+    Column("to_plan_id", Name(100), nullable=False),
+    Column("to_step_id", Integer, nullable=False),
+    Column("data", Blob(), nullable=False),
+    Column("optional", Integer, nullable=False),
+    Column("due_at", BigInteger),
+    Column("posted_at", BigInteger, nullable=False),
 )
 
 delayed_plans = Table(
@@ -224,6 +240,17 @@ unique_keys = Table(
     _of_plan(),
     PrimaryKeyConstraint("key"),
     Index("dynflow_keys_by_plan", "execution_plan_id"),
+)
+
+envelopes = Table(
+    "dynflow_envelopes",
+    metadata,
+    Column("receiver_id", Name(100), nullable=False),
+    Column("number", BigInteger, nullable=False, autoincrement=False),
+    Column("posted_by", Name(100), nullable=False),
+    Column("data", Blob(), nullable=False),
+    PrimaryKeyConstraint("receiver_id", "number", "posted_by"),
+    Index("dynflow_envelopes_by_poster", "posted_by", "receiver_id", "number"),
 )
 
 coordinator_records = Table(

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from dynflow_mp.clock import now_us
 from dynflow_mp.model.codec import encode_own
 from dynflow_mp.model.plans import HistoryEntry
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import (
     AddChunks,
     ForgetEvents,
+    MarkEventsTaken,
     MarkRunning,
     MoveStep,
     NoteHooks,
+    PostEvent,
     RecordEvent,
     RequestPlan,
     ResetStep,
@@ -76,7 +77,9 @@ class TurnRows:
         self._outputs: dict[Step, bytes] = {}
         self._journal: list[Row] = []
         self._recorded: list[Row] = []
+        self._taken: list[Row] = []
         self._forgotten: list[Row] = []
+        self._posted: list[Row] = []
         self._requested: list[Row] = []
         self._written: list[Row] = []
         self._dropped: list[Row] = []
@@ -91,7 +94,10 @@ class TurnRows:
         found.append(Batch(statements.SAVE_PLAN, list(self._plans.values()), True))
         found.append(Batch(statements.JOURNAL, self._journal, False))
         found.append(Batch(statements.RECORD_EVENT, self._recorded, False))
+        # In this order: one that comes and goes in one turn is gone.
+        found.append(Batch(statements.TAKE_EVENT, self._taken, False))
         found.append(Batch(statements.FORGET_EVENT, self._forgotten, False))
+        found.append(Batch(statements.POST_EVENT, self._posted, False))
         found.append(Batch(statements.REQUEST_PLAN, self._requested, False))
         # In this order, so that what is dropped does not stay because it came again.
         found.append(Batch(statements.ADD_CHUNK, self._written, False))
@@ -116,6 +122,8 @@ class TurnRows:
             SavePlan: self._plan,
             RecordEvent: self._record,
             ForgetEvents: self._forget,
+            MarkEventsTaken: self._take,
+            PostEvent: self._post,
             RequestPlan: self._request,
         }
         for write in writes:
@@ -254,7 +262,25 @@ class TurnRows:
                 write.data,
                 write.client_id,
                 write.due_at,
-                now_us(),
+                write.recorded_at,
+                None,
+            )
+        )
+
+    def _take(self, write: MarkEventsTaken) -> None:
+        self._taken += [(b"", write.taken_at, event_id, write.plan_id) for event_id in write.ids]
+
+    def _post(self, write: PostEvent) -> None:
+        self._posted.append(
+            (
+                write.id,
+                write.world_id,
+                write.to_plan_id,
+                write.to_step_id,
+                write.data,
+                int(write.optional),
+                write.due_at,
+                write.posted_at,
             )
         )
 

@@ -31,6 +31,7 @@ from dynflow_mp.persistence.tables import (
     execution_plans,
     output_chunks,
     outputs,
+    posted_events,
     step_attempts,
     steps,
 )
@@ -247,6 +248,20 @@ FORGET_EVENT = changing(
         _event.id == given("event"), _event.execution_plan_id == given("plan")
     ),
 )
+TAKE_EVENT = changing(
+    {
+        "new_data": _event.data,
+        "new_taken_at": _event.taken_at,
+        "event": _event.id,
+        "plan": _event.execution_plan_id,
+    },
+    lambda given: (
+        update(events)
+        .where(_event.id == given("event"), _event.execution_plan_id == given("plan"))
+        .values(data=given("new_data"), taken_at=given("new_taken_at"))
+    ),
+)
+POST_EVENT = inserting(posted_events, or_nothing=True)
 REQUEST_PLAN = changing(
     {"new_requested_at": _plan.requested_at, "plan": _plan.id},
     lambda given: (

@@ -8,27 +8,42 @@ from typing import Any, NamedTuple
 
 from dynflow_mp.errors import UnknownError
 from dynflow_mp.model.work import ErrorRecord
+from dynflow_mp.reading.death_certificate import DeathCertificate
 
 
 class RecordedError(NamedTuple):
-    """Why a step failed. ``exception_class`` is a name, ``cause`` what ended the step if not its own code."""
+    """Why a step failed. ``exception_class`` is a name, ``cause`` what ended the step if not its own code.
+
+    ``certificate`` tells all that is known of that end: there is one where a worker died, was killed for a limit, or
+    the engine ended the step.
+    """
 
     exception_class: str
     message: str
     backtrace: tuple[str, ...] = ()
     cause: str | None = None
+    certificate: DeathCertificate | None = None
 
     @classmethod
     def from_bytes(cls, data: bytes) -> RecordedError:
         """The error that a step's row holds."""
-        return cls(*ErrorRecord.from_bytes(data))
+        name, message, backtrace, cause, certificate = ErrorRecord.from_bytes(data)
+        shown = None if certificate is None else DeathCertificate.of(certificate)
+        return cls(name, message, backtrace, cause, shown)
 
     @property
     def exception(self) -> BaseException:
         """An exception of the same class and message, without other attributes and without its trace.
 
-        Where the class is not loaded here a stand-in: an :class:`UnknownError` that carries its name.
+        What a certificate says is a note of it, and so printed with it. Where the class is not loaded here a
+        stand-in: an :class:`UnknownError` that carries its name.
         """
+        error = self._bare_exception()
+        if self.certificate is not None:
+            error.add_note(str(self.certificate))
+        return error
+
+    def _bare_exception(self) -> BaseException:
         kind = _loaded_class(self.exception_class) or _stand_in(self.exception_class)
         try:
             error = kind.__new__(kind, self.message)

@@ -164,5 +164,10 @@ class Step:
 
 
 def at(microseconds: int | None) -> datetime | None:
-    """A stored time as an aware ``datetime``."""
-    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)
+    """A stored time as an aware ``datetime``; None also for a number that is no time of any calendar."""
+    if microseconds is None:
+        return None
+    try:
+        return _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from dynflow_mp.config import MAX_WORKERS
-from dynflow_mp.supervisor.program import USAGE, run
+from dynflow_mp.supervisor.program import BROKEN, USAGE, run
 from dynflow_mp.supervisor.streams import fill_standard_descriptors, set_up_log
 
 _MOST_SHOWN = 200
@@ -43,6 +44,10 @@ def _queues(context: click.Context, parameter: click.Parameter, values: Sequence
     return queues
 
 
+def _bytes(context: click.Context, parameter: click.Parameter, mebibytes: int | None) -> int | None:
+    return None if mebibytes is None else mebibytes * 1024 * 1024
+
+
 _EPILOG = """\b
 Every setting may also be given as DYNFLOW_<NAME>, in dynflow.toml or in pyproject.toml.
 \b
@@ -68,6 +73,11 @@ Exit status:  0   told to stop, and all has ended
     "--app", "apps", multiple=True, help="A module with actions; workers import it. May be repeated."
 )
 @click.option(
+    "--connector",
+    type=click.Choice(["auto", "zeromq", "database"]),
+    help="How other worlds reach this one: sockets (zeromq, the default) or the database alone.",
+)
+@click.option(
     "--listen", help="Endpoint for other worlds, such as tcp://127.0.0.1:5555; an ipc socket by default."
 )
 @click.option(
@@ -82,6 +92,22 @@ Exit status:  0   told to stop, and all has ended
     "drain_grace_s",
     type=click.FloatRange(0, min_open=True),
     help="Seconds running steps get when draining.",
+)
+@click.option(
+    "--max-steps-per-worker", type=click.IntRange(1), help="Replace a worker after so many steps (about)."
+)
+@click.option(
+    "--max-worker-memory",
+    metavar="MIB",
+    type=click.IntRange(64),
+    callback=_bytes,
+    help="Replace a worker that has more MiB in memory after a step.",
+)
+@click.option(
+    "--max-worker-age",
+    "max_worker_age_s",
+    type=click.FloatRange(0, min_open=True),
+    help="Replace a worker that is so many seconds old (about).",
 )
 @click.option(
     "--auto-execute", is_flag=True, default=None, help="Also take up planned plans nobody asked for."
@@ -99,6 +125,9 @@ def supervise(log_level: str, **options: Any) -> None:
         status = run({name: value for name, value in options.items() if value not in (None, (), {})})
     finally:
         stream.drain(_LAST_WORDS_S)
+    if status == BROKEN:
+        # Something may hang, and would keep the process from ending in the ordinary way.
+        os._exit(status)
     sys.exit(status)
 
 

@@ -29,6 +29,7 @@ from dynflow_mp.executor.loop import Loop
 from dynflow_mp.executor.notes import Inbox, Stop
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.reader import Question, Reader
+from dynflow_mp.executor.staffing import StaffSettings
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.testing.clock import Ping
@@ -55,7 +56,7 @@ class InThreadCore:
         self._config = config
         self._inbox = Inbox()
         self._workers = InThreadWorkers(config.max_payload, mishaps, middleware)
-        self._floor = Floor(self._workers, config.pools, _ONE_AT_A_TIME, Event())
+        self._floor = Floor(self._workers, StaffSettings(config.pools), _ONE_AT_A_TIME, Event())
         self._director = Director(self.world_id, Conduct(config.auto_rescue))
         self._loop = Loop(
             self._director,

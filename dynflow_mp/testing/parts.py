@@ -20,12 +20,13 @@ from dynflow_mp.director.failures import Conduct
 from dynflow_mp.errors import DynflowError, WorldFenced
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.maintenance.recovery import Recovery
-from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.persistence.hook_store import HookStore
+from dynflow_mp.persistence.posted_events import PostedEvents
 from dynflow_mp.testing.clock import ManagedClock, Ping
 from dynflow_mp.testing.core import InThreadCore
 from dynflow_mp.testing.delays import InThreadDelays
+from dynflow_mp.testing.event_post import InThreadEventPost
 from dynflow_mp.testing.hooks import InThreadHooks
 from dynflow_mp.testing.mishaps import ExecutorKilled, Mishaps
 from dynflow_mp.testing.wires import InThreadClient, InThreadConnector
@@ -88,9 +89,7 @@ class InThreadParts(Parts):
         self.clock.watch(self)
 
     def _new_executor(self) -> None:
-        self._endings = SubPlanEndings(
-            self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans
-        )
+        self._endings = self._sub_plan_endings()
         self.executor = InThreadCore(
             self._executor_config,
             self.store,
@@ -113,13 +112,16 @@ class InThreadParts(Parts):
             self._fenced,
             sum(self._executor_config.pools.values()),
         )
+        self.letters = self.event_post = InThreadEventPost(
+            PostedEvents(self.store.database), self.executor.coordinator, self._bring
+        )
         self.hooks = self.hook_caller = InThreadHooks(HookStore(self.store.database), self.executor)
         self.recovery = Recovery(
             self.store,
             self.executor.coordinator,
             self.connector.send,
             self.connector.send,
-            self._look_for_scheduled,
+            self._look_for_what_was_left,
             Conduct(self._executor_config.auto_rescue),
         )
 
@@ -165,7 +167,7 @@ class InThreadParts(Parts):
 
     def _look_around(self) -> bool:
         """What others' threads do beside the core; one thing at a time."""
-        for beside in (self.hooks, self.delays):
+        for beside in (self.hooks, self.letters, self.delays):
             if beside.pending:
                 beside.go_on()
                 return True

@@ -102,6 +102,15 @@ class InThreadWorkers:
         """It is the test program's own memory."""
         return None
 
+    def remembered(self, worker_id: str) -> int:
+        """It is the test program's own memory."""
+        return 0
+
+    def retire(self, worker_id: str) -> None:
+        """It is not in the middle of a job when it hears of this."""
+        self.recall(worker_id)
+        self._bury(self._workers[worker_id], "exit(0)", 0)
+
     def stop_step(self, worker_id: str, step: wire.StepToStop) -> None:
         """What runs cannot be reached from here; what has not begun is given back."""
         worker = self._workers[worker_id]
@@ -116,9 +125,8 @@ class InThreadWorkers:
     def dump_stacks(self, worker_id: str) -> None:
         """Nobody is stuck here while anything else goes on."""
 
-    def output_tail(self, worker_id: str) -> str:
-        """It prints where the test program does."""
-        return ""
+    def certificate(self, worker_id: str, number: int, cause: str, sentence: str) -> None:
+        """It is no process: there is nothing to tell."""
 
     def terminate(self, worker_id: str) -> None:
         self._bury(self._workers[worker_id], "signal(15)", 0)

@@ -136,9 +136,11 @@ class Ending:
         if share_s <= 0:
             self._leave(phase, "there was no time left for it")
             return
-        Thread(
-            target=do, args=(phase, ended, budget.tell), name=f"dynflow ending: {phase.what}", daemon=True
-        ).start()
+        name = f"dynflow ending: {phase.what}"
+        try:
+            Thread(target=do, args=(phase, ended, budget.tell), name=name, daemon=True).start()
+        except RuntimeError:  # no thread can be had: then it is done here, and may take what it takes
+            do(phase, ended, budget.tell)
         if not budget.wait(ended.done, phase.share):
             self._leave(phase, f"it has not ended after {budget.took_s - before_s:.1f} s")
         elif phase.matters and (error := ended.exception()) is not None:

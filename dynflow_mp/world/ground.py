@@ -12,6 +12,9 @@ from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.parts import Parts
 from dynflow_mp.world.scheduling import Scheduling
 
+ROOM_S = 30.0
+"""How long who asks waits while too many requests are open."""
+
 
 class Ground:
     """A world's parts. Each group of its public methods is a class above this one, and :class:`World` is all of them."""
@@ -34,6 +37,12 @@ class Ground:
         self._check_process()
         if self._ending.begun:
             raise WorldTerminated(f"world {self.id} is terminated")
+
+    def _check_room(self) -> None:
+        """Before something is stored and asked for, whose future would stay open for who knows how long."""
+        self._check_alive()
+        self._parts.client.wait_for_room(ROOM_S)
+        self._check_alive()
 
     def _scheduling(self) -> Scheduling:
         self._check_alive()

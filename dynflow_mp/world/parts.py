@@ -20,17 +20,19 @@ from dynflow_mp.config import Config
 from dynflow_mp.connectors.connector import Connector
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.coordinator.coordinator import Coordinator
-from dynflow_mp.coordinator.records import DelayedExecutorLock
+from dynflow_mp.coordinator.records import DEGRADED, DelayedExecutorLock
 from dynflow_mp.director.events import SUB_PLANS
 from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.instructions import SendEvent
 from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
-from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced, WorldTerminated
+from dynflow_mp.errors import ConfigError, DynflowError, WorldFenced
 from dynflow_mp.executor.open_files import make_room_for
 from dynflow_mp.maintenance.amendments import Amendments
 from dynflow_mp.maintenance.cleaner import Cleaner
+from dynflow_mp.maintenance.dead_letters import DeadLetters
 from dynflow_mp.maintenance.directory import WorldDirectory
+from dynflow_mp.maintenance.event_post import EventPost
 from dynflow_mp.maintenance.frozen_writers import FrozenWriters
 from dynflow_mp.maintenance.heirs import Heirs
 from dynflow_mp.maintenance.hook_caller import HookCaller
@@ -43,7 +45,9 @@ from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
 from dynflow_mp.model.messages import Envelope, LookAtDelayed
 from dynflow_mp.persistence.database import Database, write_locks
+from dynflow_mp.persistence.envelopes import EnvelopeStore
 from dynflow_mp.persistence.hook_store import HookStore
+from dynflow_mp.persistence.posted_events import PostedEvent, PostedEvents
 from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
@@ -80,6 +84,9 @@ class Parts:
         """Only with workers."""
         self.delayed_executor: DelayedExecutor | None = None
         """Only with workers."""
+        self.event_post: EventPost | None = None
+        """Only with workers."""
+        self.liveness: Liveness | None = None
         self._config, self._ending, self._fenced = config, ending, fenced
 
     # -- opening -----------------------------------------------------------------------------------
@@ -114,6 +121,7 @@ class Parts:
         self.coordinator = Coordinator(database, self.world_id, lambda: not self._ending.begun)
         self.library = Library(self.store, self.coordinator.fence, middleware=self.middleware)
         self.amendments = Amendments(self.store, self.coordinator, self._config.max_payload)
+        self.connector = _connector(self._config, self.coordinator, database)
         self.record = OwnRecord(self.coordinator, self._config, self._advertised)
         self.record.register()
         self._ending.on_close("record", self._delete_record)
@@ -123,7 +131,6 @@ class Parts:
             self.record.delete()
 
     def _open_client(self) -> None:
-        self.connector = _connector(self._config, self.coordinator)
         self.client = ClientDispatcher(
             self.world_id,
             self.connector,
@@ -133,6 +140,7 @@ class Parts:
             stop_unowned=self._unowned_plans().halt,
             no_executor_timeout_s=self._config.no_executor_timeout_s,
             reask_interval_s=self._config.reask_interval_s,
+            max_open_requests=self._config.max_open_requests,
         )
         self.client.start()
         self._ending.on_close("client dispatcher", lambda: self.client.stop("the world is terminated"))
@@ -148,7 +156,11 @@ class Parts:
             self.coordinator,
             lambda answer: self.connector.send(answer),
             lambda world_id: self.recovery.invalidate(world_id),
+            lambda order: self._sub_plan_endings().end(order),
         )
+
+    def _sub_plan_endings(self) -> SubPlanEndings:
+        return SubPlanEndings(self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans)
 
     def _open_executor(self) -> None:
         # Not imported at the top: a client world needs no worker processes.
@@ -157,9 +169,7 @@ class Parts:
         from dynflow_mp.executor.outside import Outside
         from dynflow_mp.executor.setup import core_settings
 
-        endings = SubPlanEndings(
-            self.store, self.coordinator.fence, self.client.cancel, self._tell_of_sub_plans
-        )
+        endings = self._sub_plan_endings()
         core = self.core = Core(
             core_settings(self.world_id, self._config),
             self.store,
@@ -171,6 +181,7 @@ class Parts:
                 end_sub_plans=endings.carry_out,
                 plan_stopped=self._plan_stopped,
                 hooks_noted=self._hooks_noted,
+                condition_changed=self._condition_changed,
                 fenced=self._fenced,
             ),
         )
@@ -179,15 +190,26 @@ class Parts:
         core.start()
 
     def _send_event(self, order: SendEvent) -> None:
-        """An action asked for an event to a step of another plan: nobody waits for its answer."""
-        event = order.event
-        taken = self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
-        if not event.optional:
-            taken.add_done_callback(_say_if_undelivered)
+        """To a step of another plan: nobody waits for its answer, and a hint may be lost."""
+        if order.id is not None and self.event_post is not None:
+            self.event_post.post(order)
+        elif order.id is None:
+            event = order.event
+            self.client.event(event.plan_id, event.step_id, event.data, event.optional, event.delay_s)
+
+    def _bring(self, event: PostedEvent, delay_s: float | None) -> Future[bool]:
+        return self.client.event(
+            event.to_plan_id, event.to_step_id, event.data, event.optional, delay_s, event.id
+        )
 
     def _hooks_noted(self) -> None:
         if self.hook_caller is not None:
             self.hook_caller.wake()
+
+    def _condition_changed(self) -> None:
+        """Others shall not have to wait for the next renewal to learn of it."""
+        if self.liveness is not None:
+            self.liveness.renew_at_once()
 
     def _plan_stopped(self) -> None:
         if self.delayed_executor is not None:
@@ -198,7 +220,7 @@ class Parts:
 
     def _open_liveness(self) -> None:
         """From the first renewal on, others see that this world may be used."""
-        liveness = Liveness(
+        liveness = self.liveness = Liveness(
             self.coordinator,
             self._config.lease_renewal_s,
             self._healthy,
@@ -224,10 +246,10 @@ class Parts:
             self.coordinator,
             self.connector.send,
             heirs.go_on,
-            self._look_for_scheduled,
+            self._look_for_what_was_left,
             Conduct(config.auto_rescue),
         )
-        if config.pools:
+        if core is not None:
             reconciler = Reconciler(
                 self.store,
                 self.coordinator,
@@ -237,11 +259,15 @@ class Parts:
                 self._fenced,
                 interval_s=config.reconcile_interval_s,
                 lease_ttl_s=config.lease_ttl_s,
+                held=lambda: core.plan_ids,
+                deleted=core.drop_deleted,
+                tidy=DeadLetters(EnvelopeStore(self.store.database), self.coordinator).clear,
             )
             reconciler.start()
             self._ending.on_close("reconciler", reconciler.stop)
             self._open_delayed_executor(heirs)
             self._open_hook_caller()
+            self._open_event_post()
             self._open_cleaner()
 
     def _open_delayed_executor(self, heirs: Heirs) -> None:
@@ -257,7 +283,7 @@ class Parts:
             lambda wake: LatePlanning(self.schedule, self.coordinator, core.run_errand, wake, most),
             heirs.ask_any,
             self._fenced,
-            lambda: not core.ended.is_set() and not heirs.leaves_it_to_others(),
+            lambda: not core.ended.is_set() and core.degraded is None and not heirs.leaves_it_to_others(),
             poll_s=self._config.delayed_poll_s,
         )
         delayed.start()
@@ -272,6 +298,16 @@ class Parts:
         caller.start()
         self._ending.on_close("hooks", caller.stop)
 
+    def _open_event_post(self) -> None:
+        post = self.event_post = EventPost(
+            PostedEvents(self.store.database),
+            self.coordinator,
+            self._bring,
+            self._config.reconcile_interval_s,
+        )
+        post.start()
+        self._ending.on_close("event post", post.stop)
+
     def _open_cleaner(self) -> None:
         if self._config.cleaner_max_age_s is None:
             return
@@ -284,6 +320,11 @@ class Parts:
         )
         cleaner.start()
         self._ending.on_close("cleaner", cleaner.stop)
+
+    def _look_for_what_was_left(self) -> None:
+        self._look_for_scheduled()
+        if self.event_post is not None:
+            self.event_post.look()
 
     def _look_for_scheduled(self) -> None:
         if self.delayed_executor is not None:
@@ -309,7 +350,8 @@ class Parts:
     @property
     def takes_work(self) -> bool:
         """Whether this is an executor that others may use."""
-        ready = self.core is not None and not self._ending.begun
+        core = self.core
+        ready = core is not None and core.degraded is None and not self._ending.begun
         return ready and (self._config.eligible is not False or isinstance(self.connector, DirectConnector))
 
     def receive(self, envelope: Envelope) -> None:
@@ -329,14 +371,18 @@ class Parts:
     # -- what others see ---------------------------------------------------------------------------
 
     def _advertised(self) -> dict[str, Any]:
-        if self.core is None or self.core.failure is not None:
-            return {}
         endpoint = self.connector.endpoint
-        return {
+        if self.core is None:
+            return {} if endpoint is None else {"endpoint": endpoint}
+        if self.core.failure is not None:
+            return {}
+        offered = {
             "endpoint": endpoint,
             "takes_work": self.takes_work and endpoint is not None,
             "free": self.core.free_slots(),
         }
+        degraded = self.core.degraded
+        return offered if degraded is None else {**offered, DEGRADED: degraded}
 
     def _healthy(self) -> bool:
         if self.core is None:
@@ -377,24 +423,21 @@ class Parts:
             self.core.hurry(budget.of_steps(self._config.drain_grace_s), budget.of_release())
 
 
-def _say_if_undelivered(taken: Future[bool]) -> None:
-    error = taken.exception()
-    if error is not None and not isinstance(error, WorldTerminated):
-        log.warning(
-            "an event that an action planned was not taken: %s", error, extra={"action": "event_undelivered"}
-        )
-
-
-def _connector(config: Config, coordinator: Coordinator) -> Connector:
+def _connector(config: Config, coordinator: Coordinator, database: Database) -> Connector:
     wanted = config.connector
     if isinstance(wanted, Connector):
         return wanted
     embedded = bool(config.pools) and config.listen is None and not config.eligible
     if wanted == "direct" or (wanted == "auto" and embedded):
         return DirectConnector()
-    if wanted in ("auto", "zeromq"):
-        # Not imported at the top: an embedded world needs no wire to other worlds.
-        from dynflow_mp.connectors.zeromq import ZeroMQConnector
+    # Not imported at the top: an embedded world needs no way to other worlds.
+    if wanted == "database":
+        from dynflow_mp.connectors.database import TRANSPORT, DatabaseConnector
 
-        return ZeroMQConnector(WorldDirectory(coordinator), listen=config.listen)
-    raise ConfigError(f"connector={wanted!r}: must be auto, direct, zeromq or a connector")
+        directory = WorldDirectory(coordinator, {TRANSPORT})
+        return DatabaseConnector(database, directory, poll_s=config.connector_poll_s)
+    if wanted in ("auto", "zeromq"):
+        from dynflow_mp.connectors.zeromq import TRANSPORTS, ZeroMQConnector
+
+        return ZeroMQConnector(WorldDirectory(coordinator, TRANSPORTS), listen=config.listen)
+    raise ConfigError(f"connector={wanted!r}: must be auto, direct, zeromq, database or a connector")

@@ -46,8 +46,10 @@ class Planning(Requests):
 
         ``on_conflict`` says what becomes of it when another does: ``raise`` :class:`UniqueKeyTaken`, ``return`` what
         has been triggered already, ``replace`` it, which works as long as nobody runs it. Nothing is stored of a
-        plan that is not wanted. Raises :class:`BadUniqueKey` for a key that cannot be kept.
+        plan that is not wanted. Raises :class:`BadUniqueKey` for a key that cannot be kept, and
+        :class:`TooManyRequests` when ``max_open_requests`` futures are open and stay so for half a minute.
         """
+        self._check_room()
         new = self._store_new(
             action_class, args, kwargs, id, unique_key, on_conflict, now_us(), deadline_s=deadline_s
         )

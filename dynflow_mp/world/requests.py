@@ -31,7 +31,7 @@ class Requests(Ground):
 
         ``sub_plans``: resume all plans below it, too, that are paused with an error.
         """
-        self._check_alive()
+        self._check_room()
         with_sub_plans = arguments.flag("sub_plans", sub_plans)
         try:
             plan_id = plan_id_of(plan_id)
@@ -70,7 +70,7 @@ class Requests(Ground):
 
         Raises :class:`DataError` for an event that cannot be stored.
         """
-        self._check_alive()
+        self._check_room()
         data = encode(event, "event", self.config.max_payload)
         arguments.number("step_id", step_id)
         if delay_s is not None:

@@ -99,6 +99,12 @@ class World(Planning, Later, Repairs):
         return self._ending.fenced
 
     @property
+    def degraded(self) -> str | None:
+        """Why this executor takes no new plans: its workers fail too often; None while all is well."""
+        core = self._parts.core
+        return None if core is None else core.degraded
+
+    @property
     def worker_pids(self) -> dict[str, int]:
         """The worker processes, by worker id; empty for a client world."""
         core = self._parts.core

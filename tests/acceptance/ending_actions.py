@@ -61,3 +61,17 @@ class LeavesOrphans(Action):
         self.output["init"] = Path("/proc/1/cmdline").read_text()
         self.output["home"] = os.environ.get("HOME")
         self.output["told"] = sorted(name for name in os.environ if name.startswith(("NOTIFY_", "WATCHDOG_")))
+
+
+class Counted(Action):
+    """Many of them side by side: each says that it ran, and takes a moment."""
+
+    def plan(self, count, log):
+        for number in range(count):
+            self.plan_action(CountedStep, number=number, log=log)
+
+
+class CountedStep(Action):
+    def run(self):
+        time.sleep(0.02)
+        note(self.input["log"], str(self.input["number"]))

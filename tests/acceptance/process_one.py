@@ -15,6 +15,8 @@ def main() -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", "/dev/shm"], check=True)
     subprocess.run(["mount", "-o", "remount,bind,ro", "/"], check=True)
     subprocess.run(["mount", "-o", "remount,bind,ro", "/tmp"], stderr=subprocess.DEVNULL)
+    if "WITHOUT_PROC" in os.environ:
+        subprocess.run(["umount", "-l", "/proc"], check=True)
     resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
     environment = {
         name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME")

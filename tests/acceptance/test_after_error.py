@@ -378,7 +378,7 @@ def test_an_idempotent_step_that_kills_its_worker_runs_again(world, tmp_path):
     assert [one.error.cause for one in step.failed_attempts] == ["signal(9)"] * 2
 
 
-def test_the_third_crash_of_an_idempotent_step_is_an_error_that_says_so(world, tmp_path):
+def test_g16_the_third_crash_of_an_idempotent_step_is_an_error_that_says_so(world, tmp_path):
     log = tmp_path / "log"
     plan = run(world, DiesIdempotently, log=str(log))
 
@@ -386,10 +386,13 @@ def test_the_third_crash_of_an_idempotent_step_is_an_error_that_says_so(world, t
     assert (plan.state, len(lines_of(log)), step.crashes) == ("paused", 3, 3)
     assert step.error.exception_class == "dynflow_mp.errors.WorkerLost"
     assert step.error.message.endswith("(crashes=3)")
+    assert step.error.certificate.signal == 9
+    pids = [one.error.certificate.pid for one in step.failed_attempts]
+    assert pids == [int(pid) for pid in lines_of(log)]
     assert step.error.cause == "signal(9)"
 
 
-def test_another_step_that_kills_its_worker_does_not_run_again(world, tmp_path):
+def test_g16_another_step_that_kills_its_worker_does_not_run_again(world, tmp_path):
     log = tmp_path / "log"
     plan = run(world, Dies, log=str(log))
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from ending_actions import Deaf, Tidies, TidiesIdempotently
+from ending_actions import Counted, Deaf, Tidies, TidiesIdempotently
 from engine_actions import Held, Noop
 from watching import alive, lines_of, run, wait_until
 
@@ -87,6 +87,27 @@ def test_g24_the_budget_goes_before_the_grace(make_world, tmp_path):
     assert world.terminate().result(60) is True
 
     assert time.monotonic() - began < 1 + RESERVE_S + BUSY_MACHINE_S
+
+
+def test_g24_a_drain_in_the_middle_of_a_hundred_steps_loses_none_and_runs_none_twice(
+    start_supervisor, a_client, tmp_path, quick_to_look
+):
+    """Those that were sent and not begun go back; the client's future ends as if nothing had happened."""
+    first, client = start_supervisor(app="ending_actions"), a_client()
+    log = tmp_path / "log"
+    triggered = client.trigger(Counted, 100, log=str(log))
+    wait_until(lambda: len(lines_of(log)) >= 10, 60, "the first ten")
+
+    first.signal(signal.SIGTERM)
+    assert first.output(60)[0] == 0
+    ran = len(lines_of(log))
+    start_supervisor(app="ending_actions")
+
+    plan = triggered.finished.result(60)
+    assert plan.result == "success"
+    assert {step.attempts for step in plan.run_steps} == {1}
+    assert sorted(map(int, lines_of(log))) == list(range(100))
+    assert 10 <= ran < 100
 
 
 # -- what hangs ------------------------------------------------------------------------------------------

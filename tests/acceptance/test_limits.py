@@ -1,5 +1,6 @@
 """Calls that take more than their class allows: stopped in time, with a named cause, and nobody else is harmed."""
 
+import signal
 import time
 
 import pytest
@@ -30,12 +31,16 @@ def test_a_call_that_takes_too_long_is_left_by_an_exception_and_its_worker_goes_
     assert "0.4 s (run_timeout_s)" in step.error.message
     assert "waiting_actions.py" in "".join(step.error.backtrace)
     assert LIMIT_S <= step.execution_time < LIMIT_S + GRACE_S
+    certificate = step.error.certificate
+    assert (certificate.cause, certificate.stack) == ("timeout", step.error.backtrace)
+    assert certificate.pid in workers
+    assert (certificate.exit_code, certificate.signal) == (None, None)
     assert set(world.worker_pids.values()) == workers
     assert lines_of(log)[1:] == []
 
 
 @pytest.mark.parametrize("how", STUBBORN)
-def test_a_call_that_does_not_let_go_costs_its_worker_and_the_slot_is_free_in_time(world, tmp_path, how):
+def test_g19_a_call_that_does_not_let_go_costs_its_worker_and_the_slot_is_free_in_time(world, tmp_path, how):
     log = tmp_path / "log"
     began = time.monotonic()
 
@@ -50,6 +55,10 @@ def test_a_call_that_does_not_let_go_costs_its_worker_and_the_slot_is_free_in_ti
     pid = int(lines_of(log)[0].split()[1])
     assert f"pid {pid}" in step.error.message
     assert "waiting_actions.py" in step.error.backtrace[-1]
+    certificate = step.error.certificate
+    assert (certificate.cause, certificate.pid, certificate.stack) == ("timeout", pid, step.error.backtrace)
+    assert certificate.signal in (signal.SIGTERM, signal.SIGKILL)
+    assert (certificate.died_at - certificate.began_at).total_seconds() >= LIMIT_S
     assert not alive(pid)
     wait_until(lambda: len(world.worker_pids) == 2, what="a new worker")
 
@@ -70,6 +79,7 @@ def test_a_call_that_takes_too_much_memory_is_stopped_and_names_the_limit(world)
     assert isinstance(step.error.exception, MemoryLimitExceeded)
     assert step.error.cause == "memory_limit"
     assert "more than 160 MiB (memory_limit)" in step.error.message
+    assert step.error.certificate.peak_memory > 160 * 2**20
     assert run(world, Greedy, mib=20).result == "success"
 
 

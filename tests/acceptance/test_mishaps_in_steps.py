@@ -54,7 +54,7 @@ def found_by(plan, key="found"):
     ],
 )
 @pytest.mark.parametrize("kind", [Mishap, MishapInFinalize])
-def test_a_step_that_ends_its_process_is_in_error_with_the_cause(fresh_world, kind, what, cause, words):
+def test_g16_a_step_that_ends_its_process_is_in_error_with_the_cause(fresh_world, kind, what, cause, words):
     plan = run(fresh_world, kind, what=what)
 
     error = the_error(plan)
@@ -115,7 +115,7 @@ def test_a_plan_method_that_exits_takes_its_caller_along_and_nothing_is_stored(w
         "have_a_child_print_a_gigabyte",
     ],
 )
-def test_a_gigabyte_of_output_blocks_nobody_and_fills_no_memory(fresh_world, what):
+def test_g23_a_gigabyte_of_output_blocks_nobody_and_fills_no_memory(fresh_world, what):
     ours = psutil.Process()
     before = ours.memory_info().rss
 

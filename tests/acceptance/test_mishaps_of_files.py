@@ -86,7 +86,7 @@ def integrity_of(path):
         connection.close()
 
 
-def test_a_full_disk_refuses_plans_whole_and_running_ones_go_on_when_there_is_room(
+def test_g28_a_full_disk_refuses_plans_whole_and_running_ones_go_on_when_there_is_room(
     small_disk, start_supervisor, a_client, tmp_path
 ):
     path = small_disk / "plans.db"
@@ -112,7 +112,7 @@ def test_a_full_disk_refuses_plans_whole_and_running_ones_go_on_when_there_is_ro
     assert integrity_of(path) == "ok"
 
 
-def test_a_disk_that_becomes_read_only_loses_nothing(small_disk, start_supervisor, a_client, tmp_path):
+def test_g28_a_disk_that_becomes_read_only_loses_nothing(small_disk, start_supervisor, a_client, tmp_path):
     path = small_disk / "plans.db"
     client = a_client(database_url=f"sqlite:///{path}")
     plan = client.plan(Noop)

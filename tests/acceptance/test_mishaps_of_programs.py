@@ -226,7 +226,7 @@ def test_too_few_open_files_are_refused_with_the_number_needed(refused):
 
     assert status == 2
     assert (
-        "20 workers need 240 open files, and this process may have 64: raise the limit (ulimit -n 240)"
+        "20 workers need 262 open files, and this process may have 64: raise the limit (ulimit -n 262)"
         in line
     )
 
@@ -235,7 +235,7 @@ def test_with_hardly_any_open_files_that_is_what_is_said(refused):
     status, line = refused(workers=1, through=("bash", "-c", 'ulimit -n 9; exec "$@"', "-"))
 
     assert status == 2
-    assert "1 worker needs 88 open files, and this process may have 9" in line
+    assert "1 worker needs 91 open files, and this process may have 9" in line
 
 
 def test_a_low_soft_limit_of_open_files_is_raised(start_supervisor):
@@ -246,10 +246,10 @@ def test_a_low_soft_limit_of_open_files_is_raised(start_supervisor):
     assert supervisor.output() == (0, "", "")
 
 
-def test_workers_that_cannot_come_up_any_more_are_tried_less_and_less_often(
+def test_g17_workers_that_cannot_come_up_any_more_are_tried_less_and_less_often(
     start_supervisor, a_module, a_client, tmp_path
 ):
-    """G17: the module breaks while the supervisor runs; it is mended, and the plan goes on."""
+    """The module breaks while the supervisor runs; it is mended, and the plan goes on."""
     broken, tries = tmp_path / "broken", tmp_path / "tries"
     a_module(
         "shop",

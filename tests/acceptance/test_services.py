@@ -10,7 +10,7 @@ import sys
 import psutil
 import pytest
 from ending_actions import LeavesOrphans
-from engine_actions import Crashes, Held
+from engine_actions import Crashes, Held, Noop
 from watching import HERE, lines_of, run, wait_until
 
 UNIT = HERE.parents[1] / "packaging" / "dynflow-mp.service"
@@ -102,6 +102,7 @@ def contained(start_supervisor, tmp_path, database_url):
             unshare,
             "--pid",
             "--fork",
+            "--kill-child",
             "--mount-proc",
             sys.executable,
             str(HERE / "process_one.py"),
@@ -151,6 +152,22 @@ def test_g24_process_1_of_a_strict_container_reaps_what_is_left_and_drains(conta
 
     status, _, said = supervisor.output(60)
     assert (status, held.finished.result(60).result) == (0, "success"), said
+
+
+def test_where_nothing_is_told_about_processes_plans_run_and_deaths_are_noticed(
+    contained, a_client, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("WITHOUT_PROC", "1")
+    supervisor = contained("--listen", "tcp://127.0.0.1:*", workers=1)
+    client = a_client(no_executor_timeout_s=60)
+
+    crashed = run(client, Crashes, cured=str(tmp_path / "never"), timeout=60)
+    plan = run(client, Noop, timeout=60)
+    init_of(supervisor).send_signal(signal.SIGTERM)
+
+    assert crashed.steps[2].error.cause == "signal(9)"
+    assert plan.result == "success"
+    assert supervisor.output(60)[0] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

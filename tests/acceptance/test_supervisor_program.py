@@ -146,6 +146,8 @@ def test_named_queues_have_workers_of_their_own(start_supervisor, a_client, tmp_
         (("--queue", "slow=1", "--queue", "slow=2"), {}, "given twice"),
         ((), {"workers": 1_000_000}, "512"),
         (("--listen", "carrier:pigeon"), {}, "listen"),
+        (("--connector", "pigeon"), {}, "database"),
+        (("--connector", "database", "--listen", "tcp://127.0.0.1:*"), {}, "listen"),
         ((), {"database_url": "nosuch://x/y"}, "nosuch"),
         ((), {"database_url": "sqlite:////nonexistent/dir/x.db"}, "/nonexistent/dir/x.db"),
         ((), {"app": "no_such_module"}, "no_such_module"),

@@ -2,6 +2,7 @@
 
 embedded  one world that is both          direct  worlds of one process that share a connector
 ipc       a client and supervisors        tcp     the same over the loopback interface
+database  a client and supervisors that have only their database in common
 """
 
 import signal
@@ -18,9 +19,9 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import DynflowError, NoExecutor, UnprocessableEvent, WorldTerminated
 from dynflow_mp.persistence.database import Database
 
-SHARED = ["direct", "ipc", "tcp"]
+SHARED = ["direct", "ipc", "tcp", "database"]
 """Where clients and executors are different worlds."""
-OPTIONS = {"ipc": (), "tcp": ("--listen", "tcp://127.0.0.1:*")}
+OPTIONS = {"ipc": (), "tcp": ("--listen", "tcp://127.0.0.1:*"), "database": ("--connector", "database")}
 
 
 class Town:
@@ -38,7 +39,7 @@ class Town:
         return world
 
     def _client(self):
-        connector = self.connector or "auto"
+        connector = self.connector or ("database" if self.topology == "database" else "auto")
         return World(database_url=self.database_url, connector=connector, no_executor_timeout_s=1.0)
 
     def start_executor(self):

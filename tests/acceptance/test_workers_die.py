@@ -39,7 +39,7 @@ def test_a_step_whose_worker_is_killed_is_alone_in_error_and_resume_brings_it_to
     assert (resumed.state, resumed.result) == ("stopped", "success")
 
 
-def test_a_worker_killed_from_outside_is_noticed_at_once_and_replaced(world, tmp_path):
+def test_g15_a_worker_killed_from_outside_is_noticed_at_once_and_replaced(world, tmp_path):
     log = tmp_path / "log"
     triggered = world.trigger(Held, log=str(log), until=str(tmp_path / "never"))
     wait_until(lambda: lines_of(log), what="the step's beginning")
@@ -58,7 +58,7 @@ def test_a_worker_killed_from_outside_is_noticed_at_once_and_replaced(world, tmp
     assert not alive(pid)
 
 
-def test_killing_workers_under_a_large_plan_charges_only_the_steps_that_ran(world):
+def test_g16_killing_workers_under_a_large_plan_charges_only_the_steps_that_ran(world):
     triggered = world.trigger(FanOut, 4000, pause_s=0.0)
     killed = 0
     while not triggered.finished.done() and killed < 4:
@@ -97,7 +97,7 @@ def test_a_worker_that_dies_in_finalize_fails_that_step(world, tmp_path):
     assert world.execute(plan.id).result(20).result == "success"
 
 
-def test_no_zombie_stays(world):
+def test_g18_no_zombie_stays(world):
     run(world, KillsItself, cured="/nonexistent/file")
 
     wait_until(lambda: len(world.worker_pids) == 2, what="a new worker")

@@ -24,6 +24,7 @@ QUICK = {
     "no_executor_timeout_s": 60,
     "delayed_poll_s": 0.3,
     "drain_grace_s": 1,
+    "max_worker_deaths": 1_000_000,  # who kills at random says nothing about the application
 }
 """Settings of worlds that notice within a moment who is gone."""
 PATIENCE_S = 60.0

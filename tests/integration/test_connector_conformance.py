@@ -16,8 +16,10 @@ from queue import Empty, SimpleQueue
 
 import pytest
 import zmq
+from databases import KINDS
 
 from dynflow_mp.connectors.connector import Connector, Executor
+from dynflow_mp.connectors.database import DatabaseConnector
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.connectors.endpoints import remove_abandoned
 from dynflow_mp.connectors.peers import Route
@@ -42,6 +44,7 @@ from dynflow_mp.model.messages import (
     Pong,
     Status,
 )
+from dynflow_mp.persistence.database import Database
 
 DEADLINE_S = 10.0
 
@@ -88,12 +91,13 @@ class World:
 class House:
     """Worlds that can reach each other, and the directory they share."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, database_url: str = "") -> None:
+        self.kind, self.database_url = kind, database_url
         self.listed: list[Executor] = []
         self.asked = 0
         self.broken = False
         self._worlds: list[World] = []
+        self._databases: list[Database] = []
         self._shared = DirectConnector()
 
     # -- the directory -----------------------------------------------------------------------------
@@ -105,7 +109,10 @@ class House:
         return list(self.listed)
 
     def endpoint(self, world_id: str) -> str | None:
-        return next((one.endpoint for one in self.listed if one.world_id == world_id), None)
+        listed = next((one.endpoint for one in self.listed if one.world_id == world_id), None)
+        if listed is None and self.kind == "database":  # there, every world's record tells where it is
+            return next((one.connector.endpoint for one in self._worlds if one.world_id == world_id), None)
+        return listed
 
     # -- worlds ------------------------------------------------------------------------------------
 
@@ -126,6 +133,9 @@ class House:
     def connector(self) -> Connector:
         if self.kind == "direct":
             return self._shared
+        if self.kind == "database":
+            self._databases.append(Database(self.database_url))  # as if each were a process
+            return DatabaseConnector(self._databases[-1], self, refresh_s=0.1)
         listen = "tcp://127.0.0.1:*" if self.kind == "zeromq-tcp" else None
         return ZeroMQConnector(self, listen, refresh_s=0.1)
 
@@ -137,11 +147,18 @@ class House:
     def close(self) -> None:
         for world in self._worlds:
             world.connector.stop_listening(world)
+        for database in self._databases:
+            database.close()
 
 
-@pytest.fixture(params=["direct", "zeromq-ipc", "zeromq-tcp"])
-def house(request: pytest.FixtureRequest) -> Iterator[House]:
-    house = House(request.param)
+@pytest.fixture(params=["direct", "zeromq-ipc", "zeromq-tcp", *(f"database-{kind}" for kind in KINDS)])
+def house(
+    request: pytest.FixtureRequest, database_without_envelopes: Callable[[str], str]
+) -> Iterator[House]:
+    kind, _, database_kind = request.param.partition("-")
+    house = (
+        House(kind, database_without_envelopes(database_kind)) if kind == "database" else House(request.param)
+    )
     yield house
     house.close()
 

@@ -24,7 +24,7 @@ NOBODY = 65534
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"])
-def test_a_database_in_memory_is_refused(url: str):
+def test_rule_2_7_a_database_in_memory_is_refused(url: str):
     with pytest.raises(ConfigError, match="name a file"):
         Database(url)
 
@@ -200,7 +200,9 @@ def test_where_nobody_tells_the_mounts_every_place_is_taken_for_local(tmp_path: 
     assert network_file_system(tmp_path, tmp_path / "missing") is None
 
 
-def test_a_database_on_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_rule_2_7_a_database_on_a_network_file_system_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     (tmp_path / "mountinfo").write_text(f"40 27 0:50 / {tmp_path} rw - nfs4 server:/export rw\n")
     monkeypatch.setattr(sqlite_files, "_MOUNTS", tmp_path / "mountinfo")
 
@@ -230,7 +232,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def test_a_full_disk_is_named_passes_and_damages_nothing(small_disk: Path):
+def test_g28_a_full_disk_is_named_passes_and_damages_nothing(small_disk: Path):
     database = Database(f"sqlite:///{small_disk}/plans.db")
     with database.write() as connection:
         connection.execute(text("CREATE TABLE t (data BLOB)"))
@@ -249,7 +251,7 @@ def test_a_full_disk_is_named_passes_and_damages_nothing(small_disk: Path):
     database.close()
 
 
-def test_a_database_on_a_disk_that_is_full_already_says_so(small_disk: Path):
+def test_g28_a_database_on_a_disk_that_is_full_already_says_so(small_disk: Path):
     ballast = small_disk / "ballast"
     with pytest.raises(OSError, match="No space left"):
         ballast.write_bytes(bytes(2_000_000))

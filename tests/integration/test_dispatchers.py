@@ -57,12 +57,16 @@ class Store:
 
     def __init__(self) -> None:
         self.plans: dict[str, Stored] = {}
+        self.taken_events: set[str] = set()
         self.broken = False
 
     def plan_statuses(self, plan_ids: Sequence[str]) -> dict[str, Stored]:
         if self.broken:
             raise PersistenceError("the database is away")
         return {plan_id: self.plans[plan_id] for plan_id in plan_ids if plan_id in self.plans}
+
+    def event_was_taken(self, event_id: str) -> bool:
+        return event_id in self.taken_events
 
     def load_plan(self, plan_id: str) -> tuple[str, str]:
         if plan_id not in self.plans:

@@ -77,7 +77,7 @@ def test_a_server_without_a_database_is_refused(url: str):
     assert "hunter2" not in str(refused.value)
 
 
-def test_a_url_that_asks_for_a_standby_is_refused():
+def test_g6_a_url_that_asks_for_a_standby_is_refused():
     with pytest.raises(ConfigError, match="cannot be written to"):
         Database("postgresql://u@h/d?target_session_attrs=prefer-standby")
 
@@ -287,7 +287,7 @@ def test_a_server_whose_packets_are_smaller_than_our_payloads_is_refused_with_th
     assert f"set max_allowed_packet={2 * 2**30 + 2**20} or more" in str(refused.value)
 
 
-def test_what_a_power_failure_would_punish_is_remarked_on(
+def test_g1_what_a_power_failure_would_punish_is_remarked_on(
     private_server: PrivatePostgreSQL, caplog: pytest.LogCaptureFixture
 ):
     database = Database(private_server.url())
@@ -302,7 +302,7 @@ def test_what_a_power_failure_would_punish_is_remarked_on(
     ]
 
 
-def test_a_server_that_goes_away_and_comes_back_is_used_again():
+def test_g25_a_server_that_goes_away_and_comes_back_is_used_again():
     require(POSTGRESQL)
     with private_postgresql() as server:
         database = Database(server.url())
@@ -331,7 +331,7 @@ def test_a_server_that_becomes_read_only_passes_once_it_is_not_any_more(tmp_path
         assert (refused.value.kind, refused.value.passes) == ("connection", True)
 
 
-def test_a_standby_is_refused_and_one_that_answers_nobody_may_be_tried_later():
+def test_g6_a_standby_is_refused_and_one_that_answers_nobody_may_be_tried_later():
     require(POSTGRESQL)
     with private_postgresql() as server:
         server.stop()

@@ -274,6 +274,34 @@ def test_a_dead_finalize_says_which_part_it_was_at(host: Host) -> None:
     assert (died.begun, died.finished, died.part) == (1, 0, 2)
 
 
+def test_g23_a_worker_that_prints_does_not_wait_for_a_core_that_does_not_listen(
+    host: Host, tmp_path: Path
+) -> None:
+    worker = host.worker()
+    done = tmp_path / "done"
+
+    host.processes.send(worker, numbered(job("PrintAndTouch", megabytes=20, done=str(done))))
+
+    wait_until(done.exists, 60.0)  # nobody hears meanwhile, as in an outage of the database
+
+
+def test_g15_deaths_are_noticed_and_places_are_filled_quickly(host: Host) -> None:
+    """Promised are 50 ms and a second; here a machine with other things to do gets more."""
+    noticed, ready = [], []
+    for _ in range(5):
+        worker = host.worker()
+        host.news.clear()
+        began = time.monotonic()
+        os.kill(host.processes.pids[worker], signal.SIGKILL)
+        host.first(WorkerDied)
+        noticed.append(time.monotonic() - began)
+        host.worker()
+        ready.append(time.monotonic() - began)
+
+    assert sorted(noticed)[2] < 0.5, noticed
+    assert sorted(ready)[2] < 10.0, ready
+
+
 def test_a_hundred_printed_megabytes_block_nobody(host: Host) -> None:
     worker = host.worker()
 
@@ -281,7 +309,7 @@ def test_a_hundred_printed_megabytes_block_nobody(host: Host) -> None:
 
     host.outcome(1)
     host.until(lambda: host.processes.output_tail(worker).endswith("last line\n"))
-    assert len(host.processes.output_tail(worker)) <= 64 * 1024
+    assert len(host.processes.output_tail(worker)) <= 48 * 1024
 
 
 def test_a_stuck_worker_shows_where_it_is(host: Host, tmp_path: Path) -> None:
@@ -292,7 +320,7 @@ def test_a_stuck_worker_shows_where_it_is(host: Host, tmp_path: Path) -> None:
 
     host.processes.dump_stacks(worker)
 
-    host.until(lambda: "worker_actions.py" in host.processes.output_tail(worker))
+    host.until(lambda: "worker_actions.py" in "".join(host.processes.stack(worker)))
 
 
 def test_a_retired_worker_finishes_its_step_gives_back_the_rest_and_leaves(
@@ -673,8 +701,8 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-@pytest.mark.parametrize("action", ["Spin", "StartSleeper"])
-def test_nothing_survives_the_supervisors_kill(tmp_path: Path, action: str) -> None:
+@pytest.mark.parametrize("action", ["BeginOnly", "Spin", "StandStill", "StartSleeper"])
+def test_g18_nothing_survives_the_supervisors_kill(tmp_path: Path, action: str) -> None:
     begun = tmp_path / "begun"
     supervisor = a_supervisor(tmp_path, action, begun)
     wait_until(lambda: begun.exists() and begun.read_text(), 15.0)

@@ -42,7 +42,7 @@ def open_database(url: str) -> Iterator[Callable[..., Database]]:
         database.close()
 
 
-def test_connections_are_durable_strict_and_limited(
+def test_g1_connections_are_durable_strict_and_limited(
     database_kind: str, open_database: Callable[..., Database]
 ):
     found = _settings(database_kind, open_database())
@@ -95,7 +95,7 @@ def test_a_statement_that_takes_too_long_is_stopped_and_may_be_tried_again(
     assert _answers(database)
 
 
-def test_a_server_that_stands_still_is_given_up_and_connected_to_anew(
+def test_g25_a_server_that_stands_still_is_given_up_and_connected_to_anew(
     database_kind: str, open_database: Callable[..., Database], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(server_sessions, "ANSWER_S", 1)
@@ -128,7 +128,7 @@ def test_a_row_that_another_holds_is_waited_for_and_then_left(
         assert connection.execute(text("SELECT n FROM held")).scalars().all() == [2]
 
 
-def test_a_process_that_stands_still_inside_a_transaction_is_in_nobodys_way_for_long(
+def test_g27_a_process_that_stands_still_inside_a_transaction_is_in_nobodys_way_for_long(
     database_kind: str, url: str, open_database: Callable[..., Database]
 ):
     database = open_database()

@@ -50,6 +50,32 @@ class Spin(Action):
             pass
 
 
+class BeginOnly(Action):
+    """After it its worker idles."""
+
+    def run(self):
+        Path(self.input["begun"]).write_text(str(os.getpid()))
+
+
+class StandStill(Action):
+    """Stops its whole process, as Ctrl-Z would."""
+
+    def run(self):
+        Path(self.input["begun"]).write_text(str(os.getpid()))
+        os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(1000)
+
+
+class PrintAndTouch(Action):
+    """Touches a file when all that it printed is gone."""
+
+    def run(self):
+        for _ in range(self.input["megabytes"]):
+            sys.stdout.write("x" * 2**20)
+        sys.stdout.flush()
+        Path(self.input["done"]).touch()
+
+
 class StartSleeper(Action):
     """Leaves a process behind and goes on for ever."""
 

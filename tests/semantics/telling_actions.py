@@ -46,6 +46,18 @@ class Waits(Action):
             self.suspend()
 
 
+class Tells(Action):
+    """Sends an event to a step of another plan."""
+
+    def plan(self, plan_id, step_id, event):
+        self.plan_self(plan_id=plan_id, step_id=step_id, event=event)
+
+    def run(self):
+        self.plan_event(
+            self.input["event"], execution_plan_id=self.input["plan_id"], step_id=self.input["step_id"]
+        )
+
+
 class WakesItself(Action):
     """Asks to be woken, after ``delay_s`` if given."""
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 from looking import attempts, history, locks, states
-from telling_actions import InSequence, SideBySide, Told, Waits, WakesItself
+from sqlalchemy import select, update
+from telling_actions import InSequence, SideBySide, Tells, Told, Waits, WakesItself
 
-from dynflow_mp import WorldTerminated
+from dynflow_mp import RequestError, UnprocessableEvent, WorldTerminated
+from dynflow_mp.model.codec import encode
+from dynflow_mp.persistence.tables import posted_events, steps
 from dynflow_mp.testing import InThreadWorld
 
 THREE = [{"name": "a"}, {"name": "b"}, {"name": "c"}]
@@ -81,6 +84,42 @@ def test_a_step_that_was_running_when_its_executor_died_is_an_error(world, ran):
     assert attempts(plan, plan.run_flow.step_ids) == [1, 2, 1]
 
 
+def test_g8_an_event_is_taken_once_though_its_executor_died_before_it_could_say_so(world):
+    """Its client asks again, under the same id: of the successor, then of a plan that has ended."""
+    triggered = world.trigger(Waits)
+    send = world._parts.client.event
+    assert send(triggered.id, 2, encode("once", "event"), event_id="client-1").result()
+    world.kill_executor()
+
+    assert send(triggered.id, 2, encode("once", "event"), event_id="client-1").result()
+    assert states(world.persistence.load_execution_plan(triggered.id), [2]) == ["suspended"]
+    assert send(triggered.id, 2, encode("finish", "event"), event_id="client-2").result()
+    world.kill_executor()
+
+    assert send(triggered.id, 2, encode("finish", "event"), event_id="client-2").result()
+    plan = triggered.finished.result()
+    assert (plan.result, plan.actions[0].output["heard"]) == ("success", ["once", "finish"])
+    with pytest.raises(UnprocessableEvent):
+        send(triggered.id, 2, encode("finish", "event"), event_id="client-3").result()
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_g8_an_event_for_another_plan_survives_the_executor_that_was_to_send_it(world, left):
+    """Killed between the commit of the outcome that asked for it and the message, or after the message."""
+    waiting = world.trigger(Waits)
+    if not left:
+        world._parts.event_post.post = lambda order: None
+    world.run(Tells, waiting.id, 2, "finish")
+    assert waiting.finished.done() is left
+
+    world.kill_executor()
+
+    plan = waiting.finished.result()
+    assert (plan.result, plan.actions[0].output["heard"]) == ("success", ["finish"])
+    with world.persistence._store.database.read() as connection:
+        assert connection.execute(select(posted_events)).all() == []
+
+
 def test_a_timer_survives_its_executor(slow_world):
     """Being resumed, ``run`` is not called without an event: the one that is stored is waited for."""
     triggered = slow_world.trigger(WakesItself, delay_s=60)
@@ -118,3 +157,25 @@ def test_b350_b355_a_suspended_plan_nobody_takes_over_is_paused_and_pending(tmp_
         finished = other.execute(triggered.id)
         other.event(triggered.id, 2, "finish")
         assert finished.result().result == "success"
+
+
+def test_g2_a_plan_whose_rows_make_no_sense_is_given_up_and_all_others_go_on(world):
+    """It would end the executor, and then whoever takes its plans over, and so on."""
+    good, bad = world.plan(InSequence, THREE), world.plan(InSequence, THREE)
+    last = bad.finalize_flow[0]
+    store = world._parts.store
+    with store.database.write() as connection:
+        connection.execute(
+            update(steps)
+            .where(steps.c.execution_plan_id == bad.id, steps.c.id == last)
+            .values(state="cancelled")
+        )
+
+    futures = [world.execute(bad.id), world.execute(good.id)]
+
+    with pytest.raises(RequestError, match=f"plan {bad.id} cannot be gone on with: finalize step"):
+        futures[0].result()
+    assert futures[1].result().result == "success"
+    assert world.persistence.load_execution_plan(bad.id).state == "paused"
+    assert locks(world) == 0
+    assert store.plan_statuses([bad.id])[bad.id].owner_id is None

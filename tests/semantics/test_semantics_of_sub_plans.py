@@ -6,6 +6,7 @@ import pytest
 from telling_actions import Waits
 
 from dynflow_mp import Abort, Action, Cancel, Cancellable, WithBulkSubPlans, WithPollingSubPlans, WithSubPlans
+from dynflow_mp.testing import InThreadWorld
 
 BROKEN: set[str] = set()
 """What fails just now: ``plan`` or ``run`` of every child."""
@@ -231,6 +232,31 @@ def test_auto_execute_does_not_pass_a_limit_by(slow_world):
 
     plan = slow_world.persistence.load_execution_plan(parent.id)
     assert [child.state for child in plan.sub_plans()] == ["running", "planned", "planned"]
+
+
+@pytest.mark.parametrize("after_a_death", [False, True])
+def test_sub_plans_that_a_halted_plan_holds_back_end_with_it(slow_world, after_a_death):
+    """Nobody would ever let them start. Those that run go their own ways."""
+    parent = slow_world.trigger(Parent, 3, "WaitingChild", level=1)
+    if after_a_death:
+        slow_world.kill_executor()
+
+    plan = slow_world.halt(parent.id).result()
+
+    running, *held_back = plan.sub_plans()
+    assert (plan.state, running.state) == ("stopped", "running")
+    assert [(child.state, child.result) for child in held_back] == [("stopped", "error")] * 2
+    assert f"Plan {plan.id}, which held it back, was halted" in held_back[0].failed_steps[0].error.message
+
+
+def test_sub_plans_that_a_left_plan_holds_back_end_when_it_is_halted_where_it_lies(tmp_path):
+    url = f"sqlite:///{tmp_path}/plans.db"
+    with InThreadWorld(database_url=url, jump=False) as world:
+        parent = world.trigger(Parent, 3, "WaitingChild", level=1)
+    with InThreadWorld(database_url=url, jump=False) as other:
+        plan = other.halt(parent.id).result()
+
+        assert [child.state for child in plan.sub_plans()[1:]] == ["stopped"] * 2
 
 
 class Spread(Parent):

@@ -83,8 +83,9 @@ class Client:
             kernel().pause(0.1, 2.0)
             kernel().say(self.host.name, f"resumes {plan_id[-6:]}")
             try:
+                resumed = world.execute(plan_id)
                 self._send_events(world, plan_id)
-                self._waited_for(f"resumed plan {plan_id[-6:]}", world.execute(plan_id))
+                self._waited_for(f"resumed plan {plan_id[-6:]}", resumed)
             except DynflowError as error:
                 kernel().say(self.host.name, f"could not resume: {error!r}")
 
@@ -101,7 +102,7 @@ class Client:
 
     def _send_events(self, world: World, plan_id: str) -> None:
         listening = database.rows(
-            'SELECT id FROM dynflow_steps WHERE execution_plan_id = ? AND phase = ? AND action_class = ?',
+            "SELECT id FROM dynflow_steps WHERE execution_plan_id = ? AND phase = ? AND action_class = ?",
             (plan_id, "run", _LISTENS),
         )
         for (step_id,) in listening:
@@ -127,5 +128,9 @@ class Client:
                 taken.append(event)
 
     def _ended(self, plan_id: str, step_id: int) -> bool:
-        query = "SELECT state FROM dynflow_steps WHERE execution_plan_id = ? AND id = ?"
-        return database.rows(query, (plan_id, step_id))[0][0] not in ("pending", "running", "suspended")
+        query = (
+            "SELECT s.state, p.state, p.requested_at FROM dynflow_steps s JOIN dynflow_execution_plans p"
+            " ON p.id = s.execution_plan_id WHERE p.id = ? AND s.id = ?"
+        )
+        step, plan, requested_at = database.rows(query, (plan_id, step_id))[0]
+        return step in ("success", "skipped") or plan == "stopped" or (plan == "paused" and requested_at is None)

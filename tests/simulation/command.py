@@ -31,5 +31,7 @@ def run(arguments: list[str]) -> int:
             print(f"seed {seed}:", *result.violations, sep="\n   ")
             sys.stdout.flush()
     spent = time.perf_counter() - begun
-    print(f"{given.seeds} seeds in {spent:.1f} s, {given.seeds / spent:.1f}/s, {virtual / 3600:.2f} virtual hours, {bad} bad")
+    print(
+        f"{given.seeds} seeds in {spent:.1f} s, {given.seeds / spent:.1f}/s, {virtual / 3600:.2f} virtual hours, {bad} bad"
+    )
     return bool(bad)

@@ -1,7 +1,7 @@
 """The one database of a simulation: the engine's own SQL on SQLite, in memory, and what may go wrong on the way to it.
 
-    a world's call ─▶ on its way (others have their turn) ─▶ the transaction, whole ─▶ on its way back ─▶ the answer
-                        stalled, refused                       committed, or not        lost: nobody knows
+a world's call ─▶ on its way (others have their turn) ─▶ the transaction, whole ─▶ on its way back ─▶ the answer
+                    stalled, refused                       committed, or not        lost: nobody knows
 """
 
 from __future__ import annotations
@@ -151,7 +151,9 @@ class SimulatedDatabase(Database):
                 yield self._shared.writer
                 if refused:
                     self.journal.fault("transaction refused")
-                    raise PersistenceError("given up by the database", chance.choice(("locked", "connection")))
+                    raise PersistenceError(
+                        "given up by the database", chance.choice(("locked", "connection"))
+                    )
             finally:
                 kernel().atomic = False
         self._committed()
@@ -186,7 +188,9 @@ class SimulatedDatabase(Database):
 
     def _look_who_writes(self, writes: list[Write]) -> None:
         world_id = getattr(self.process, "world_id", None)
-        found = rows("SELECT state FROM dynflow_coordinator_records WHERE owner_id IS NULL AND id = ?", (world_id,))
+        found = rows(
+            "SELECT state FROM dynflow_coordinator_records WHERE owner_id IS NULL AND id = ?", (world_id,)
+        )
         if writes and (not found or found[0][0] == "dead"):
             what = ", ".join(sorted({write.plan_id for write in writes}))
             self.journal.of_the_dead.append(f"{self.process.name} wrote about {what} when its world was dead")
@@ -209,7 +213,9 @@ class SimulatedStore(Store):
 
 def rows(query: str, parameters: Collection[Any] = ()) -> list[tuple[Any, ...]]:
     """What is in the database now, read by the simulation itself."""
-    found: list[tuple[Any, ...]] = SharedFile.of_this_process().raw.execute(query, tuple(parameters)).fetchall()
+    found: list[tuple[Any, ...]] = (
+        SharedFile.of_this_process().raw.execute(query, tuple(parameters)).fetchall()
+    )
     return found
 
 
@@ -217,7 +223,8 @@ def _shown(write: Write) -> str:
     fields = {
         name: value
         for name, value in write._asdict().items()
-        if name in ("epoch", "epoch_read", "step_id", "attempt", "state", "from_state", "to_state", "ids", "id")
+        if name
+        in ("epoch", "epoch_read", "step_id", "attempt", "state", "from_state", "to_state", "ids", "id")
     }
     told = " ".join(f"{name}={value}" for name, value in fields.items())
     return f"{type(write).__name__} {write.plan_id[-6:]} {told}"

@@ -36,7 +36,9 @@ class Effects:
         self.all: list[Effect] = []
         self._kernel = kernel
 
-    def begin(self, process: Process, plan_id: str, step_id: int, attempt: int, event: bytes | None) -> Effect:
+    def begin(
+        self, process: Process, plan_id: str, step_id: int, attempt: int, event: bytes | None
+    ) -> Effect:
         effect = Effect(process, plan_id, step_id, attempt, event, self._kernel.now)
         self.all.append(effect)
         self._kernel.say(process.name, f"BEGINS step {step_id}/{attempt} of {plan_id[-6:]}")
@@ -45,5 +47,6 @@ class Effects:
     def end(self, effect: Effect, state: str) -> None:
         effect.ended, effect.state = self._kernel.now, state
         self._kernel.say(
-            effect.process.name, f"ENDS step {effect.step_id}/{effect.attempt} of {effect.plan_id[-6:]}: {state}"
+            effect.process.name,
+            f"ENDS step {effect.step_id}/{effect.attempt} of {effect.plan_id[-6:]}: {state}",
         )

@@ -23,7 +23,9 @@ class Faults:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation, self._kernel = simulation, simulation.kernel
         self.counts: Counter[str] = Counter()
-        self.weather: dict[int, Weather] = _WeatherOfAll(simulation.scenario.refused, simulation.scenario.unknown)
+        self.weather: dict[int, Weather] = _WeatherOfAll(
+            simulation.scenario.refused, simulation.scenario.unknown
+        )
         self._stopped: list[Process] = []
         self._ways = {
             "kill executor": self._kill_executor,
@@ -71,7 +73,9 @@ class Faults:
         return self._kill_host(self._one_of(self._simulation.executors, fault), fault)
 
     def _kill_client(self, fault: Fault) -> bool:
-        return self._kill_host(self._one_of([client.host for client in self._simulation.clients], fault), fault)
+        return self._kill_host(
+            self._one_of([client.host for client in self._simulation.clients], fault), fault
+        )
 
     def _kill_host(self, host: Host, fault: Fault) -> bool:
         process = host.process

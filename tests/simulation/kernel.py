@@ -201,7 +201,9 @@ class Kernel:
             raise GreenletExit
         task = self.current
         if task is None or self.atomic:
-            raise AssertionError("something waits where nothing may: outside of any task, or in a transaction")
+            raise AssertionError(
+                "something waits where nothing may: outside of any task, or in a transaction"
+            )
         task.waiting += 1
         if seconds is not None:
             # A little more than asked for, as everywhere: whoever looks at the clock then sees that it is over.
@@ -226,7 +228,9 @@ class Kernel:
             at_once += 1
             if at_once > _MOST_A_MOMENT:
                 if self.now - moment < _MOMENT_S:
-                    raise Livelock(f"at {self.now:.6f} time does not go on; the last turn was {self._last!r}'s")
+                    raise Livelock(
+                        f"at {self.now:.6f} time does not go on; the last turn was {self._last!r}'s"
+                    )
                 moment, at_once = self.now, 0
             if isinstance(what, Alarm):
                 task = what.task

@@ -1,6 +1,6 @@
 """Envelopes between simulated worlds: lost, doubled, late, out of order, and cut off altogether.
 
-    send ─▶ the connector's thread: who gets it (real balance, real directory) ─▶ the network ─▶ receive
+send ─▶ the connector's thread: who gets it (real balance, real directory) ─▶ the network ─▶ receive
 """
 
 from __future__ import annotations

@@ -75,7 +75,10 @@ def scenario_of(seed: int) -> Scenario:
     """The scenario of a seed: always the same."""
     chance = Random(f"scenario {seed}")
     machines = chance.choice((1, 2, 2, 2, 3))
-    executors = [(chance.randrange(machines), chance.choice((1, 2, 2, 3))) for _ in range(chance.choice((1, 2, 2, 2, 3)))]
+    executors = [
+        (chance.randrange(machines), chance.choice((1, 2, 2, 3)))
+        for _ in range(chance.choice((1, 2, 2, 2, 3)))
+    ]
     clients = [chance.randrange(machines) for _ in range(chance.choice((1, 1, 2)))]
     plans = [
         Plan(chance.uniform(0.2, 6.0), chance.randrange(len(clients)), _tree(chance, f"p{number}"))
@@ -107,7 +110,9 @@ def scenario_of(seed: int) -> Scenario:
 def _fault(chance: Random, kinds: tuple[str, ...]) -> Fault:
     kind = chance.choice(kinds)
     lasts_s = chance.choice((0.3, 1.0, 3.0, 8.0, 12.0)) * chance.uniform(0.7, 1.3)
-    return Fault(chance.uniform(0.5, FAULTS_UNTIL_S - 2.0), kind, chance.randrange(1000), lasts_s, chance.random())
+    return Fault(
+        chance.uniform(0.5, FAULTS_UNTIL_S - 2.0), kind, chance.randrange(1000), lasts_s, chance.random()
+    )
 
 
 def _tree(chance: Random, name: str) -> list[Any]:
@@ -123,7 +128,17 @@ def _tree(chance: Random, name: str) -> list[Any]:
 def _leaf(chance: Random, name: str) -> list[Any]:
     takes_s = chance.choice((0.001, 0.05, 0.5, 2.0)) * chance.uniform(0.5, 1.5)
     kind = chance.choices(
-        ("Works", "WorksAgain", "pair", "Fails", "FailsAtFirst", "Listens", "Sleeps", "Triggers", "Finalizes"),
+        (
+            "Works",
+            "WorksAgain",
+            "pair",
+            "Fails",
+            "FailsAtFirst",
+            "Listens",
+            "Sleeps",
+            "Triggers",
+            "Finalizes",
+        ),
         (6, 4, 3, 1, 2, 3, 1, 1, 2),
     )[0]
     if kind == "pair":

@@ -111,6 +111,7 @@ _FUNCTIONS: dict[Any, Any] = {
     threading.Event: threads.VirtualEvent,
     threading.Lock: threads.VirtualLock,
     threading.RLock: threads.reentrant_lock,
+    threading.Condition: threads.VirtualCondition,
     threading.get_ident: threads.get_ident,
     threading.current_thread: threads.current_thread,
     queue.SimpleQueue: threads.VirtualQueue,
@@ -135,6 +136,7 @@ _MODULES: dict[ModuleType, Facade] = {
         Event=threads.VirtualEvent,
         Lock=threads.VirtualLock,
         RLock=threads.reentrant_lock,
+        Condition=threads.VirtualCondition,
         current_thread=threads.current_thread,
         get_ident=threads.get_ident,
     ),
@@ -189,7 +191,9 @@ class Patches:
     def set(self, where: Any, name: str, value: Any) -> None:
         """Raises ``AttributeError`` for a name that is not there: then the engine has changed, and so must this."""
         owner = sys.modules[where] if isinstance(where, str) else where
-        self._before.append((owner, name, owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)))
+        self._before.append(
+            (owner, name, owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name))
+        )
         setattr(owner, name, value)
 
     def undo(self) -> None:

@@ -203,7 +203,9 @@ def _evidence(simulation: Simulation) -> Evidence:
 def _result(simulation: Simulation) -> Result:
     faults = Counter(simulation.faults.counts)
     faults.update(simulation.journal.faults)
-    faults.update({f"envelope {kind}": number for kind, number in simulation.network.counts.items() if kind != "sent"})
+    faults.update(
+        {f"envelope {kind}": number for kind, number in simulation.network.counts.items() if kind != "sent"}
+    )
     return Result(
         simulation.scenario.seed,
         [],

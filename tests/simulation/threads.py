@@ -81,8 +81,6 @@ class VirtualThread:
             kernel().wait(0.01)
 
 
-
-
 def current_thread() -> VirtualThread:
     """The thread that runs now; always the same object for the same thread."""
     task = here()
@@ -195,3 +193,47 @@ class VirtualLock:
 
 def reentrant_lock() -> VirtualLock:
     return VirtualLock(reentrant=True)
+
+
+class VirtualCondition:
+    """``Condition``."""
+
+    def __init__(self, lock: VirtualLock | None = None) -> None:
+        self._lock = lock or reentrant_lock()
+        self._told = VirtualEvent()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        return self._lock.acquire(blocking, timeout)
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> bool:
+        return self._lock.acquire()
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        told = self._told
+        self._lock.release()
+        try:
+            return told.wait(timeout)
+        finally:
+            self._lock.acquire()
+
+    def wait_for(self, holds: Callable[[], Any], timeout: float | None = None) -> Any:
+        ends = None if timeout is None else here().process.machine.monotonic() + timeout
+        while not (held := holds()):
+            left = None if ends is None else ends - here().process.machine.monotonic()
+            if left is not None and left <= 0:
+                break
+            self.wait(left)
+        return held
+
+    def notify(self, n: int = 1) -> None:
+        self.notify_all()
+
+    def notify_all(self) -> None:
+        told, self._told = self._told, VirtualEvent()
+        told.set()

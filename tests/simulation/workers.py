@@ -104,7 +104,9 @@ class GuardianProcess:
         self.real.hear(line.encode())
         left_s = self.real.deadline - self._machine.monotonic()
         if left_s != inf:
-            kernel().later(max(0.0, left_s) / self._machine.rate + kernel().chance.uniform(0.0001, 0.02), self._look)
+            kernel().later(
+                max(0.0, left_s) / self._machine.rate + kernel().chance.uniform(0.0001, 0.02), self._look
+            )
 
     def _look(self) -> None:
         if self._machine.monotonic() < self.real.deadline:
@@ -120,7 +122,9 @@ class SimulatedWorker:
 
     def __init__(self, workforce: SimulatedProcesses, worker_id: str, queue: str) -> None:
         self.id, self.queue, self._workforce = worker_id, queue, workforce
-        self.process = Process(workforce.process.kernel, workforce.process.machine, worker_id, workforce.process)
+        self.process = Process(
+            workforce.process.kernel, workforce.process.machine, worker_id, workforce.process
+        )
         self.process.on_death.append(lambda: workforce.died(self))
         self.begun = self.part = 0
         self.ready = False
@@ -202,6 +206,7 @@ class SimulatedProcesses:
 
     effects: Effects
     """Of the simulation that goes on."""
+
     def __init__(
         self, directory: Path, settings: Any, poller: SimulatedPoller, context: object = None
     ) -> None:
@@ -249,7 +254,9 @@ class SimulatedProcesses:
         if kernel().tracing:
             for number, job in jobs:
                 what = f"step {job.step_id}/{job.attempt}" if isinstance(job, StepJob) else type(job).__name__
-                kernel().say(self.process.name, f"sends job {number} to {worker_id}: {what} of {job.plan_id[-6:]}")
+                kernel().say(
+                    self.process.name, f"sends job {number} to {worker_id}: {what} of {job.plan_id[-6:]}"
+                )
         self.in_order(f">{worker_id}", lambda: worker.deliver(jobs))
 
     def recall(self, worker_id: str) -> None:
@@ -273,8 +280,11 @@ class SimulatedProcesses:
     def dump_stacks(self, worker_id: str) -> None:
         """Nobody reads them."""
 
-    def output_tail(self, worker_id: str) -> str:
-        return ""
+    def certificate(self, worker_id: str, number: int, cause: str, sentence: str) -> None:
+        """It is no process: there is nothing to tell."""
+
+    def remembered(self, worker_id: str) -> int:
+        return 0
 
     def retire(self, worker_id: str) -> None:
         self.terminate(worker_id)
@@ -329,5 +339,3 @@ class SimulatedProcesses:
         self._socket.ready = False
         news, self._news = list(self._news), deque()
         return news
-
-

@@ -97,6 +97,9 @@ def test_a_file_that_is_no_toml_is_named(tmp_path):
         ("database_url", "shop.db"),
         ("listen", "5555"),
         ("connector", "carrier-pigeon"),
+        ("connector_poll_s", 0),
+        ("connector_poll_s", 6),
+        ("connector_poll_s", "often"),
         ("lease_ttl_s", 0),
         ("on_lease_loss", "shrug"),
         ("drain_grace_s", "long"),
@@ -121,6 +124,11 @@ def test_a_lease_that_ends_before_it_is_renewed_is_refused_where_steps_run():
 
     assert Config(lease_ttl_s=9).pools == {}
     assert Config(workers=1, lease_ttl_s=9, lease_renewal_s=4.5).lease_ttl_s == 9
+
+
+def test_an_endpoint_where_nobody_would_listen_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"listen=.*connector='database'"):
+        load(tmp_path, {"connector": "database", "listen": "tcp://127.0.0.1:5555"})
 
 
 @pytest.mark.parametrize(

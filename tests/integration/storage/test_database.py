@@ -73,7 +73,7 @@ def test_driver_errors_have_a_kind_and_writing_goes_on_after_them(database_kind:
 
 
 @ONLY_SQLITE
-def test_a_full_disk_is_named_and_passes(database: Database):
+def test_g28_a_full_disk_is_named_and_passes(database: Database):
     with database.write() as connection:
         connection.execute(text("CREATE TABLE t (data BLOB)"))
         pages = connection.execute(text("PRAGMA page_count")).scalar_one()

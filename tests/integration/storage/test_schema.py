@@ -70,7 +70,7 @@ def test_the_newest_migration_is_the_version_this_one_works_with():
     assert scripts.get_heads() == [schema.REVISIONS[-1]]
 
 
-def test_newer_tables_are_refused(database: Database):
+def test_g30_newer_tables_are_refused(database: Database):
     _stamp(database, "9999")
 
     for way in (prepare, upgrade):
@@ -78,7 +78,7 @@ def test_newer_tables_are_refused(database: Database):
             way(database)
 
 
-def test_older_tables_are_upgraded_by_itself_on_sqlite_only(
+def test_g30_older_tables_are_upgraded_by_itself_on_sqlite_only(
     database_kind: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     _add_a_revision(tmp_path, monkeypatch)
@@ -175,7 +175,7 @@ def test_tables_without_a_version_are_refused(database: Database):
         prepare(database)
 
 
-def test_several_processes_prepare_one_empty_database(url: str):
+def test_g30_several_processes_prepare_one_empty_database(url: str):
     program = (
         "import sys; from dynflow_mp.persistence.database import Database;"
         "from dynflow_mp.persistence.schema import prepare, current;"

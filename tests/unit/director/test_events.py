@@ -1,15 +1,23 @@
 """Events: recorded when accepted, taken one at a time in order, dropped with an answer."""
 
-from plans_for_tests import CLIENT, PLAN, a_skeleton, failure, only, success, suspended
+from plans_for_tests import CLIENT, PLAN, WORLD, a_skeleton, failure, only, success, suspended
 
-from dynflow_mp.director.instructions import Answer, ReadyEvent, ReadySteps, SendEvent, WakeAt
+from dynflow_mp.director.events import MOST_REMEMBERED
+from dynflow_mp.director.instructions import (
+    Answer,
+    EventUndelivered,
+    ReadyEvent,
+    ReadySteps,
+    SendEvent,
+    WakeAt,
+)
 from dynflow_mp.director.stimuli import EventArrived, EventDue
 from dynflow_mp.model.flows import Concurrence
 from dynflow_mp.model.messages import Done
 from dynflow_mp.model.plans import StoredEvent
 from dynflow_mp.model.states import PlanState, StepState
 from dynflow_mp.model.work import PlannedEvent
-from dynflow_mp.model.writes import ForgetEvents, RecordEvent
+from dynflow_mp.model.writes import ForgetEvents, MarkEventsTaken, PostEvent, RecordEvent
 
 
 def an_event(request_id, step_id=2, data=b"go", **changes):
@@ -40,8 +48,53 @@ def test_b130_the_sender_is_told_once_the_run_that_took_the_event_is_stored(driv
     driver.send(2)
     said = driver.finish(success(2))
 
-    assert only(ForgetEvents, said) == [ForgetEvents(PLAN, 1, ("e1",))]
+    assert only(MarkEventsTaken, said) == [MarkEventsTaken(PLAN, 1, ("e1",), driver.now)]
+    assert only(ForgetEvents, said) == []
     assert driver.answers("e1") == [Done()]
+
+
+def test_g8_an_event_that_was_taken_is_known_to_whoever_takes_the_plan_up(driver):
+    """Its sender asks again: the executor that took it died before it could say so."""
+    taken = StoredEvent("e1", 2, b"", CLIENT, None, 5, 6)
+    driver.start(
+        a_skeleton(
+            2,
+            state=PlanState.PAUSED,
+            states={2: StepState.SUSPENDED},
+            attempts={2: 1},
+            events=(taken, StoredEvent("e2", 2, b"kept", CLIENT, None, 7)),
+        )
+    )
+    assert driver.events == [(2, b"kept")]
+
+    said = driver.tell(an_event("e1"))
+
+    assert driver.answers("e1") == [Done()]
+    assert only(RecordEvent, said) == only(ReadyEvent, said) == []
+
+
+def test_g8_marks_of_events_that_were_taken_are_bounded(driver):
+    begin(driver)
+    said = []
+    for number in range(MOST_REMEMBERED + 2):
+        driver.finish(suspended(2))
+        driver.tell(an_event(f"e{number}"))
+        driver.send(2)
+        said += driver.finish(suspended(2))
+        driver.send(2)
+
+    assert only(ForgetEvents, said) == [ForgetEvents(PLAN, 1, ("e0",)), ForgetEvents(PLAN, 1, ("e1",))]
+
+
+def test_g8_events_are_in_order_whatever_the_clock_says(driver):
+    begin(driver)
+    driver.now = 1000
+    first = driver.tell(an_event("e9"))
+    driver.now = 10
+    second = driver.tell(an_event("e10"))
+
+    earlier, later = (only(RecordEvent, said)[0].recorded_at for said in (first, second))
+    assert earlier < later
 
 
 def test_g8_an_event_that_comes_again_while_its_answer_is_on_the_way_is_answered_and_not_taken_again(driver):
@@ -172,7 +225,22 @@ def test_an_action_s_event_for_another_plan_is_sent_there(driver):
     begin(driver)
     event = PlannedEvent("other", 3, b"hello", None, True)
 
-    assert SendEvent(event) in driver.finish(suspended(2, events=(event,)))
+    said = driver.finish(suspended(2, events=(event,)))
+
+    (post,) = only(PostEvent, said)
+    assert (post.world_id, post.to_plan_id, post.to_step_id, post.data) == (WORLD, "other", 3, b"hello")
+    assert only(SendEvent, said) == [SendEvent(event, PLAN, post.id)]
+
+
+def test_an_event_for_what_cannot_be_a_plan_goes_nowhere(driver):
+    """Not even into the database, which might refuse it."""
+    begin(driver)
+    event = PlannedEvent("no plan\0", 3, b"hello", None, False)
+
+    said = driver.finish(suspended(2, events=(event,)))
+
+    assert only(PostEvent, said) == only(SendEvent, said) == []
+    assert [order.step_id for order in only(EventUndelivered, said)] == [3]
 
 
 def test_the_second_event_is_not_taken_while_the_first_is_being_worked_on(driver):

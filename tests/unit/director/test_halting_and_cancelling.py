@@ -33,7 +33,14 @@ from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.states import PlanState, StepState
 from dynflow_mp.model.work import ErrorRecord, PlannedEvent
-from dynflow_mp.model.writes import ClaimPlan, ForgetEvents, RecordEvent, SaveOutcome, SavePlan
+from dynflow_mp.model.writes import (
+    ClaimPlan,
+    ForgetEvents,
+    MarkEventsTaken,
+    RecordEvent,
+    SaveOutcome,
+    SavePlan,
+)
 
 HALT = HaltRequested(PLAN, "admin", "h1")
 CANCEL = CancelRequested(PLAN, "admin", "c1")
@@ -302,7 +309,8 @@ def test_a_step_s_end_costs_nothing_for_the_events_of_others(driver):
 
     said = driver.finish(success(2))
 
-    assert [len(forget.ids) for forget in only(ForgetEvents, said)] == [1, 1]
+    assert [len(taken.ids) for taken in only(MarkEventsTaken, said)] == [1]
+    assert [len(forget.ids) for forget in only(ForgetEvents, said)] == [1]
     assert driver.answers("e1") == [Done()]
 
 

@@ -12,6 +12,7 @@ from dynflow_mp.dispatchers.client_decisions import ClientDecisions, Timings
 from dynflow_mp.dispatchers.decisions import (
     Decision,
     Fail,
+    FailUnlessTaken,
     LoadPlan,
     LookUp,
     Resolve,
@@ -23,6 +24,7 @@ from dynflow_mp.errors import (
     AlreadyRunning,
     DynflowError,
     EventDropped,
+    NobodyTakesEvents,
     NoExecutor,
     NotCancellable,
     PeerBusy,
@@ -95,6 +97,13 @@ def only(decisions: list[Decision]) -> Decision:
 def failure(decisions: list[Decision]) -> DynflowError:
     decision = only(decisions)
     assert isinstance(decision, Fail)
+    return decision.error
+
+
+def failure_unless_taken(decisions: list[Decision]) -> DynflowError:
+    """That of an event: the store may know that it was taken all the same (G8)."""
+    decision = only(decisions)
+    assert isinstance(decision, FailUnlessTaken)
     return decision.error
 
 
@@ -394,7 +403,9 @@ def test_an_event_that_was_taken_is_true(client: ClientDecisions) -> None:
 def test_an_event_that_was_dropped_fails(client: ClientDecisions) -> None:
     event_sent(client)
 
-    assert isinstance(failure(client.heard(refusal(EventDropped("ended", PLAN)), 0.1)), EventDropped)
+    error = failure_unless_taken(client.heard(refusal(EventDropped("ended", PLAN)), 0.1))
+
+    assert isinstance(error, EventDropped)
 
 
 @pytest.mark.parametrize("stored", [None, Stored("stopped"), Stored("paused"), Stored("planned")])
@@ -402,7 +413,7 @@ def test_an_event_for_a_plan_nobody_runs_fails(client: ClientDecisions, stored: 
     client.event(REQUEST, EVENT, 0.0)
     assert client.routed(REQUEST, None, 0.0) == [LookUp((PLAN,))]
 
-    error = failure(client.found({} if stored is None else {PLAN: stored}, [PLAN], 0.0))
+    error = failure_unless_taken(client.found({} if stored is None else {PLAN: stored}, [PLAN], 0.0))
 
     assert isinstance(error, UnprocessableEvent)
     assert "no executor runs plan plan-1" in str(error)
@@ -440,9 +451,46 @@ def test_an_event_whose_world_stays_away_fails(client: ClientDecisions) -> None:
     envelope = event_sent(client)
     client.undeliverable(envelope, UnknownReceiver("gone"), 0.1)
 
-    error = failure(client.undeliverable(envelope, UnknownReceiver("gone"), 5.1))
+    error = failure_unless_taken(client.undeliverable(envelope, UnknownReceiver("gone"), 5.1))
 
-    assert isinstance(error, UnprocessableEvent)
+    assert isinstance(error, NobodyTakesEvents)
+
+
+def test_g8_events_of_a_step_come_to_its_next_executor_in_the_order_in_which_they_were_sent(
+    client: ClientDecisions,
+) -> None:
+    """The first one's executor died with it; the second finds the successor first."""
+    client.event("client-1", EVENT, 0.0)
+    client.routed("client-1", "dead", 0.0)
+    client.event("client-2", EVENT, 5.0)
+
+    sent = sends(client.routed("client-2", "successor", 5.0))
+
+    assert [(one.request_id, one.receiver_id) for one in sent] == [
+        ("client-1", "successor"),
+        ("client-2", "successor"),
+    ]
+
+
+def test_g8_an_event_that_is_sent_again_comes_after_those_before_it(client: ClientDecisions) -> None:
+    for number in (1, 2, 3):
+        client.event(f"client-{number}", EVENT, 0.0)
+        client.routed(f"client-{number}", "executor", number / 10)
+    client.heard(answer(Done(), "client-1"), 1.0)
+
+    again = sends(client.routed("client-3", "executor", 10.0))
+    second = sends(client.routed("client-2", "executor", 10.1))
+
+    assert [one.request_id for one in again] == ["client-2", "client-3"]
+    assert [one.request_id for one in second] == ["client-2"]
+
+
+def test_events_of_other_steps_wait_for_nothing(client: ClientDecisions) -> None:
+    client.event("client-1", EVENT, 0.0)
+    client.routed("client-1", "dead", 0.0)
+    client.event("client-2", EVENT._replace(step_id=99), 1.0)
+
+    assert [one.request_id for one in sends(client.routed("client-2", "other", 1.0))] == ["client-2"]
 
 
 def test_an_event_without_an_answer_is_sent_again_after_a_while(client: ClientDecisions) -> None:

@@ -11,9 +11,9 @@ def test_the_first_crew_fills_every_place():
 def test_the_crew_is_complete_when_all_have_said_hello():
     crew = Crew({"default": 2})
 
-    crew.ready("a")
+    crew.ready("a", "default")
     assert not crew.complete
-    crew.ready("b")
+    crew.ready("b", "default")
     assert crew.complete
 
 
@@ -52,7 +52,7 @@ def test_a_worker_that_lived_long_starts_the_count_over():
 def test_a_worker_that_cannot_start_waits_from_the_first_time():
     crew = Crew({"default": 1})
 
-    assert [crew.failed_to_start("default").delay_s for _ in range(3)] == [0.1, 0.2, 0.4]
+    assert [crew.failed_to_start("w", "default").delay_s for _ in range(3)] == [0.1, 0.2, 0.4]
 
 
 def test_timers_come_out_by_time_and_then_by_arrival():

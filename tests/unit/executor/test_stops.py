@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dynflow_mp.executor.enforcement import main_stack_in
 from dynflow_mp.executor.limit_watch import Limits, LimitWatch, limits_of
+from dynflow_mp.executor.stacks import main_stack
 from dynflow_mp.executor.stops import Measure, Stops
 from dynflow_mp.model.policies import ActionPolicy
 
@@ -191,7 +191,7 @@ Current thread 0x00007f02 (most recent call first):
 
 
 def test_the_main_thread_s_stack_is_found_in_what_was_printed() -> None:
-    assert main_stack_in(DUMP) == (
+    assert main_stack(DUMP) == (
         'File "phases.py", line 40 in run_step',
         'File "shop.py", line 5 in run',
         'File "shop.py", line 12 in wait',
@@ -202,4 +202,4 @@ def test_the_main_thread_s_stack_is_found_in_what_was_printed() -> None:
     "printed", ["", "no stack\n", '  File "half.py", line 3 in x\n', "x (most recent call first):\n"]
 )
 def test_without_a_dump_there_is_no_stack(printed: str) -> None:
-    assert main_stack_in(printed) == ()
+    assert main_stack(printed) == ()

@@ -77,8 +77,8 @@ def test_events_of_a_plan_that_was_left_are_gone_and_their_senders_told(
     step = run_step(0)
     turn(claim(), mark(step), outcome(step, state=StepState.SUSPENDED))
     turn(
-        RecordEvent(PLAN, 1, step, "e1", b"x", "client-7", None),
-        RecordEvent(PLAN, 1, step, "e2", b"x", None, NOW),
+        RecordEvent(PLAN, 1, step, "e1", b"x", "client-7", None, NOW),
+        RecordEvent(PLAN, 1, step, "e2", b"x", None, NOW, NOW + 1),
         end(state=PlanState.PAUSED, result=Result.PENDING, ended_at=None),
     )
 

@@ -12,9 +12,9 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import AlreadyRunning, InvalidPlan, PersistenceError, PlanNotFound, WorldFenced
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.flows import Concurrence, flow_from_tokens
-from dynflow_mp.model.plans import HistoryEntry, Payload, StepKind, history_from_data
+from dynflow_mp.model.plans import HistoryEntry, Payload, StepKind, StoredEvent, history_from_data
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
-from dynflow_mp.model.writes import RecordEvent
+from dynflow_mp.model.writes import MarkEventsTaken, RecordEvent
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.store import StepCount, Store
 from dynflow_mp.persistence.tables import execution_plans, steps
@@ -67,11 +67,27 @@ def test_a_begun_step_brings_its_times(store: Store, turn: Callable[..., frozens
 
 def test_events_not_taken_come_with_the_plan(store: Store, turn: Callable[..., frozenset[str]]):
     store.save_plan(a_plan())
-    turn(claim(), RecordEvent(PLAN, 1, 3, "c-9", b"\xc0", "client-1", NOW + 5))
+    turn(claim(), RecordEvent(PLAN, 1, 3, "c-9", b"\xc0", "client-1", NOW + 5, NOW))
 
     (event,) = store.load_skeleton(PLAN).events
 
-    assert event == ("c-9", 3, b"\xc0", "client-1", NOW + 5)
+    assert event == StoredEvent("c-9", 3, b"\xc0", "client-1", NOW + 5, NOW, None)
+
+
+def test_g8_an_event_that_was_taken_leaves_a_mark_until_its_plan_is_deleted(
+    store: Store, turn: Callable[..., frozenset[str]]
+):
+    store.save_plan(a_plan())
+    turn(claim(), RecordEvent(PLAN, 1, 3, "c-9", b"\xc0", "client-1", None, NOW))
+    assert not store.event_was_taken("c-9")
+
+    turn(MarkEventsTaken(PLAN, 1, ("c-9",), NOW + 1))
+
+    assert store.event_was_taken("c-9")
+    assert store.load_skeleton(PLAN).events == (StoredEvent("c-9", 3, b"", "client-1", None, NOW, NOW + 1),)
+    turn(end())
+    store.delete_execution_plans({"id": PLAN})
+    assert not store.event_was_taken("c-9")
 
 
 def test_payloads_come_by_action_any_number(store: Store):

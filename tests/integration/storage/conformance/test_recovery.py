@@ -14,6 +14,7 @@ from dynflow_mp.coordinator.records import AutoExecuteLock, WorldInvalidationLoc
 from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.errors import InactiveWorld, LockTaken, WorldFenced
+from dynflow_mp.maintenance import reconciler as reconciling
 from dynflow_mp.maintenance.reconciler import Reconciler
 from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
@@ -351,13 +352,14 @@ def test_an_executor_whose_lease_stands_still_is_recovered_after_the_ttl_and_for
     for now in (0.0, 1.0):
         reconciler.round(now)
     assert store.load_plan(PLAN).state == "running"
-    reconciler.round(2.0)
+    reconciler.round(2.9)  # what looking takes is no silence
     assert (store.load_plan(PLAN).state, other.find_worlds(id=WORLD)[0].state) == ("paused", "dead")
 
     for now in (3.0, 4.0):
         reconciler.round(now)
     assert other.find_worlds(id=WORLD) != []
-    reconciler.round(5.0)
+    for now in (5.0, 6.0):
+        reconciler.round(now)
     assert other.find_worlds(id=WORLD) == []
 
 
@@ -413,6 +415,33 @@ def test_one_that_was_begun_is_asked_for(
     assert [(envelope.sender_id, envelope.message) for envelope in asked] == [(OTHER, Execution(PLAN))] * 2
     assert len({envelope.request_id for envelope in asked}) == 2
     assert all(envelope.request_id.startswith(UNATTENDED) for envelope in asked)
+
+
+def test_plans_that_run_here_and_are_not_stored_any_more_are_found_some_at_a_time(
+    store: Store, other: Coordinator, recovery: Recovery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciling, "_AT_ONCE", 2)
+    held = [plan_id(number) for number in range(1, 6)]
+    for stored in (1, 2, 4):
+        store.save_plan(a_plan(plan_id(stored)))
+    told: list[list[str]] = []
+    reconciler = Reconciler(
+        store,
+        other,
+        recovery,
+        lambda envelope: None,
+        lambda plan_ids: None,
+        lambda error: None,
+        interval_s=1.0,
+        lease_ttl_s=2.0,
+        held=lambda: held,
+        deleted=lambda plan_ids: told.append(list(plan_ids)),
+    )
+
+    for now in range(4):
+        reconciler.round(float(now))
+
+    assert told == [[plan_id(3)], [plan_id(5)]]
 
 
 def test_a_world_that_ends_recovers_nobody(

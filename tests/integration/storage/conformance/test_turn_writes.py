@@ -369,7 +369,7 @@ def test_a_turn_of_many_plans_is_held_and_compared_whole(store: Store, turn: Tur
 
 
 def test_an_event_is_recorded_once_and_forgotten(claimed: Turn, database: Database):
-    recorded = RecordEvent(PLAN, 1, 3, "c-9", encode("wake", "event"), "client-1", None)
+    recorded = RecordEvent(PLAN, 1, 3, "c-9", encode("wake", "event"), "client-1", None, NOW)
     claimed(recorded)
     claimed(recorded, recorded._replace(id="c-10"))
 
@@ -380,7 +380,7 @@ def test_an_event_is_recorded_once_and_forgotten(claimed: Turn, database: Databa
 
 
 def test_an_event_recorded_and_taken_in_one_turn_is_gone(claimed: Turn, database: Database):
-    claimed(RecordEvent(PLAN, 1, 3, "c-9", b"\xc0", None, None), ForgetEvents(PLAN, 1, ("c-9",)))
+    claimed(RecordEvent(PLAN, 1, 3, "c-9", b"\xc0", None, None, NOW), ForgetEvents(PLAN, 1, ("c-9",)))
 
     assert _rows(database, "SELECT id FROM dynflow_events") == []
 

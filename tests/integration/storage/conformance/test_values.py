@@ -96,7 +96,10 @@ def test_names_that_not_every_database_takes_are_refused(
 
 def test_many_events_are_recorded_and_forgotten_at_once(store: Store, turn: Turn):
     store.save_plan(a_plan())
-    events = [RecordEvent(PLAN, 1, 3, f"c-{n}", EVERY_BYTE, None, NOW if n % 2 else None) for n in range(12)]
+    events = [
+        RecordEvent(PLAN, 1, 3, f"c-{n}", EVERY_BYTE, None, NOW if n % 2 else None, NOW + n)
+        for n in range(12)
+    ]
 
     turn(claim(), *events)
     turn(*events)

@@ -9,20 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from threading import Event
 
+import databases
 import pytest
+from sqlalchemy import Connection, func, select
 from stored_plans import NOW, PLAN, WORLD, a_plan, claim, mark, outcome, plan_id
 
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord
-from dynflow_mp.errors import WorldFenced
+from dynflow_mp.errors import PersistenceError, WorldFenced
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import Write
+from dynflow_mp.persistence import server_sessions
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.store import Store
+from dynflow_mp.persistence.tables import delayed_plans
 
 Turn = Callable[..., frozenset[str]]
 WAIT_S = 30.0
@@ -60,19 +65,27 @@ class Zombie:
         self.wakes = Event()
 
     def write(self, write: Write, *, before: str) -> Future[None]:
-        """Stands still ``before`` the fence, the turn's statements, or the commit."""
+        """Stands still ``before`` the fence, the turn's statements, or the commit – or with an old view, having read
+        something before the fence.
+        """
         return self._threads.submit(self._write, write, before)
 
     def _write(self, write: Write, before: str) -> None:
         if before == "fence":
             self._stand_still()
-        with self._store.database.write(self._coordinator.fence) as connection:
+        with self._store.database.write(partial(self._fence, before)) as connection:
             if before == "statements":
                 self._stand_still()
             lost = self._store.write_turn(connection, [write])
             self._coordinator.follow_turn(connection, [write], lost)
             if before == "commit":
                 self._stand_still()
+
+    def _fence(self, before: str, connection: Connection) -> None:
+        if before == "fence, having read":
+            connection.execute(select(func.count()).select_from(delayed_plans)).scalar_one()
+            self._stand_still()
+        self._coordinator.fence(connection)
 
     def _stand_still(self) -> None:
         self.stands.set()
@@ -192,3 +205,72 @@ def test_worlds_that_want_the_same_plans_at_once_get_each_plan_once(
     assert [owners[id_] for id_ in ids] == [
         next(world for world, own in zip(worlds, got, strict=True) if id_ in own) for id_ in ids
     ]
+
+
+# -- whatever the database's own idea of isolation -----------------------------------------------------
+
+LEVELS = {
+    databases.SQLITE: ("its only one",),
+    databases.POSTGRESQL: ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"),
+    databases.MYSQL: ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"),
+}
+
+
+@pytest.fixture
+def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Has the worlds' connections use another isolation level than the engine gives them."""
+    wanted: str = request.param
+    if wanted in LEVELS[databases.POSTGRESQL]:
+        make = server_sessions.create_engine
+        monkeypatch.setattr(
+            server_sessions,
+            "create_engine",
+            lambda url, **given: make(url, **{**given, "isolation_level": wanted}),
+        )
+    return wanted
+
+
+@pytest.mark.parametrize("before", ["fence", "fence, having read", "statements", "commit"])
+@pytest.mark.parametrize(
+    ("level", "database_kind"),
+    [(level, kind) for kind, levels in LEVELS.items() for level in levels],
+    indirect=["level"],
+)
+def test_g9_at_every_isolation_level_the_zombie_s_word_counts_before_the_takeover_or_not_at_all(
+    level: str,
+    running: Turn,
+    store: Store,
+    zombie: Zombie,
+    successor: Recovery,
+    threads: ThreadPoolExecutor,
+    database_kind: str,
+    before: str,
+):
+    """The fence is what holds, not the isolation: an old view of the rows does not let a zombie through."""
+    databases.require(database_kind)
+    if level in LEVELS[databases.POSTGRESQL]:
+        with store.database.read() as connection:
+            assert connection.get_isolation_level() == level
+    # On SQLite only one may write at a time: who stands inside a transaction comes first, whatever it has done.
+    alone = database_kind == databases.SQLITE
+    comes_first = before != "fence" if alone else not before.startswith("fence")
+    written = zombie.write(outcome(3), before=before)
+    with standing_still(zombie):
+        taken_over = threads.submit(successor.invalidate, WORLD)
+        if not comes_first:
+            taken_over.result(WAIT_S)
+    error = written.exception(WAIT_S)
+    assert taken_over.result(WAIT_S) == 1
+
+    (step,) = store.load_steps(PLAN, [3])
+    plan = store.load_plan(PLAN)
+    assert (plan.state, plan.owner_id) == ("paused", None)
+    if error is None:
+        assert (step.state, plan.result) == (StepState.SUCCESS, "pending")
+    else:
+        # PostgreSQL refuses whoever would change what was changed since its view was taken.
+        assert isinstance(error, (WorldFenced, PersistenceError))
+        assert (step.state, plan.result) == (StepState.ERROR, "error")
+    assert (error is None) == comes_first
+    with pytest.raises(WorldFenced):
+        running(outcome(3))
