@@ -1,5 +1,6 @@
 # make demo    watch a real workload run to its end      make test    the whole suite
 # make lint    ruff, mypy, import rules                  make bench   the figures of docs/performance.md
+# make chaos   the long tests, then worlds under random kills: CHAOS="--worker-kills 10000 --database postgresql"
 #
 # Everything runs in .venv, made on first use and brought up to date when pyproject.toml or Python changes.
 
@@ -13,10 +14,10 @@ WORKLOADS ?=
 DATABASES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test chaos lint format bench clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
 
 setup:
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS="$(EXTRAS)" sh scripts/set_up.sh
@@ -26,6 +27,10 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS) $(PYTEST)
+
+chaos: setup
+	@$(BIN)/python -m pytest -m chaos $(TESTS) $(PYTEST)
+	@PYTHONPATH=tests:. $(BIN)/python -m chaos --verbose $(CHAOS)
 
 lint: setup
 	@$(BIN)/ruff check .
