@@ -8,8 +8,9 @@ Each part is closed in the opposite order: see :class:`~dynflow_mp.world.ending.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -192,7 +193,8 @@ class Parts:
         )
         self._ending.on_close("sub-plan endings", endings.stop)
         self._ending.on_close("core", lambda: core.stop(0.0))
-        core.start()
+        with self._lease_kept():
+            core.start()
 
     def _send_event(self, order: SendEvent) -> None:
         """To a step of another plan: nobody waits for its answer, and a hint may be lost."""
@@ -222,6 +224,24 @@ class Parts:
 
     def _tell_of_sub_plans(self, plan_id: str, step_id: int) -> None:
         self.client.event(plan_id, step_id, SUB_PLANS, optional=True)
+
+    @contextmanager
+    def _lease_kept(self) -> Iterator[None]:
+        """While workers import what they need, which may take longer than a lease lasts. Who is declared dead all the
+        same finds out with the next renewal, the first that counts.
+        """
+        liveness = Liveness(
+            self.coordinator,
+            self._config.lease_renewal_s,
+            lambda: True,
+            self.record.meta,
+            lambda error: log.warning("%s", error, extra={"action": "fenced_at_start"}),
+        )
+        liveness.start()
+        try:
+            yield
+        finally:
+            liveness.stop()
 
     def _open_liveness(self) -> None:
         """From the first renewal on, others see that this world may be used."""
@@ -264,6 +284,7 @@ class Parts:
                 self._fenced,
                 interval_s=config.reconcile_interval_s,
                 lease_ttl_s=config.lease_ttl_s,
+                take=heirs.take,
                 held=lambda: core.plan_ids,
                 deleted=core.drop_deleted,
                 tidy=DeadLetters(EnvelopeStore(self.store.database), self.coordinator).clear,
@@ -401,19 +422,18 @@ class Parts:
         core = self.core
         if core is None:
             return []
-        phases = [
-            Phase(
-                "take no new work",
-                lambda: self.connector.stop_receiving_new_work(self),
-                partial(budget.share, CLOSE_S),
-            )
-        ]
+        phases = [Phase("take no new work", partial(self._refuse_work, core), partial(budget.share, CLOSE_S))]
         if self._ending.fenced is None:
             # Running steps do not wait until a database is there again.
             mark_s = partial(budget.share, _MARK_S)
             phases.append(Phase("mark as draining", self.record.mark_draining, mark_s, matters=False))
         phases.append(Phase("drain", partial(self._drain, core, budget), budget.of_executor, core.abandon))
         return phases
+
+    def _refuse_work(self, core: Core) -> None:
+        # First of all here: by the time others read in the record that this world drains, it does.
+        core.begin_to_stop()
+        self.connector.stop_receiving_new_work(self)
 
     def _drain(self, core: Core, budget: Budget) -> None:
         core.stop(budget.of_steps(self._config.drain_grace_s), budget.of_release())
