@@ -1,5 +1,7 @@
 # make demo    watch a real workload run to its end      make test    the whole suite
+# make simulate   SEEDS=20000: worlds in virtual time      make simulate-mutants    … without one mechanism each
 # make lint    ruff, mypy, import rules                  make bench   the figures of docs/performance.md
+# make chaos   the long tests, then worlds under random kills: CHAOS="--worker-kills 10000 --database postgresql"
 #
 # Everything runs in .venv, made on first use and brought up to date when pyproject.toml or Python changes.
 
@@ -11,12 +13,13 @@ TESTS ?= tests
 JOBS ?= 2
 WORKLOADS ?=
 DATABASES ?=
+SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test chaos simulate simulate-mutants lint format bench clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
 
 setup:
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS="$(EXTRAS)" sh scripts/set_up.sh
@@ -26,6 +29,16 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS) $(PYTEST)
+
+chaos: setup
+	@$(BIN)/python -m pytest -m chaos $(TESTS) $(PYTEST)
+	@PYTHONPATH=tests:. $(BIN)/python -m chaos --verbose $(CHAOS)
+
+simulate: setup
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(SIMULATE)
+
+simulate-mutants: setup
+	@$(BIN)/python -m tests.simulation --hunt --seeds $(SEEDS) $(SIMULATE)
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import psutil
@@ -17,11 +18,16 @@ MIB = 1024 * 1024
 
 
 class Supervisor:
-    """A supervisor process with its workers. A context manager: ready when entered, gone when left."""
+    """A supervisor process with its workers. A context manager: ready when entered, gone when left.
 
-    def __init__(self, url: str, workers: int, count: bool = False) -> None:
-        program = "bench.counting_supervisor" if count else "dynflow_mp.supervisor"
-        self.command = [sys.executable, "-m", program, "--workers", str(workers)]
+    ``without`` names what is left out of it (see :mod:`bench.careless_supervisor`).
+    """
+
+    def __init__(self, url: str, workers: int, count: bool = False, without: Sequence[str] = ()) -> None:
+        program = ["bench.counting_supervisor"] if count else ["dynflow_mp.supervisor"]
+        if without:
+            program = ["bench.careless_supervisor", ",".join(without)]
+        self.command = [sys.executable, "-m", *program, "--workers", str(workers)]
         self.command += ["--database", url, "--app", "bench.actions"]
 
     def __enter__(self) -> Supervisor:

@@ -46,6 +46,7 @@ def bench(*arguments, directory):
         ("events", "events/s"),
         ("suspended", "% CPU at rest"),
         ("sub_plans", "children/s"),
+        ("recovery", "s"),
     ],
 )
 def test_a_workload_comes_to_a_figure_and_leaves_nothing_behind(workload, unit, tmp_path):
@@ -54,6 +55,19 @@ def test_a_workload_comes_to_a_figure_and_leaves_nothing_behind(workload, unit, 
     assert (result["workload"], result["database"], result["unit"]) == (workload, "sqlite", unit)
     assert result["spread"] == [result["value"]] * 2
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.chaos
+def test_what_keeps_plans_safe_can_be_left_out_to_show_what_it_costs(tmp_path):
+    command = [sys.executable, "-m", "bench.safety", "fan_out", "--database=sqlite", "--size=50", "--runs=1"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS)
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["without"] == ["fence", "lease", "captures"]
+    assert result["ratio"] > 0
 
 
 def test_what_plans_cost_is_counted_on_every_database(database_kind, tmp_path):

@@ -145,6 +145,9 @@ def _c5(history: History, calls: _Calls) -> Iterator[Violation]:
         if step is None:
             yield Violation("C5", f"step {step_id} of plan {plan} began and is not in the database")
             continue
+        if step.phase == "finalize":
+            yield from _finalized_too_often(plan, step_id, len(starts), history.plans[plan])
+            continue
         times = Counter(start.attempt for start in starts)
         for attempt, number in sorted(times.items()):
             where = f"attempt {attempt} of step {step_id} of plan {plan}"
@@ -152,8 +155,17 @@ def _c5(history: History, calls: _Calls) -> Iterator[Violation]:
                 yield Violation("C5", f"{where} began {number} times")
             if attempt > step.attempts:
                 yield Violation("C5", f"{where} began and only {step.attempts} are recorded")
-            if step.phase == "run" and not _accounted_for((plan, step_id), attempt, step, calls):
+            if not _accounted_for((plan, step_id), attempt, step, calls):
                 yield Violation("C5", f"{where} began and what came of it is not recorded")
+
+
+def _finalized_too_often(plan: str, step_id: int, starts: int, facts: PlanFacts) -> Iterator[Violation]:
+    """The phase is one job and starts over as a whole, which is not counted for each part of it: but it starts over only
+    after an attempt that failed, and one part of it says so."""
+    failed = sum(len(step.failed) for step in facts.steps.values() if step.phase == "finalize")
+    if starts > 1 + failed:
+        what = f"finalize step {step_id} of plan {plan} began {starts} times after {failed} failures"
+        yield Violation("C5", what)
 
 
 def _accounted_for(key: StepKey, attempt: int, step: StepFacts, calls: _Calls) -> bool:
