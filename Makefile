@@ -1,4 +1,5 @@
 # make demo    watch a real workload run to its end      make test    the whole suite
+# make simulate   SEEDS=20000: worlds in virtual time      make simulate-mutants    … without one mechanism each
 # make lint    ruff, mypy, import rules                  make bench   the figures of docs/performance.md
 # make chaos   the long tests, then worlds under random kills: CHAOS="--worker-kills 10000 --database postgresql"
 #
@@ -12,12 +13,13 @@ TESTS ?= tests
 JOBS ?= 2
 WORKLOADS ?=
 DATABASES ?=
+SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos lint format bench clean
+.PHONY: help setup demo test chaos simulate simulate-mutants lint format bench clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
 
 setup:
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS="$(EXTRAS)" sh scripts/set_up.sh
@@ -31,6 +33,12 @@ test: setup
 chaos: setup
 	@$(BIN)/python -m pytest -m chaos $(TESTS) $(PYTEST)
 	@PYTHONPATH=tests:. $(BIN)/python -m chaos --verbose $(CHAOS)
+
+simulate: setup
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(SIMULATE)
+
+simulate-mutants: setup
+	@$(BIN)/python -m tests.simulation --hunt --seeds $(SEEDS) $(SIMULATE)
 
 lint: setup
 	@$(BIN)/ruff check .

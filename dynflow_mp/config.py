@@ -65,6 +65,12 @@ class Config:
     """How often, at the most seldom, the database connector looks for messages where it is not told of them."""
     listen: str | None = None
     """Endpoint of an executor for other worlds; None: an ipc socket in a private directory."""
+    advertise_host: str | None = None
+    """The host name or address at which other worlds reach this one, if it is not the one in ``listen``."""
+    curve_key_file: str | None = None
+    """A secret key that ``dynflow-mp keys generate`` made; None: new keys each time the world starts."""
+    curve_trusted_keys_file: str | None = None
+    """Public keys, one a line: over TCP only worlds that have one of them; None: all worlds in the database."""
     eligible: bool | None = None
     """Whether others' plans may run here; None: yes, except in embedded worlds."""
     meta: Mapping[str, Any] = field(default_factory=_default_meta)
@@ -103,6 +109,8 @@ class Config:
     """Stopped plans that ended longer ago are deleted; None: none ever is."""
     cleaner_interval_s: float = 3600.0
     """How often an executor looks for plans to delete, where ``cleaner_max_age_s`` is given."""
+    sensitive_keys: tuple[str, ...] = ()
+    """Further keys whose values are not shown (in logs, errors, on screens): those that hold one of these texts."""
     max_payload: int = _MAX_PAYLOAD
     """Largest input or output of one action (bytes, encoded)."""
     max_credit: int = 512
@@ -139,6 +147,7 @@ class Config:
         object.__setattr__(self, "apps", tuple(self.apps))
         object.__setattr__(self, "middleware", tuple(map(_place, self.middleware)))
         object.__setattr__(self, "queues", dict(self.queues))
+        object.__setattr__(self, "sensitive_keys", tuple(self.sensitive_keys))
 
     @property
     def pools(self) -> dict[str, int]:
@@ -213,6 +222,16 @@ def _place(value: Any) -> str:
     return value if isinstance(value, str) else f"{value.__module__}:{value.__qualname__}"
 
 
+def _is_host(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, str) and bool(value) and not set(value) & set("/*[]@ ") and value.count(":") != 1
+    )
+
+
+def _is_path(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and bool(value) and "\0" not in value)
+
+
 _CONNECTORS = ("auto", "direct", "zeromq", "database")
 _LONGEST_POLL_S = 5.0
 """Half of the time after which a message that nobody has taken comes back to its sender."""
@@ -253,6 +272,9 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
         "must be an endpoint such as tcp://127.0.0.1:5555",
         lambda value: value is None or "://" in str(value),
     ),
+    ("advertise_host", "must be a host name or an address without a port", _is_host),
+    ("curve_key_file", "must be the path of a file", _is_path),
+    ("curve_trusted_keys_file", "must be the path of a file", _is_path),
     ("eligible", "must be true, false or not given", lambda value: value is None or _is_bool(value)),
     ("meta", "must be a mapping", lambda value: isinstance(value, Mapping)),
     ("auto_execute", "must be true or false", _is_bool),
@@ -281,6 +303,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
         lambda value: value is None or _seconds(value),
     ),
     ("cleaner_interval_s", _A_SPAN, _seconds),
+    ("sensitive_keys", "must be a list of texts", _is_names),
     ("max_payload", "must be a whole number of bytes from 1024", _whole(1024)),
     ("max_credit", "must be a whole number from 1", _whole(1)),
     (
@@ -466,7 +489,7 @@ def _parsed(name: str, variable: str, text: str) -> Any:
             return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
                 text.lower()
             ]
-        if name in ("apps", "middleware"):
+        if name in ("apps", "middleware", "sensitive_keys"):
             return tuple(part.strip() for part in text.split(",") if part.strip())
         if name == "queues":
             pairs = (part.split("=", 1) for part in text.split(",") if part.strip())

@@ -44,6 +44,8 @@ class Action:
     """How much memory its worker may have while ``run`` is called: bytes, or a text like ``"512MiB"``."""
     middleware: ClassVar[Any] = ()
     """Classes of :class:`Middleware` around this one's phases, or rules about them (:class:`Use`), inside of the bases'."""
+    sensitive: ClassVar[tuple[str, ...]] = ()
+    """Paths in input and output that are never shown, such as ``("card.number",)``, beside those with telling keys."""
     input_format: ClassVar[type | None] = None
     """What the input must be like: a TypedDict, a dataclass or a pydantic model. Checked when planned, and before ``run``."""
     output_format: ClassVar[type | None] = None
@@ -341,7 +343,7 @@ def find_or_missing(name: str) -> type[Action]:
     try:
         return registry.find(name)
     except UnknownAction:
-        module, _, short = name.rpartition(".")
+        module, _, short = name.replace("\0", "\ufffd").rpartition(".")
         facts = {"_stored_name": name, "__module__": module or "?", "__qualname__": short}
         return type(short, (Missing,), facts, abstract=True)
 

@@ -20,6 +20,7 @@ from dynflow_mp.model.codec import EMPTY, decode, encode
 from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.model.sub_plans import Briefing, Orders
 from dynflow_mp.model.work import FinalizePart, PlannedEvent, StepJob, StepOutcome
+from dynflow_mp.redaction import secrets_in
 
 NewChunks = Callable[[int], ChunkSink]
 """Makes the place for the output chunks of a step."""
@@ -149,13 +150,23 @@ class Call(Context):
             weight,
             output,
             self._resolved,
-            None if failure is None else record_of(failure).to_bytes(),
+            None if failure is None else record_of(failure, self._secrets(facts)).to_bytes(),
             events,
             retryable=failure is not None and facts is not None and self.is_retryable(failure, facts),
             plans=plans,
             orders=orders,
             chunks=() if self._chunks is None else self._chunks.rest(),
         )
+
+    def _secrets(self, facts: ClassFacts | None) -> frozenset[str]:
+        """What an error's text shall not repeat."""
+        sensitive = () if facts is None else facts.kind.sensitive
+        try:
+            return secrets_in(self.get_input(), sensitive) | secrets_in(self.get_output(), sensitive)
+        except (
+            Exception
+        ):  # data that cannot be read, or objects of the user's: the step has its error already
+            return frozenset()
 
     def is_retryable(self, failure: BaseException, facts: ClassFacts) -> bool:
         """Whether the class wants to be tried again after this error."""

@@ -16,10 +16,13 @@ _NEVER_DONE: tuple[type, ...] = (CoroutineType, GeneratorType, AsyncGeneratorTyp
 def check(kind: type, action: type) -> None:
     """Raises :class:`DefinitionError` if ``plan``, ``run``, ``finalize`` or ``delay`` could never be called as they are.
 
-    Or if ``subscribe`` names what is no action class; ``action`` is what all of those derive from.
+    Or if ``subscribe`` names what is no action class (``action`` is what all of those derive from), or ``sensitive``
+    is no tuple of paths.
     """
     if "subscribe" in vars(kind):
         _check_subscribe(kind, vars(kind)["subscribe"], action)
+    if "sensitive" in vars(kind):
+        _check_sensitive(kind, vars(kind)["sensitive"])
     for phase in _PHASES:
         found = _as_written(kind, phase)
         if found is not None:
@@ -37,6 +40,16 @@ def _check_subscribe(kind: type, given: Any, action: type) -> None:
                 f"{kind.__module__}.{kind.__qualname__}.subscribe is {given!r}; it must be an action class, "
                 "its dotted name, or a list of them"
             )
+
+
+def _check_sensitive(kind: type, given: Any) -> None:
+    if not isinstance(given, (tuple, list)) or not all(
+        isinstance(path, str) and all(path.split(".")) for path in given
+    ):
+        raise DefinitionError(
+            f"{kind.__module__}.{kind.__qualname__}.sensitive is {given!r}; it must be a tuple of paths "
+            'such as ("card.number",)'
+        )
 
 
 def refuse_unfinished(phase: str, returned: Any) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import builtins
 import os.path
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import TracebackType
 
 from dynflow_mp.actions.unwinding import Stopped
 from dynflow_mp.model.stops import error_of
 from dynflow_mp.model.work import ErrorRecord
+from dynflow_mp.redaction import without
 
 FIRST_FRAMES, LAST_FRAMES = 20, 30
 MAX_MESSAGE, MAX_LINE = 16_384, 500
@@ -17,12 +18,16 @@ _MAX_CAUSES, _CAUSE_FRAMES = 3, 5
 _ENGINE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-def record_of(error: BaseException) -> ErrorRecord:
-    """``error`` as the step it ended will show it. Never raises for what a user's exception does."""
-    if type(error) is Stopped:
-        kind = error_of(error.cause)
-        return ErrorRecord(exception_name(kind), message_of(error), _backtrace_of(error), error.cause)
-    return ErrorRecord(exception_name(type(error)), message_of(error), _backtrace_of(error))
+def record_of(error: BaseException, secrets: Collection[str] = ()) -> ErrorRecord:
+    """``error`` as the step it ended will show it, without these ``secrets``.
+
+    Never raises for what a user's exception does.
+    """
+    kind, cause = (error_of(error.cause), error.cause) if type(error) is Stopped else (type(error), None)
+    message = without(message_of(error), secrets)
+    return ErrorRecord(
+        exception_name(kind), message, tuple(without(line, secrets) for line in _backtrace_of(error)), cause
+    )
 
 
 def exception_name(kind: type[BaseException]) -> str:

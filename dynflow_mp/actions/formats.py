@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 from dynflow_mp.errors import DefinitionError, FormatError
 from dynflow_mp.model.codec import path_text
 from dynflow_mp.model.references import Key, OutputReference
+from dynflow_mp.redaction import MASK, is_sensitive, redacted
 
 Path: TypeAlias = tuple[Key, ...]
 
@@ -34,10 +35,11 @@ Faults: TypeAlias = "Callable[[Any, Path], Iterator[Fault]]"
 class Format:
     """One form. Its parts are looked up when it is first used: they may be defined after the class that names it."""
 
-    __slots__ = ("_faults", "_kind", "_name", "_what")
+    __slots__ = ("_faults", "_kind", "_name", "_sensitive", "_what")
 
-    def __init__(self, kind: type, what: str) -> None:
-        """``what`` is ``input`` or ``output``."""
+    def __init__(self, kind: type, what: str, sensitive: Sequence[str] = ()) -> None:
+        """``what`` is ``input`` or ``output``, ``sensitive`` are paths whose values errors do not show."""
+        self._sensitive = sensitive
         self._kind, self._what = kind, what
         self._name = f"{kind.__module__}.{kind.__qualname__}"
         self._faults: Faults | None = None
@@ -47,7 +49,16 @@ class Format:
         if self._faults is None:
             self._faults = _faults_of_model(self._kind) if _is_model(self._kind) else _faults_of(self._kind)
         for path, expected, found in self._faults(values, ()):
-            raise FormatError(path_text(self._what, path), expected, found, self._name)
+            shown = hidden(found) if self._is_secret(path) else found
+            raise FormatError(path_text(self._what, path), expected, shown, self._name)
+
+    def _is_secret(self, path: Path) -> bool:
+        """Whether a telling key is on the way, or the class's own word hides what is there, or some of it."""
+        keys = [key for key in path if isinstance(key, str)]
+        own = (one.split(".") for one in self._sensitive)
+        return any(map(is_sensitive, keys)) or any(
+            keys[: len(one)] == one[: len(keys)] for one in own if keys or one
+        )
 
 
 def format_of(action_class: type, attribute: str) -> Format | None:
@@ -60,7 +71,7 @@ def format_of(action_class: type, attribute: str) -> Format | None:
             f"{action_class.__module__}.{action_class.__qualname__}.{attribute} is {kind!r}; "
             "it must be a TypedDict, a dataclass or a pydantic model"
         )
-    return Format(kind, attribute.partition("_")[0])
+    return Format(kind, attribute.partition("_")[0], getattr(action_class, "sensitive", ()))
 
 
 def check(action_class: type) -> None:
@@ -265,10 +276,15 @@ def _name(kind: Any) -> str:
 _MOST_SHOWN = 60
 
 
+def hidden(found: str) -> str:
+    """What was found, by its type alone."""
+    return found if found in ("None", "nothing") else f"{found.partition(' ')[0]} {MASK}"
+
+
 def _shown(value: Any) -> str:
     if value is None:
         return "None"
-    text = repr(value)
+    text = repr(redacted(value))
     return f"{type(value).__name__} {text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + '…'}"
 
 

@@ -19,7 +19,7 @@ from dynflow_mp.errors import ConfigError, DynflowError, PersistenceError
 BROKEN, USAGE = 1, 2
 _ONLY_HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
 """Click's, since 8.2, for a group named without a command: its text is the whole help."""
-_GROUPS = {"db": "dynflow_mp.cli.db:db"}
+_GROUPS = {"db": "dynflow_mp.cli.db:db", "keys": "dynflow_mp.cli.keys:keys"}
 
 
 @click.group(

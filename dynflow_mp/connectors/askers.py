@@ -8,12 +8,15 @@ asker ══ probe, requests ══▶ ROUTER ──▶ delivery
 from __future__ import annotations
 
 import errno
+import os
+import sys
 import time
 from collections.abc import Iterable
 
 import zmq
 
 from dynflow_mp.connectors.delivery import Delivery
+from dynflow_mp.connectors.doorkeeper import Doorkeeper
 from dynflow_mp.connectors.endpoints import Place, cannot_listen
 from dynflow_mp.connectors.peers import (
     FAREWELL,
@@ -26,7 +29,7 @@ from dynflow_mp.connectors.peers import (
     world_of,
 )
 from dynflow_mp.errors import ConnectorError, PeerBusy, ProtocolError, UnknownReceiver
-from dynflow_mp.model.messages import Envelope
+from dynflow_mp.model.messages import Envelope, Execution
 from dynflow_mp.telemetry import logger
 
 log = logger("connectors.askers")
@@ -46,17 +49,28 @@ class Askers:
         self._routes: dict[str, Route] = {}
         self._full: dict[str, Route] = {}
         self._expected: dict[str, Outbox] = {}
+        self._doorkeeper: Doorkeeper | None = None
+        self._local = False
         self._untold: list[Route] | None = None
         self._not_through: set[bytes] = set()
 
-    def listen(self, context: zmq.Context[zmq.Socket[bytes]], place: Place) -> str:
-        """Open the ROUTER; returns the endpoint it got. Raises :class:`ConnectorError`."""
+    def listen(
+        self, context: zmq.Context[zmq.Socket[bytes]], place: Place, doorkeeper: Doorkeeper | None
+    ) -> str:
+        """Open the ROUTER, behind a ``doorkeeper`` on TCP; returns the endpoint it got.
+
+        Raises :class:`ConnectorError`.
+        """
         router: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
         self.socket = router
         tune(router, place.endpoint)
         router.set(zmq.ROUTER_MANDATORY, 1)
         # An asker that reconnects before its old connection is known to be dead must win.
         router.set(zmq.ROUTER_HANDOVER, 1)
+        self._doorkeeper = doorkeeper
+        if doorkeeper is not None:
+            doorkeeper.guard(router)
+        self._local = place.endpoint.startswith("ipc://")
         try:
             router.bind(place.endpoint)
             place.secure()
@@ -72,34 +86,52 @@ class Askers:
         assert self.socket is not None
         for _ in range(MESSAGES_A_TURN):
             try:
-                frames = self.socket.recv_multipart(zmq.DONTWAIT)
+                frames = self.socket.recv_multipart(zmq.DONTWAIT, copy=False)
             except zmq.Again:
                 return
-            if self._delivery.listens_to(frames[0]):
-                self._hear_one(frames)
+            # What a connection has proved comes with its messages, but not with the identity before them.
+            key = None if self._doorkeeper is None or len(frames) < 2 else _property(frames[1], "User-Id")
+            identity = frames[0].bytes
+            speaker = identity if key is None else key.encode()
+            if self._delivery.listens_to(speaker):
+                try:
+                    self._hear_one(identity, key, frames[1:])
+                except ProtocolError as error:
+                    self._delivery.refuse(speaker, error)
 
-    def _hear_one(self, frames: list[bytes]) -> None:
-        identity = frames[0]
-        try:
-            world_id = world_of(identity)
-            route = self._routes.get(world_id)
-            if route is None or route.identity != identity:
-                self._learn_route(world_id, identity)
-            if len(frames) != 2:
-                raise ProtocolError(f"a message of {len(frames) - 1} frames")
-            if frames[1]:
-                self._delivery.deliver(Envelope.from_bytes(frames[1]))
-            else:  # the probe of a new connection, or the answer to our farewell
-                self._not_through.discard(identity)
-        except ProtocolError as error:
-            self._delivery.refuse(identity, error)
+    def _hear_one(self, identity: bytes, key: str | None, frames: list[zmq.Frame]) -> None:
+        world_id = world_of(identity)
+        if len(frames) != 1:
+            raise ProtocolError(f"a message of {len(frames)} frames")
+        self._check_speaker(world_id, key)
+        route = self._routes.get(world_id)
+        if route is None or route.identity != identity:
+            if self._local:
+                _check_user(frames[0])
+            self._learn_route(world_id, identity, key)
+        if len(frames[0]):
+            envelope = Envelope.from_bytes(frames[0].bytes)
+            _check_envelope(envelope, world_id)
+            self._delivery.deliver(envelope)
+        else:  # the probe of a new connection, or the answer to our farewell
+            self._not_through.discard(identity)
 
-    def _learn_route(self, world_id: str, identity: bytes) -> None:
+    def _check_speaker(self, world_id: str, key: str | None) -> None:
+        """A connection speaks for the living world whose key it has, and for no other."""
+        if not self._is_in_register(world_id, key):
+            raise ProtocolError(
+                f"a peer that says it is world {world_id}, without a key of that living world"
+            )
+
+    def _is_in_register(self, world_id: str, key: str | None) -> bool:
+        return self._doorkeeper is None or self._doorkeeper.admission.may_speak(key, world_id)
+
+    def _learn_route(self, world_id: str, identity: bytes, key: str | None) -> None:
         assert self.socket is not None
         before = self._routes.pop(world_id, None)
         outbox = self._expected.pop(world_id, None) or Outbox(self._linger_s)
         outbox.patience_s = self._linger_s
-        route = Route(self.socket, identity, outbox if before is None else before.outbox)
+        route = Route(self.socket, identity, outbox if before is None else before.outbox, key)
         self._routes[world_id] = route
         if route.outbox:
             self._full[world_id] = route
@@ -119,6 +151,8 @@ class Askers:
         if route is None:
             self._expect(Waiting(envelope, data, time.monotonic()))
             return
+        if not self._is_in_register(world_id, route.key):
+            raise UnknownReceiver(f"world {world_id} is not in the register any more")
         try:
             if not route.outbox:
                 route.push(data)
@@ -200,6 +234,8 @@ class Askers:
 
     def _told(self, route: Route) -> bool:
         """Whether this asker was told, or need not be."""
+        if not self._is_in_register(world_of(route.identity), route.key):
+            return True  # we would not hear that it has read it
         try:
             route.push(FAREWELL)
         except zmq.Again:
@@ -214,4 +250,34 @@ class Askers:
         for world_id, outbox in self._expected.items():
             self._give_back_unanswered(world_id, outbox.everything())
         if self.socket is not None:
+            if self._doorkeeper is not None:
+                self._doorkeeper.stop(self.socket)
             self.socket.close(linger_ms)
+
+
+def _check_envelope(envelope: Envelope, world_id: str) -> None:
+    """Whoever is asked this way hears requests, in the name of who asks.
+
+    An executor that leaves, or takes a dead one's plan over, hands the plan on under its client's own request.
+    """
+    if not envelope.is_request:
+        raise ProtocolError(f"an answer, {type(envelope.message).__name__}, where requests come")
+    if envelope.sender_id != world_id and not isinstance(envelope.message, Execution):
+        raise ProtocolError(f"a request in the name of world {envelope.sender_id} by world {world_id}")
+
+
+def _check_user(frame: zmq.Frame) -> None:
+    """Over ipc the kernel says who connected: this user, or root, who may do anything anyway."""
+    address = _property(frame, "Peer-Address") or ""
+    user = address.split(":")[1:2]
+    if not user and not sys.platform.startswith("linux"):
+        return  # not told here: the directory keeps others out
+    if user not in (["0"], [str(os.geteuid())]):
+        raise ProtocolError(f"a peer of another user ({address or 'nobody says whose'})")
+
+
+def _property(frame: zmq.Frame, name: str) -> str | None:
+    try:
+        return str(frame.get(name))
+    except zmq.ZMQError:
+        return None  # it has none

@@ -41,6 +41,8 @@ class Executor(NamedTuple):
     world_id: str
     endpoint: str | None
     free: Mapping[str, int]
+    key: str | None = None
+    """Its public CURVE key, where it is reached over TCP."""
 
 
 class Directory(Protocol):
@@ -51,6 +53,9 @@ class Directory(Protocol):
 
     def endpoint(self, world_id: str) -> str | None:
         """Where this world listens, whether it takes work or not; None if nowhere or not known."""
+
+    def keys(self) -> Mapping[str, str]:
+        """The public CURVE key of every living world that has one, by world id."""
 
 
 class Connector(ABC):
@@ -78,4 +83,9 @@ class Connector(ABC):
     @property
     def endpoint(self) -> str | None:
         """Where other processes reach this world; None if they cannot."""
+        return None
+
+    @property
+    def public_key(self) -> str | None:
+        """The key this world proves itself with on TCP, for its record; None if it has none."""
         return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from dynflow_mp.connectors.balance import Balance
 from dynflow_mp.connectors.connector import Receiver
@@ -13,8 +15,16 @@ from dynflow_mp.telemetry import logger
 log = logger("connectors.delivery")
 
 _STRIKES = 10
-"""Damaged messages after which a peer is not listened to any more."""
+"""Damaged messages within a minute after which a peer is not listened to any more."""
+_A_MINUTE_S = 60.0
 _MOST_REMEMBERED = 10_000
+
+
+class _Strikes(NamedTuple):
+    """How many damaged messages came from a peer since ``since``."""
+
+    number: int
+    since: float
 
 
 class Delivery:
@@ -27,7 +37,7 @@ class Delivery:
         self.protocol_errors = 0
         """How many messages were refused because they were not ours, or damaged."""
         self._receiver = receiver
-        self._strikes: dict[bytes, int] = {}
+        self._strikes: dict[bytes, _Strikes] = {}
 
     def deliver(self, envelope: Envelope) -> None:
         """Hand it over. Raises :class:`ProtocolError` if it is for somebody else."""
@@ -62,18 +72,23 @@ class Delivery:
 
     def listens_to(self, peer: bytes) -> bool:
         """Whether a peer may still speak: not after too many damaged messages."""
-        return self._strikes.get(peer, 0) < _STRIKES
+        strikes = self._strikes.get(peer) if self._strikes else None
+        return strikes is None or strikes.number < _STRIKES
 
     def refuse(self, peer: bytes, error: ProtocolError) -> None:
         """A message of this peer's was not ours, or damaged."""
         self.protocol_errors += 1
         if len(self._strikes) > _MOST_REMEMBERED:
             self._strikes.clear()
-        strikes = self._strikes[peer] = self._strikes.get(peer, 0) + 1
-        if strikes in (1, _STRIKES):
+        now = time.monotonic()
+        before = self._strikes.get(peer, _Strikes(0, now))
+        if now - before.since > _A_MINUTE_S:
+            before = _Strikes(0, now)
+        strikes = self._strikes[peer] = before._replace(number=before.number + 1)
+        if strikes.number in (1, _STRIKES):
             log.warning(
                 "refused a message: %s%s",
                 error,
-                "; this peer is not listened to any more" if strikes == _STRIKES else "",
+                "; this peer is not listened to any more" if strikes.number == _STRIKES else "",
                 extra={"action": "protocol_error"},
             )

@@ -33,15 +33,18 @@ _LONGEST_PID = 20
 """A lock file holds a process id and nothing else: a larger file is somebody's."""
 
 
-def check_endpoint(endpoint: str) -> None:
-    """Raise :class:`ConnectorError`, saying why, for an endpoint that worlds may not listen on or connect to."""
+def check_endpoint(endpoint: str, *, encrypted: bool = False) -> None:
+    """Raise :class:`ConnectorError`, saying why, for an endpoint that worlds may not listen on or connect to.
+
+    Beyond this machine only ``encrypted`` connections go.
+    """
     transport, found, address = endpoint.partition("://")
     if not found or transport not in ("ipc", "tcp") or not address:
         raise ConnectorError(f"{endpoint!r} is neither ipc://<path> nor tcp://<host>:<port>")
     if transport == "ipc":
         _check_ipc(endpoint, address)
     else:
-        _check_tcp(endpoint, address)
+        _check_tcp(endpoint, address, encrypted)
 
 
 def _check_ipc(endpoint: str, path: str) -> None:
@@ -55,17 +58,41 @@ def _check_ipc(endpoint: str, path: str) -> None:
         )
 
 
-def _check_tcp(endpoint: str, address: str) -> None:
+def _check_tcp(endpoint: str, address: str, encrypted: bool) -> None:
     host, found, port = address.rpartition(":")
     if not found or not (port == "*" or (port.isascii() and port.isdigit() and int(port) < 65536)):
         raise ConnectorError(f"{endpoint}: a port is missing (tcp://127.0.0.1:5555, or * for any free one)")
-    if not _is_loopback(host):
+    if not host:
+        raise ConnectorError(f"{endpoint}: a host is missing (tcp://127.0.0.1:5555)")
+    if not encrypted and not is_loopback(host):
         raise ConnectorError(
-            f"{endpoint}: beyond this machine nothing is encrypted yet; use a loopback address"
+            f"{endpoint}: refused without CURVE: anybody who reaches it could command this world; "
+            "use a loopback address or ipc"
         )
 
 
-def _is_loopback(host: str) -> bool:
+def tcp_host(endpoint: str) -> str:
+    """The host of a TCP endpoint, brackets of IPv6 taken off."""
+    host, _, _ = endpoint.removeprefix("tcp://").rpartition(":")
+    return host.removeprefix("[").removesuffix("]")
+
+
+def is_everywhere(endpoint: str) -> bool:
+    """Whether it listens on all addresses of its machine, so that it does not say where others reach it."""
+    return endpoint.startswith("tcp://") and tcp_host(endpoint) in ("*", "0.0.0.0", "::")
+
+
+def reached_at(endpoint: str, advertise_host: str | None) -> str:
+    """The endpoint others connect to: at ``advertise_host``, where that is said, with the port that was bound."""
+    if advertise_host is None or not endpoint.startswith("tcp://"):
+        return endpoint
+    port = endpoint.rpartition(":")[2]
+    host = f"[{advertise_host}]" if ":" in advertise_host else advertise_host
+    return f"tcp://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
     if host == "localhost":
         return True
     try:
@@ -90,14 +117,14 @@ class Place:
         self._lock, self._directory = lock, directory
 
     @classmethod
-    def claim(cls, endpoint: str | None) -> Place:
+    def claim(cls, endpoint: str | None, *, encrypted: bool = False) -> Place:
         """The place at ``endpoint``, or an ipc socket in a new private directory.
 
         Raises :class:`ConnectorError` if the endpoint is not allowed or another process has it.
         """
         if endpoint is None:
             return cls._in_private_directory()
-        check_endpoint(endpoint)
+        check_endpoint(endpoint, encrypted=encrypted)
         transport, _, address = endpoint.partition("://")
         if transport == "tcp":
             return cls(endpoint.replace("//localhost:", "//127.0.0.1:"), None, None)
@@ -151,7 +178,9 @@ class Place:
 
 def _check_directory(endpoint: str, directory: Path) -> None:
     """Refuse a directory in which somebody else could put a socket of theirs in the place of ours."""
-    found = directory.stat()
+    found = directory.lstat()
+    if stat.S_ISLNK(found.st_mode) and found.st_uid in (0, os.geteuid()):
+        found = directory.stat()
     if found.st_uid not in (0, os.geteuid()):
         raise ConnectorError(
             f"{endpoint}: {directory} belongs to another user, who could put another socket there; "

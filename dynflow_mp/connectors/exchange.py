@@ -15,11 +15,14 @@ from concurrent.futures import Future
 import zmq
 
 from dynflow_mp.bell import Bell
+from dynflow_mp.connectors.admission import Admission
 from dynflow_mp.connectors.askers import Askers
 from dynflow_mp.connectors.connector import Directory, Receiver
 from dynflow_mp.connectors.delivery import Delivery
+from dynflow_mp.connectors.doorkeeper import Doorkeeper
 from dynflow_mp.connectors.endpoints import Place
 from dynflow_mp.connectors.executors import Executors
+from dynflow_mp.connectors.keys import KeyPair
 from dynflow_mp.errors import ConnectorError, DynflowError, NoExecutor
 from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution
 from dynflow_mp.telemetry import logger
@@ -35,9 +38,19 @@ _Note = Envelope | Callable[[], object]
 class Exchange:
     """Everything the connector's thread owns. Others only call ``post``, ``call`` and read ``endpoint``."""
 
-    def __init__(self, receiver: Receiver, directory: Directory, refresh_s: float, linger_s: float) -> None:
+    def __init__(
+        self,
+        receiver: Receiver,
+        directory: Directory,
+        refresh_s: float,
+        linger_s: float,
+        keys: KeyPair | None = None,
+    ) -> None:
         self.endpoint: str | None = None
         self.delivery = Delivery(receiver)
+        self.doorkeeper: Doorkeeper | None = None
+        """Only where this world listens on TCP."""
+        self._directory, self._keys = directory, keys
         self._takes_work = receiver.takes_work
         self._refresh_s, self._linger_s = refresh_s, linger_s
         self._notes: deque[_Note] = deque()
@@ -45,7 +58,7 @@ class Exchange:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()
         self._askers = Askers(self._poller, self.delivery, linger_s)
-        self._executors = Executors(self._context, self._poller, self.delivery, directory, refresh_s)
+        self._executors = Executors(self._context, self._poller, self.delivery, directory, refresh_s, keys)
         self._stop_by: float | None = None
 
     # -- called by other threads ---------------------------------------------------------------
@@ -66,7 +79,7 @@ class Exchange:
         try:
             self._poller.register(self._bell.fd, zmq.POLLIN)
             if place is not None:
-                self.endpoint = self._askers.listen(self._context, place)
+                self.endpoint = self._askers.listen(self._context, place, self._guarded(place))
         except Exception as error:
             self._close(place)
             started.set_exception(error)
@@ -80,6 +93,13 @@ class Exchange:
                 self._turn()
         finally:
             self._close(place)
+
+    def _guarded(self, place: Place) -> Doorkeeper | None:
+        if self._keys is None or not place.endpoint.startswith("tcp://"):
+            return None
+        admission = Admission(self._directory.keys, time.monotonic)
+        self.doorkeeper = Doorkeeper(self._context, self._keys, admission)
+        return self.doorkeeper
 
     def _turn(self) -> None:
         try:

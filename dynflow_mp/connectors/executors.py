@@ -15,8 +15,16 @@ import zmq
 from dynflow_mp.connectors.connector import Directory, Executor
 from dynflow_mp.connectors.delivery import Delivery
 from dynflow_mp.connectors.endpoints import check_endpoint
-from dynflow_mp.connectors.peers import FAREWELL, MESSAGES_A_TURN, Peer, Waiting, push_all
-from dynflow_mp.errors import ConnectorError, PeerBusy, PersistenceError, ProtocolError, UnknownReceiver
+from dynflow_mp.connectors.keys import KeyPair, check_key
+from dynflow_mp.connectors.peers import FAREWELL, MESSAGES_A_TURN, Credentials, Peer, Waiting, push_all
+from dynflow_mp.errors import (
+    ConfigError,
+    ConnectorError,
+    PeerBusy,
+    PersistenceError,
+    ProtocolError,
+    UnknownReceiver,
+)
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.telemetry import logger
 
@@ -36,14 +44,17 @@ class Executors:
         delivery: Delivery,
         directory: Directory,
         refresh_s: float,
+        keys: KeyPair | None,
     ) -> None:
         self._context, self._poller, self._delivery = context, poller, delivery
+        self._keys = keys
         self._directory, self._refresh_s = directory, refresh_s
         self._listed: Sequence[Executor] = ()
         self._refreshed_at = float("-inf")
         self._peers: dict[str, Peer] = {}
         self._peer_of_socket: dict[object, Peer] = {}
         self._unknown: dict[str, float] = {}
+        self._refused_by: set[str] = set()
 
     # -- who is there --------------------------------------------------------------------------
 
@@ -57,7 +68,7 @@ class Executors:
         self._refreshed_at = now = time.monotonic()
         try:
             self._listed = tuple(self._directory.executors())
-        except PersistenceError as error:
+        except (ConfigError, PersistenceError) as error:
             log.warning(
                 "the directory could not be read, the last one is used: %s",
                 error,
@@ -65,19 +76,22 @@ class Executors:
             )
             return
         self._unknown.clear()
+        for peer in self._peers.values():
+            self._knock_again(peer)
         for executor in self._listed:
             if executor.world_id not in self._peers and executor.endpoint is not None:
-                self._connect(executor.world_id, executor.endpoint)
+                self._connect(executor.world_id, executor.endpoint, executor.key)
         self._leave_unlisted(now)
 
-    def _connect(self, world_id: str, endpoint: str) -> Peer | None:
+    def _connect(self, world_id: str, endpoint: str, key: str | None) -> Peer | None:
         own_id = self._delivery.world_id
         if world_id == own_id:
             return None
         try:
-            check_endpoint(endpoint)
-            peer = Peer(self._context, own_id, world_id, endpoint)
-        except (ConnectorError, zmq.ZMQError) as error:
+            credentials = self._credentials(endpoint, key)
+            check_endpoint(endpoint, encrypted=credentials is not None)
+            peer = Peer(self._context, own_id, world_id, endpoint, credentials)
+        except (ConfigError, ConnectorError, zmq.ZMQError) as error:
             log.warning(
                 "world %s cannot be connected to: %s", world_id, error, extra={"action": "connect_failed"}
             )
@@ -86,6 +100,26 @@ class Executors:
         self._peer_of_socket[peer.socket] = peer
         self._poller.register(peer.socket, zmq.POLLIN)
         return peer
+
+    def _knock_again(self, peer: Peer) -> None:
+        if peer.come_again_if_refused() and peer.world_id not in self._refused_by:
+            self._refused_by.add(peer.world_id)
+            log.warning(
+                "%s refuses this world, or does not have the key of world %s; trying again",
+                peer.endpoint,
+                peer.world_id,
+                extra={"action": "refused_by_peer", "world": peer.world_id},
+            )
+
+    def _credentials(self, endpoint: str, key: str | None) -> Credentials | None:
+        """Over TCP we speak to a key, not to whoever has the port. Raises ConfigError, ConnectorError."""
+        if not endpoint.startswith("tcp://") or (key is None and self._keys is None):
+            return None
+        if key is None:
+            raise ConnectorError(f"{endpoint}: its record has no key that it could prove to have")
+        if self._keys is None:
+            raise ConnectorError(f"{endpoint}: it wants CURVE, which this world does not have")
+        return Credentials(self._keys, check_key(key, f"the key of {endpoint}"))
 
     def _leave_unlisted(self, now: float) -> None:
         """Let go of connections that are down and whose worlds are not listed any more.
@@ -104,8 +138,9 @@ class Executors:
     def _leave(self, peer: Peer) -> None:
         del self._peers[peer.world_id]
         del self._peer_of_socket[peer.socket]
+        self._refused_by.discard(peer.world_id)
         self._poller.unregister(peer.socket)
-        peer.socket.close(0)
+        peer.close(0)
         self._delivery.give_back_all(peer.outbox.everything(), f"world {peer.world_id} has gone")
 
     # -- who gets it ---------------------------------------------------------------------------
@@ -155,9 +190,9 @@ class Executors:
         now = time.monotonic()
         if now >= self._unknown.get(world_id, now):
             self._unknown.pop(world_id, None)
-            endpoint = self._endpoint_of(world_id)
+            endpoint, key = self._address_of(world_id)
             if endpoint is not None:
-                peer = self._connect(world_id, endpoint)
+                peer = self._connect(world_id, endpoint, key)
             if peer is not None:
                 return peer
             if len(self._unknown) > _MOST_UNKNOWN:
@@ -165,10 +200,14 @@ class Executors:
             self._unknown[world_id] = now + self._refresh_s
         raise UnknownReceiver(f"world {world_id} cannot be reached: it listens nowhere")
 
-    def _endpoint_of(self, world_id: str) -> str | None:
+    def _address_of(self, world_id: str) -> tuple[str | None, str | None]:
+        """Its endpoint and key."""
         try:
-            return self._directory.endpoint(world_id)
-        except PersistenceError as error:
+            endpoint = self._directory.endpoint(world_id)
+            if endpoint is None or not endpoint.startswith("tcp://") or self._keys is None:
+                return endpoint, None
+            return endpoint, self._directory.keys().get(world_id)
+        except (ConfigError, PersistenceError) as error:
             raise UnknownReceiver(f"world {world_id} cannot be looked up: {error}") from error
 
     @property
@@ -180,6 +219,7 @@ class Executors:
         """Give back what has waited too long."""
         for peer in list(self._peers.values()):
             if peer.outbox:
+                self._knock_again(peer)
                 self._delivery.give_back_all(
                     peer.outbox.overdue(now), f"world {peer.world_id} does not take messages"
                 )
@@ -198,14 +238,17 @@ class Executors:
                 frames = peer.socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
-            self._hear_one(peer, frames)
+            if self._delivery.listens_to(peer.world_id.encode()):
+                self._hear_one(peer, frames)
 
     def _hear_one(self, peer: Peer, frames: list[bytes]) -> None:
         try:
             if len(frames) != 1:
                 raise ProtocolError(f"a message of {len(frames)} frames")
             if frames[0]:
-                self._delivery.deliver(Envelope.from_bytes(frames[0]))
+                envelope = Envelope.from_bytes(frames[0])
+                _check_answer(envelope, peer.world_id)
+                self._delivery.deliver(envelope)
             else:
                 _return_farewell(peer)
         except ProtocolError as error:
@@ -216,8 +259,16 @@ class Executors:
     def close(self, linger_ms: int) -> None:
         """What libzmq has taken may still leave for so long; what waits comes back."""
         for peer in self._peers.values():
-            peer.socket.close(linger_ms)
+            peer.close(linger_ms)
             self._delivery.give_back_all(peer.outbox.everything(), "the connector has stopped")
+
+
+def _check_answer(envelope: Envelope, world_id: str) -> None:
+    """Over our own connection to an executor come its answers, and nothing else."""
+    if envelope.is_request:
+        raise ProtocolError(f"a request, {type(envelope.message).__name__}, where answers come")
+    if envelope.sender_id != world_id:
+        raise ProtocolError(f"an answer in the name of world {envelope.sender_id} by world {world_id}")
 
 
 def _return_farewell(peer: Peer) -> None:

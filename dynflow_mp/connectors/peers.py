@@ -14,10 +14,12 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import zmq
 
+from dynflow_mp.connectors.keys import KeyPair
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.model.messages import MAX_ENVELOPE, Envelope
 
@@ -37,6 +39,8 @@ FAREWELL = b""
 """An executor's last message on a connection, sent back by the asker once it has read all before it."""
 
 _MARK = b"~"
+
+_REFUSALS = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH) | int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
 
 
 class Waiting(NamedTuple):
@@ -102,43 +106,89 @@ class Outbox:
 
 
 class Route:
-    """The way back to one asker: its identity on our ROUTER."""
+    """The way back to one asker: its identity on our ROUTER, and the key its connection proved to have."""
 
-    __slots__ = ("_router", "identity", "outbox")
+    __slots__ = ("_router", "identity", "key", "outbox")
 
-    def __init__(self, router: zmq.Socket[bytes], identity: bytes, outbox: Outbox) -> None:
-        self._router, self.identity, self.outbox = router, identity, outbox
+    def __init__(
+        self, router: zmq.Socket[bytes], identity: bytes, outbox: Outbox, key: str | None = None
+    ) -> None:
+        self._router, self.identity, self.outbox, self.key = router, identity, outbox, key
 
     def push(self, data: bytes) -> None:
         """Send at once. Raises zmq.Again when there is no room, ZMQError(EHOSTUNREACH) when it is gone."""
         self._router.send_multipart([self.identity, data], zmq.DONTWAIT)
 
 
+class Credentials(NamedTuple):
+    """What a CURVE connection needs: our own keys, and the key that the other end must prove to have."""
+
+    own: KeyPair
+    theirs: str
+
+
 class Peer:
     """Our connection to one executor."""
 
-    __slots__ = ("endpoint", "outbox", "socket", "unlisted_since", "world_id")
+    __slots__ = ("_events", "_own_id", "endpoint", "outbox", "socket", "unlisted_since", "world_id")
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], own_id: str, world_id: str, endpoint: str
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        own_id: str,
+        world_id: str,
+        endpoint: str,
+        credentials: Credentials | None = None,
     ) -> None:
         self.world_id, self.endpoint = world_id, endpoint
         self.outbox = Outbox(_PEER_PATIENCE_S)
         self.unlisted_since: float | None = None
         self.socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
+        self._own_id = own_id
+        self._events: zmq.Socket[bytes] | None = None
         try:
-            self._connect(own_id)
+            if credentials is not None:
+                self._encrypt(credentials)
+                self._events = _listened_to(self.socket, context)
+            self._connect()
         except zmq.ZMQError:
-            self.socket.close(0)
+            self.close(0)
             raise
 
-    def _connect(self, own_id: str) -> None:
+    def _encrypt(self, credentials: Credentials) -> None:
+        self.socket.set(zmq.CURVE_SERVERKEY, credentials.theirs.encode())
+        self.socket.set(zmq.CURVE_PUBLICKEY, credentials.own.public.encode())
+        self.socket.set(zmq.CURVE_SECRETKEY, credentials.own.secret.encode())
+
+    def _connect(self) -> None:
         tune(self.socket, self.endpoint)
         # Without IMMEDIATE a connection to nothing accepts messages nobody will ever get.
         self.socket.set(zmq.IMMEDIATE, 1)
         self.socket.set(zmq.PROBE_ROUTER, 1)
-        self.socket.set(zmq.ROUTING_ID, identity_of(own_id))
+        self.socket.set(zmq.ROUTING_ID, identity_of(self._own_id))
         self.socket.connect(self.endpoint)
+
+    def come_again_if_refused(self) -> bool:
+        """Connect anew if a handshake failed, for libzmq then may not do so by itself; whether one had.
+
+        Our key may not have been read there yet.
+        """
+        refused = False
+        while self._events is not None and self._events.poll(0):
+            self._events.recv_multipart()
+            refused = True
+        if refused:
+            with suppress(zmq.ZMQError):  # it has given up already
+                self.socket.disconnect(self.endpoint)
+            self._connect()
+        return refused
+
+    def close(self, linger_ms: int) -> None:
+        """What libzmq has taken may still leave for so long."""
+        if self._events is not None:
+            self.socket.monitor(None, 0)
+            self._events.close(0)
+        self.socket.close(linger_ms)
 
     @property
     def reachable(self) -> bool:
@@ -148,6 +198,17 @@ class Peer:
     def push(self, data: bytes) -> None:
         """Send at once. Raises zmq.Again when there is no connection or no room."""
         self.socket.send(data, zmq.DONTWAIT)
+
+
+def _listened_to(socket: zmq.Socket[bytes], context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    """Where libzmq tells of handshakes that failed."""
+    address = f"inproc://dynflow-peer-{secrets.token_hex(8)}"
+    socket.monitor(address, _REFUSALS)
+    events: zmq.Socket[bytes] = context.socket(zmq.PAIR)
+    events.set(zmq.LINGER, 0)
+    events.set(zmq.RCVHWM, 0)  # libzmq never waits for us
+    events.connect(address)
+    return events
 
 
 def push_all(way: Peer | Route) -> bool:

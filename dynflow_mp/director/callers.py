@@ -58,7 +58,7 @@ class Callers:
         if not quiet.running:
             del self._callers[key]  # the last one: nothing is gained by waiting
             return True, None
-        if now < quiet.until:
+        if quiet.until - _MOST_US <= now < quiet.until:  # else the clock was set back since
             look_at = None if quiet.due else quiet.until
             quiet.due = True
             return False, look_at

@@ -8,6 +8,7 @@ from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.messages import Response
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.work import OutputChunk, StepOutcome
+from dynflow_mp.redaction import discreet
 
 
 class PlanRequested(NamedTuple):
@@ -88,6 +89,7 @@ class StepLost(NamedTuple):
     certificate: Certificate | None = None
 
 
+@discreet
 class EventArrived(NamedTuple):
     """A world sends an event to a step; ``data`` are the codec's bytes."""
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from dynflow_mp import failpoints
 from dynflow_mp.executor.own_descriptors import high
 from dynflow_mp.executor.startup_words import StartupWords
+from dynflow_mp.redaction import hide_also
 
 if TYPE_CHECKING:
     import zmq
@@ -73,6 +74,7 @@ class Boot:
         """Start, work, leave."""
         try:
             self._settle()
+            hide_also(self._settings["sensitive_keys"])
             lanes = self._open_lanes()
             self._import_apps()
             self._import_script()

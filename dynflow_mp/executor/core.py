@@ -42,6 +42,7 @@ from dynflow_mp.telemetry import logger
 log = logger("executor.core")
 
 STOP_PATIENCE_S = 15.0
+_NOT_YET_KNOWN_S = 1e9
 _LAST_TURN_S = 10.0
 """Ending the workers, after all that was waited for."""
 
@@ -138,6 +139,10 @@ class Core:
     def offer(self, plan_ids: Sequence[str]) -> None:
         """Plans that were never begun and that nobody has taken: take some, as there is room."""
         self._inbox.post(Offered(tuple(plan_ids)))
+
+    def begin_to_stop(self) -> None:
+        """Take nothing new; how long what runs may go on is said by :meth:`stop`."""
+        self._ask_to_stop(_NOT_YET_KNOWN_S, _NOT_YET_KNOWN_S)
 
     @property
     def plan_ids(self) -> list[str]:

@@ -21,6 +21,8 @@ from dynflow_mp.telemetry import logger
 log = logger("executor.reception")
 
 _STRANGER = (None, 0)
+_WORDS_EVERY_S = 10.0
+"""About frames of strangers a word now and then is enough."""
 
 
 class Reception:
@@ -33,6 +35,7 @@ class Reception:
         """What the core has not taken yet."""
         self._roster = roster
         self._doubts: set[str] = set()
+        self._warned_at = float("-inf")
 
     def take(self, route: bytes, frame: bytes) -> None:
         """A frame has come over this route."""
@@ -122,12 +125,17 @@ class Reception:
     def refuse(self, reason: str, worker: WorkerProcess | None = None) -> None:
         """What came cannot be read; a worker of ours that sends such a thing cannot go on."""
         self.protocol_errors += 1
+        if worker is None and monotonic() - self._warned_at < _WORDS_EVERY_S:
+            return  # whoever sends such things may send a hundred thousand a second
         log.warning(
-            "a frame was refused: %s",
+            "a frame was refused: %s (%d so far)",
             reason,
+            self.protocol_errors,
             extra={"action": "protocol_error", "worker": None if worker is None else worker.id},
         )
-        if worker is not None:
+        if worker is None:
+            self._warned_at = monotonic()
+        elif worker.fault is None:
             worker.fault = reason
             worker.child.signal_group(signal.SIGKILL)
 

@@ -64,13 +64,14 @@ class Recycling:
         resident: Callable[[str], int],
     ) -> None:
         self._limits, self._chance = limits, chance
+        self._any = limits.any  # asked in every turn
         self._steps, self._resident = steps, resident
         self._workers: dict[str, _Worker] = {}
         self._look_at = 0.0
         self._not_before: dict[str, float] = {}
 
     def __bool__(self) -> bool:
-        return self._limits.any
+        return self._any
 
     def ready(self, worker_id: str, queue: str, now: float) -> None:
         """A worker begins."""

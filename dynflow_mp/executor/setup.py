@@ -43,7 +43,12 @@ def core_settings(world_id: str, config: Config) -> CoreSettings:
         Conduct(config.auto_rescue, chance),
         _private_directory(),
         WorkerSettings(
-            apps, script, config.max_payload, config.start_timeout_s, known_places(config.middleware)
+            apps,
+            script,
+            config.max_payload,
+            config.start_timeout_s,
+            known_places(config.middleware),
+            config.sensitive_keys,
         ),
         config.errand_timeout_s,
         config.lease_ttl_s if config.on_lease_loss == "kill" else None,

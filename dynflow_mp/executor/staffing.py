@@ -13,7 +13,7 @@ from typing import NamedTuple
 from dynflow_mp.clock import monotonic
 from dynflow_mp.errors import WorkerStartFailed
 from dynflow_mp.executor.crew import Chance, Crew, Post
-from dynflow_mp.executor.endings import REPLACED
+from dynflow_mp.executor.endings import LEASE_LOST, REPLACED
 from dynflow_mp.executor.intensity import Intensity
 from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady
 from dynflow_mp.executor.recycling import Enough, Recycling, WorkerLimits
@@ -90,9 +90,9 @@ class Staffing:
         now, worker_id = monotonic(), news.worker_id
         self._recycling.gone(worker_id)
         has_successor = self._has_successor(worker_id)
-        told_to = by_us or has_successor or news.cause == REPLACED
+        told_to = by_us or has_successor or news.cause == LEASE_LOST
         post = self._crew.ended(worker_id, news.queue, now, told_to)
-        if not told_to:
+        if not told_to and news.cause != REPLACED:
             self._intensity.died(news.queue, news.message, now)
             self._say_condition()
         if not has_successor:

@@ -40,6 +40,8 @@ class WorkerSettings(NamedTuple):
     """How long one may take to import its modules."""
     middleware: tuple[str, ...] = ()
     """Where the rules of the world are, as ``module:name``."""
+    sensitive_keys: tuple[str, ...] = ()
+    """Further keys whose values are not shown."""
 
 
 class WorkerProcess:

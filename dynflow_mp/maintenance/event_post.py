@@ -9,7 +9,7 @@ An event keeps its id whoever sends it, and its receiver knows it by that: it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Event
@@ -109,11 +109,11 @@ class EventPost(Background):
         self.settle()
         worlds = self._coordinator.find_worlds()
         living = {world.id for world in worlds if world.state != "dead"}
-        own_id, fence = self._coordinator.world_id, self._coordinator.fence
+        own_id = self._coordinator.world_id
+        left = self._store.take(own_id, living, _AT_ONCE, self._coordinator.fence)
         now = now_us()
-        for event in self._store.take(own_id, living, _AT_ONCE, fence):
-            if event.id not in self._on_their_way:
-                self._send(event, None if event.due_at is None else max(0, event.due_at - now) / 1e6)
+        for event in [*left, *self._store.own(own_id, {*self._on_their_way, *_ids_of(left)}, _AT_ONCE)]:
+            self._send(event, None if event.due_at is None else max(0, event.due_at - now) / 1e6)
 
     def settle(self) -> None:
         """Forget what has arrived, or never will."""
@@ -130,6 +130,10 @@ class EventPost(Background):
             pass
         if over:
             self._store.forget(over, self._coordinator.fence)
+
+
+def _ids_of(events: Iterable[PostedEvent]) -> set[str]:
+    return {event.id for event in events}
 
 
 def _say(event: PostedEvent, error: BaseException | None) -> None:

@@ -39,9 +39,9 @@ _LONGEST_GAP = 3
 class Reconciler(Background):
     """Owns a thread that does a round at once, then about every ``interval_s`` seconds, and when an executor's process went.
 
-    Every executor world has one. ``ask`` has any executor run a plan, ``offer`` this one, as it has room; ``fenced``
-    is called once when another world has declared this one dead. ``held`` are the plans that run here, ``deleted`` is
-    told which of them are not stored any more; ``tidy`` is called in every round, after what matters more.
+    Every executor world has one. ``ask`` has any executor run a plan, ``take`` this one, ``offer`` too, as it has room;
+    ``fenced`` is called once when another world has declared this one dead. ``held`` are the plans that run here,
+    ``deleted`` is told which of them are not stored any more; ``tidy`` is called in every round, after what matters more.
     """
 
     def __init__(
@@ -57,12 +57,15 @@ class Reconciler(Background):
         lease_ttl_s: float,
         tidy: Callable[[], object] = lambda: None,
         chance: Random | None = None,
+        take: Callable[[Envelope], None] | None = None,
         held: Callable[[], Sequence[str]] = tuple,
         deleted: Callable[[Sequence[str]], None] = lambda plan_ids: None,
     ) -> None:
         super().__init__("reconciler")
         self._store, self._coordinator, self._recovery = store, coordinator, recovery
         self._ask, self._offer, self._fenced = ask, offer, fenced
+        self._take = take or ask
+        self._asked_for: set[str] = set()
         self._interval_s, self._lease_ttl_s = interval_s, lease_ttl_s
         self._tidy = tidy
         self._chance = chance or Random()
@@ -144,9 +147,13 @@ class Reconciler(Background):
             self._chance.shuffle(fresh)
             self._offer(fresh)
         own_id = self._coordinator.world_id
-        for plan_id in set(stranded).difference(fresh):
+        begun = set(stranded).difference(fresh)
+        for plan_id in begun:
             request_id = f"{UNATTENDED}{own_id}-{next(self._numbers)}"
-            self._ask(Envelope(own_id, ANY_EXECUTOR, request_id, Execution(plan_id)))
+            # What nobody took although it was asked for is taken here: perhaps no message gets through.
+            ask = self._take if plan_id in self._asked_for else self._ask
+            ask(Envelope(own_id, ANY_EXECUTOR, request_id, Execution(plan_id)))
+        self._asked_for = begun
 
     def _look_for_deleted(self) -> None:
         """A plan that waits for an event and was deleted would be remembered, and locked, until one came."""

@@ -15,6 +15,14 @@ _ABOUT: Mapping[str, str] = {
         "earlier."
     ),
     "deadline": "Give the plan a later deadline, or split what takes so long.",
+    "executor_ended": (
+        "Its executor was told to end and its time to drain was over: resume the plan. Where steps take long, give executors "
+        "a longer drain_grace_s; an action that may run twice can say idempotent = True."
+    ),
+    "lease_lost": (
+        "The executor could not reach its database, or stood still, for almost as long as lease_ttl_s: look into its log. "
+        "Resume the plan; on_lease_loss = finish lets steps end in an outage, at a price."
+    ),
     "halted": "The plan was halted; there is nothing to mend.",
     "supervisor_lost": (
         "The executor itself is gone: look into its log and the system's (out of memory, a reboot, kill -9). Resume the plan; "

@@ -19,17 +19,23 @@ import msgpack
 from dynflow_mp.errors import DamagedData, DataError, PayloadTooLarge
 from dynflow_mp.model.references import Key, OutputReference, StoredReference
 from dynflow_mp.model.signals import Signal
+from dynflow_mp.redaction import MASK, is_sensitive
 
 MAX_PAYLOAD = 4 * 1024 * 1024
 MAX_DEPTH = 200
 """Deeper data is refused: every reader of it, ours and others', recurses."""
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+MAX_ITEMS = 1_000_000
+"""Most items of one list or dict: more make every look at them slow, however few bytes they take."""
+MAX_KEY = 4_096
+"""Longest key: a longer one is data that got into the wrong place. Below so many bytes nothing needs a second look."""
 
 EMPTY = msgpack.packb({})
 
 _DATETIME, _DATE, _UUID, _DECIMAL, _SIGNAL = 1, 2, 3, 4, 5
 
 _PLAIN = frozenset({str, bool, bytes, type(None)})
+_FLAT = _PLAIN | {int, float, msgpack.ExtType}
 _TEXT_KEYS = {str}
 _INT_LOW, _INT_HIGH = -(2**63), 2**64 - 1
 
@@ -61,8 +67,9 @@ def encode_input(
 def decode(data: bytes) -> Any:
     """The value that :func:`encode` was given. Raises :class:`DamagedData` for other bytes."""
     try:
-        return msgpack.unpackb(data, ext_hook=_from_extension, strict_map_key=True)
-    except (ValueError, TypeError, msgpack.UnpackException, InvalidOperation) as error:
+        # Timestamps, which we never write, become what they mean: nothing but plain types comes out of here.
+        return msgpack.unpackb(data, ext_hook=_from_extension, strict_map_key=True, timestamp=3)
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException, InvalidOperation) as error:
         raise DamagedData(f"stored data cannot be read: {error}") from error
 
 
@@ -80,6 +87,11 @@ def references_in(value: Any, depth: int = 0) -> list[OutputReference]:
     if isinstance(value, (list, tuple)):
         return [found for item in value for found in references_in(item, depth + 1)]
     return []
+
+
+def _shown(value: Any, path: tuple[Key, ...]) -> Any:
+    """The value, unless a key above it says that it is nobody's business."""
+    return MASK if any(isinstance(key, str) and is_sensitive(key) for key in path) else value
 
 
 def path_text(name: str, path: tuple[Key, ...]) -> str:
@@ -135,7 +147,8 @@ class _Walk:
     def of_int(self, value: int, path: tuple[Key, ...], depth: int) -> int:
         if _INT_LOW <= value <= _INT_HIGH:
             return value
-        raise self.error(path, f"the integer {value if abs(value) < 2**80 else '…'} needs more than 64 bits")
+        shown = _shown(value, path) if abs(value) < 2**80 else "…"
+        raise self.error(path, f"the integer {shown} needs more than 64 bits")
 
     def of_float(self, value: float, path: tuple[Key, ...], depth: int) -> float:
         if isfinite(value):
@@ -149,7 +162,7 @@ class _Walk:
 
     def of_datetime(self, value: datetime, path: tuple[Key, ...], depth: int) -> msgpack.ExtType:
         if value.tzinfo is None or value.utcoffset() is None:
-            raise self.error(path, f"the datetime {value} has no time zone")
+            raise self.error(path, f"the datetime {_shown(value, path)} has no time zone")
         return msgpack.ExtType(_DATETIME, value.isoformat().encode())
 
     def of_date(self, value: date, path: tuple[Key, ...], depth: int) -> msgpack.ExtType:
@@ -217,7 +230,33 @@ def _pack(value: Any, name: str, limit: int) -> bytes:
         raise DataError(name, str(error)) from error
     if len(data) > limit:
         raise PayloadTooLarge(name, len(data), limit)
+    if len(data) > MAX_KEY:
+        _check_sizes(value, name, ())
     return data
+
+
+def _check_sizes(value: Any, name: str, path: tuple[Key, ...]) -> None:
+    """Raise :class:`DataError` for a key that is too long, or too many items in one place."""
+    if not isinstance(value, (dict, list, tuple)):
+        return
+    if len(value) > MAX_ITEMS:
+        where = path_text(name, path)
+        raise DataError(where, f"{len(value):,} items are more than {MAX_ITEMS:,} in one place")
+    if isinstance(value, dict):
+        longest = max(value, key=len, default="")
+        if len(longest) > MAX_KEY:
+            shown = f"{longest[:40]}…"
+            raise DataError(
+                path_text(name, path),
+                f"the key {shown!r} of {len(longest):,} characters is longer than {MAX_KEY:,}",
+            )
+        for key, item in value.items():
+            if type(item) not in _FLAT:
+                _check_sizes(item, name, (*path, key))
+    else:
+        for position, item in enumerate(value):
+            if type(item) not in _FLAT:
+                _check_sizes(item, name, (*path, position))
 
 
 def _path_of_broken_text(value: Any, path: tuple[Key, ...]) -> tuple[Key, ...] | None:
@@ -238,7 +277,10 @@ def _path_of_broken_text(value: Any, path: tuple[Key, ...]) -> tuple[Key, ...] |
 
 def _from_extension(code: int, data: bytes) -> Any:
     if code == _DATETIME:
-        return datetime.fromisoformat(data.decode())
+        moment = datetime.fromisoformat(data.decode())
+        if moment.tzinfo is None:
+            raise ValueError("a datetime without a time zone")
+        return moment
     if code == _DATE:
         return date.fromisoformat(data.decode())
     if code == _UUID:

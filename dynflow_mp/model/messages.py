@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 from dynflow_mp import errors
 from dynflow_mp.errors import DamagedData, DynflowError, ProtocolError
 from dynflow_mp.model.codec import decode, encode
+from dynflow_mp.redaction import discreet
 
 VERSION = 1
 MAX_ENVELOPE = 8 * 1024 * 1024
@@ -50,6 +51,7 @@ class Execution(NamedTuple):
     """The queue most of the plan's steps use: the connector weighs executors by its free slots."""
 
 
+@discreet
 class Event(NamedTuple):
     """Wake a step with ``data`` (the codec's bytes); Done once the run that took it is stored."""
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from dynflow_mp.model.flows import Flow, step_ids
 from dynflow_mp.model.policies import DEFAULT_QUEUE, ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
+from dynflow_mp.redaction import discreet
 
 
 class HistoryEntry(NamedTuple):
@@ -24,6 +25,7 @@ class HistoryEntry(NamedTuple):
     world_id: str | None = None
 
 
+@discreet
 class PlannedAction(NamedTuple):
     """One action of a new plan."""
 
@@ -94,6 +96,7 @@ class PlannedPlan(NamedTuple):
         return next(queues, None) or DEFAULT_QUEUE
 
 
+@discreet
 class DelayRecord(NamedTuple):
     """When a scheduled plan may start, and with what; times are microseconds UTC, None: at once, for ever.
 
@@ -199,6 +202,7 @@ class Setback(NamedTuple):
     crashes: int = 0
 
 
+@discreet
 class StoredEvent(NamedTuple):
     """An event that was accepted: it waits for its step, or was taken by it and is kept so that this is known.
 
@@ -262,6 +266,7 @@ class PlanSkeleton(NamedTuple):
         return list(step_ids(self.finalize_flow))
 
 
+@discreet
 class Payload(NamedTuple):
     """One action's stored bytes."""
 

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.states import StepState
+from dynflow_mp.redaction import discreet
 
 
+@discreet
 class StepJob(NamedTuple):
     """One call of one action's ``run``.
 
@@ -36,6 +38,7 @@ class StepJob(NamedTuple):
     briefing: bytes | None = None
 
 
+@discreet
 class FinalizePart(NamedTuple):
     """One finalize step inside a :class:`FinalizeJob`."""
 
@@ -48,6 +51,7 @@ class FinalizePart(NamedTuple):
     output: bytes | None
 
 
+@discreet
 class FinalizeJob(NamedTuple):
     """The whole finalize phase of a plan: the parts run one after the other, the first failure ends it.
 
@@ -60,6 +64,7 @@ class FinalizeJob(NamedTuple):
     root_class: str = ""
 
 
+@discreet
 class Errand(NamedTuple):
     """Work for a worker that is no step: planning what was scheduled, calling a hook, asking a class.
 
@@ -77,6 +82,7 @@ class Errand(NamedTuple):
 Job = StepJob | FinalizeJob | Errand
 
 
+@discreet
 class PlannedEvent(NamedTuple):
     """An event an action asked to be delivered, by default to its own step, after ``delay_s``."""
 
@@ -87,6 +93,7 @@ class PlannedEvent(NamedTuple):
     optional: bool
 
 
+@discreet
 class OutputChunk(NamedTuple):
     """A piece of output that is only ever added to; ``chunk`` are the codec's bytes, ``written_at`` microseconds UTC.
 
@@ -99,6 +106,7 @@ class OutputChunk(NamedTuple):
     number: int
 
 
+@discreet
 class StepOutcome(NamedTuple):
     """What came of one call.
 
@@ -126,6 +134,7 @@ class StepOutcome(NamedTuple):
     orders: bytes | None = None
 
 
+@discreet
 class ErrandOutcome(NamedTuple):
     """What came of an errand: ``result``, or ``error`` (the bytes of :class:`ErrorRecord`); one of them is None."""
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from dynflow_mp.model.plans import HistoryEntry
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.model.work import OutputChunk
+from dynflow_mp.redaction import discreet
 
 
 class ClaimPlan(NamedTuple):
@@ -102,6 +103,7 @@ class MoveStep(NamedTuple):
     forget_error: bool = False
 
 
+@discreet
 class SaveOutcome(NamedTuple):
     """What came of one attempt: the step's row, guarded by (``from_state``, attempt), and its action's.
 
@@ -150,6 +152,7 @@ class NoteHooks(NamedTuple):
     noted_at: int
 
 
+@discreet
 class RecordEvent(NamedTuple):
     """An event was accepted for a step; ``id`` is its request's id (recording twice changes nothing)."""
 
@@ -181,6 +184,7 @@ class MarkEventsTaken(NamedTuple):
     taken_at: int
 
 
+@discreet
 class PostEvent(NamedTuple):
     """A step of this plan has an event sent to a step of another plan; by ``world_id``, or whoever outlives it."""
 
@@ -196,6 +200,7 @@ class PostEvent(NamedTuple):
     posted_at: int
 
 
+@discreet
 class StorePlan(NamedTuple):
     """A sub-plan that a step of this plan triggered is stored whole, with the step's outcome.
 

@@ -97,6 +97,7 @@ def _sqlite_engine(url: URL) -> Engine:
     # No overflow: a connection that closes in passing could be the last one, which moves the log.
     engine = create_engine(
         url,
+        hide_parameters=True,  # in errors and their traces: they are users' data
         poolclass=QueuePool,
         pool_size=_READERS + 1,
         max_overflow=0,

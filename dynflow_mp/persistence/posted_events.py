@@ -39,18 +39,29 @@ class PostedEvents:
         self._database = database
 
     def take(self, world_id: str, living: Collection[str], most: int, fence: Fence) -> list[PostedEvent]:
-        """Take those that nobody sends who is alive, and all that this world has already, oldest first."""
+        """Take those that nobody sends who is alive, oldest first."""
         theirs = _post.owner_id.not_in(sorted({*living, world_id}))
-        wanted = or_(_post.owner_id == world_id, theirs)
-        query = select(*_COLUMNS, _post.owner_id).where(wanted).order_by(_post.posted_at, _post.id)
-        found = self._database.ask(lambda connection: connection.execute(query.limit(most)).fetchall())
-        if any(row[-1] != world_id for row in found):
+        query = select(*_COLUMNS).where(theirs).order_by(_post.posted_at, _post.id).limit(most)
+        found = self._database.ask(lambda connection: connection.execute(query).fetchall())
+        if found:
 
             def take_them(connection: Connection, in_doubt: bool) -> list[Any]:
-                return [row for row in found if _took(connection, row, theirs, world_id, in_doubt)]
+                return [row for row in found if _took(connection, row[0], theirs, world_id, in_doubt)]
 
             found = self._database.change(take_them, fence)
-        return [PostedEvent(*row[:4], bool(row[4]), row[5]) for row in found]
+        return [_event(row) for row in found]
+
+    def own(self, world_id: str, but: Collection[str], most: int) -> list[PostedEvent]:
+        """Those that this world is to send, without these; oldest first."""
+        ids = select(_post.id).where(_post.owner_id == world_id).order_by(_post.posted_at, _post.id)
+
+        def read(connection: Connection) -> list[PostedEvent]:
+            wanted = [id_ for id_ in connection.execute(ids).scalars() if id_ not in but][:most]
+            rows = connection.execute(select(*_COLUMNS).where(_post.id.in_(wanted))) if wanted else ()
+            found = {row[0]: _event(row) for row in rows}
+            return [found[id_] for id_ in wanted if id_ in found]
+
+        return self._database.ask(read)
 
     def forget(self, event_ids: Sequence[str], fence: Fence) -> None:
         """They have arrived, or never will."""
@@ -63,11 +74,14 @@ class PostedEvents:
         self._database.change(forget_them, fence)
 
 
+def _event(row: Any) -> PostedEvent:
+    id_, to_plan_id, to_step_id, data, optional, due_at = row
+    return PostedEvent(id_, to_plan_id, to_step_id, data, bool(optional), due_at)
+
+
 def _took(
-    connection: Connection, row: Any, theirs: ColumnElement[bool], world_id: str, in_doubt: bool
+    connection: Connection, event_id: str, theirs: ColumnElement[bool], world_id: str, in_doubt: bool
 ) -> bool:
-    if row[-1] == world_id:
-        return True
     mine = or_(theirs, _post.owner_id == world_id) if in_doubt else theirs
-    change = update(posted_events).where(_post.id == row[0], mine).values(owner_id=world_id)
+    change = update(posted_events).where(_post.id == event_id, mine).values(owner_id=world_id)
     return connection.execute(change).rowcount == 1

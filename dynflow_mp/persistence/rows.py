@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
+from dynflow_mp.redaction import discreet
 
 PLAN_STATES: Mapping[str, PlanState] = {state.value: state for state in PlanState}
 STEP_STATES: Mapping[str, StepState] = {state.value: state for state in StepState}
@@ -87,6 +88,7 @@ class AttemptRow(NamedTuple):
     execution_time: float
 
 
+@discreet
 class ActionRow(NamedTuple):
     """One action. ``input``, ``references`` and ``output`` are the codec's bytes."""
 
@@ -103,6 +105,7 @@ class ActionRow(NamedTuple):
     output: bytes | None
 
 
+@discreet
 class ChunkRow(NamedTuple):
     """One output chunk; ``chunk`` are the codec's bytes."""
 

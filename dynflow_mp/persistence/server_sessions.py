@@ -61,7 +61,11 @@ def _on_postgresql(url: URL, hurried: bool) -> Engine:
     arguments["options"] = f"{_postgresql_options(hurried)} {theirs}".strip()
     logging.getLogger("psycopg").addFilter(_is_news)
     engine = create_engine(
-        url, isolation_level="READ COMMITTED", pool_reset_on_return=None, connect_args=arguments
+        url,
+        hide_parameters=True,  # in errors and their traces: they are users' data
+        isolation_level="READ COMMITTED",
+        pool_reset_on_return=None,
+        connect_args=arguments,
     )
     if hurried:
         event.listen(engine, "do_connect", _connect_with_deadline)
@@ -135,7 +139,11 @@ def _on_mysql(url: URL, hurried: bool) -> Engine:
     theirs = url.query.get("init_command")
     arguments["init_command"] = _mysql_settings(hurried)
     engine = create_engine(
-        url, isolation_level="READ COMMITTED", pool_reset_on_return=None, connect_args=arguments
+        url,
+        hide_parameters=True,  # in errors and their traces: they are users' data
+        isolation_level="READ COMMITTED",
+        pool_reset_on_return=None,
+        connect_args=arguments,
     )
     if isinstance(theirs, str):
         event.listen(engine, "connect", lambda connection, _record: _run(connection, theirs))

@@ -58,7 +58,7 @@ class RecordedError(NamedTuple):
 
 def _loaded_class(name: str) -> type[BaseException] | None:
     """The exception class of this name, if its module is loaded; nothing is imported for it."""
-    found: Any = getattr(builtins, name, None)
+    found: Any = vars(builtins).get(name)
     parts = name.split(".")
     for length in range(len(parts) - 1, 0, -1):
         module = sys.modules.get(".".join(parts[:length]))
@@ -69,13 +69,14 @@ def _loaded_class(name: str) -> type[BaseException] | None:
 
 
 def _attribute(owner: Any, names: list[str]) -> Any:
+    """Not by ``getattr``: a module may answer that by importing something, a class by running something."""
     for name in names:
-        owner = getattr(owner, name, None)
+        owner = getattr(owner, "__dict__", {}).get(name)
     return owner
 
 
 def _stand_in(name: str) -> type[UnknownError]:
-    title = f"{UnknownError.__name__}[{name}]"
+    title = f"{UnknownError.__name__}[{name}]".replace("\0", "\ufffd")  # which no class may be called
 
     def describe(self: UnknownError) -> str:
         return f"{title}: {self}"

@@ -8,9 +8,11 @@ Each part is closed in the opposite order: see :class:`~dynflow_mp.world.ending.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -52,12 +54,14 @@ from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.reading.library import Library
+from dynflow_mp.redaction import hide_also
 from dynflow_mp.telemetry import logger
 from dynflow_mp.world.budget import Budget
 from dynflow_mp.world.ending import CLOSE_S, Ending, Phase
 from dynflow_mp.world.own_record import OwnRecord
 
 if TYPE_CHECKING:
+    from dynflow_mp.connectors.keys import KeyPair
     from dynflow_mp.executor.core import Core
     from dynflow_mp.maintenance.delayed_executor import DelayedExecutor
 
@@ -93,6 +97,7 @@ class Parts:
 
     def open(self) -> None:
         """Storage, then who we are, then the ways in and out, then workers; only then may others come."""
+        hide_also(self._config.sensitive_keys)
         if self._config.pools:
             # First of all: without them everything else fails with words of its own.
             make_room_for(sum(self._config.pools.values()))
@@ -122,7 +127,8 @@ class Parts:
         self.library = Library(self.store, self.coordinator.fence, middleware=self.middleware)
         self.amendments = Amendments(self.store, self.coordinator, self._config.max_payload)
         self.connector = _connector(self._config, self.coordinator, database)
-        self.record = OwnRecord(self.coordinator, self._config, self._advertised)
+        # Others let nobody in whose key they have not read, so the record has it from the start.
+        self.record = OwnRecord(self.coordinator, self._config, self._advertised, self.connector.public_key)
         self.record.register()
         self._ending.on_close("record", self._delete_record)
 
@@ -187,7 +193,8 @@ class Parts:
         )
         self._ending.on_close("sub-plan endings", endings.stop)
         self._ending.on_close("core", lambda: core.stop(0.0))
-        core.start()
+        with self._lease_kept():
+            core.start()
 
     def _send_event(self, order: SendEvent) -> None:
         """To a step of another plan: nobody waits for its answer, and a hint may be lost."""
@@ -217,6 +224,24 @@ class Parts:
 
     def _tell_of_sub_plans(self, plan_id: str, step_id: int) -> None:
         self.client.event(plan_id, step_id, SUB_PLANS, optional=True)
+
+    @contextmanager
+    def _lease_kept(self) -> Iterator[None]:
+        """While workers import what they need, which may take longer than a lease lasts. Who is declared dead all the
+        same finds out with the next renewal, the first that counts.
+        """
+        liveness = Liveness(
+            self.coordinator,
+            self._config.lease_renewal_s,
+            lambda: True,
+            self.record.meta,
+            lambda error: log.warning("%s", error, extra={"action": "fenced_at_start"}),
+        )
+        liveness.start()
+        try:
+            yield
+        finally:
+            liveness.stop()
 
     def _open_liveness(self) -> None:
         """From the first renewal on, others see that this world may be used."""
@@ -259,6 +284,7 @@ class Parts:
                 self._fenced,
                 interval_s=config.reconcile_interval_s,
                 lease_ttl_s=config.lease_ttl_s,
+                take=heirs.take,
                 held=lambda: core.plan_ids,
                 deleted=core.drop_deleted,
                 tidy=DeadLetters(EnvelopeStore(self.store.database), self.coordinator).clear,
@@ -396,19 +422,18 @@ class Parts:
         core = self.core
         if core is None:
             return []
-        phases = [
-            Phase(
-                "take no new work",
-                lambda: self.connector.stop_receiving_new_work(self),
-                partial(budget.share, CLOSE_S),
-            )
-        ]
+        phases = [Phase("take no new work", partial(self._refuse_work, core), partial(budget.share, CLOSE_S))]
         if self._ending.fenced is None:
             # Running steps do not wait until a database is there again.
             mark_s = partial(budget.share, _MARK_S)
             phases.append(Phase("mark as draining", self.record.mark_draining, mark_s, matters=False))
         phases.append(Phase("drain", partial(self._drain, core, budget), budget.of_executor, core.abandon))
         return phases
+
+    def _refuse_work(self, core: Core) -> None:
+        # First of all here: by the time others read in the record that this world drains, it does.
+        core.begin_to_stop()
+        self.connector.stop_receiving_new_work(self)
 
     def _drain(self, core: Core, budget: Budget) -> None:
         core.stop(budget.of_steps(self._config.drain_grace_s), budget.of_release())
@@ -439,5 +464,22 @@ def _connector(config: Config, coordinator: Coordinator, database: Database) -> 
     if wanted in ("auto", "zeromq"):
         from dynflow_mp.connectors.zeromq import TRANSPORTS, ZeroMQConnector
 
-        return ZeroMQConnector(WorldDirectory(coordinator, TRANSPORTS), listen=config.listen)
+        trusted = config.curve_trusted_keys_file
+        return ZeroMQConnector(
+            WorldDirectory(coordinator, TRANSPORTS, None if trusted is None else Path(trusted)),
+            listen=config.listen,
+            keys=_keys(config),
+            advertise_host=config.advertise_host,
+        )
     raise ConfigError(f"connector={wanted!r}: must be auto, direct, zeromq, database or a connector")
+
+
+def _keys(config: Config) -> KeyPair | None:
+    """The pair in the file that is named, else a new one; none where ZeroMQ has no CURVE: then there is ipc only."""
+    from dynflow_mp.connectors.keys import KeyPair, trusted_keys, why_no_curve
+
+    if config.curve_trusted_keys_file is not None:
+        trusted_keys(Path(config.curve_trusted_keys_file))  # what is wrong with it is said at the start
+    if config.curve_key_file is not None:
+        return KeyPair.from_file(Path(config.curve_key_file))
+    return None if why_no_curve() else KeyPair.new()

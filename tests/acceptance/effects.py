@@ -30,6 +30,34 @@ class TickingOnce(Ticking):
     idempotent = False
 
 
+class LongAndShort(Action):
+    """Two steps at once: one without an end, and one until the file is there."""
+
+    def plan(self, log, until):
+        self.plan_action(TickingOnce, name="long", log=log, until=f"{until}-never")
+        self.plan_action(TickingOnce, name="short", log=log, until=until)
+
+
+class Interval(Action):
+    """Says many times a second that it runs, for some time. Whoever takes it over runs it again, as often as need be."""
+
+    idempotent = True
+
+    def run(self):
+        ends = time.monotonic() + self.input["seconds"]
+        with open(self.input["log"], "a", buffering=1) as log:
+            while (now := time.monotonic()) < ends:
+                log.write(f"{self.input['plan']}/{self.input['number']} {os.getpid()} {now}\n")
+                time.sleep(_TICK_S)
+
+
+class SeveralIntervals(Action):
+    def plan(self, count, **kwargs):
+        with self.sequence():
+            for number in range(count):
+                self.plan_action(Interval, number=number, **kwargs)
+
+
 class Times(NamedTuple):
     """One process was at a step from its first word to its last."""
 

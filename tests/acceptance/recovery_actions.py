@@ -6,7 +6,7 @@ from engine_actions import Evented, Held, Noop, note
 
 from dynflow_mp import Action
 
-__all__ = ["Counted", "Evented", "Held", "HeldThenNoop", "Noop", "SeveralCounted"]
+__all__ = ["Collects", "Counted", "Evented", "Held", "HeldThenNoop", "Noop", "SeveralCounted"]
 
 
 class Counted(Action):
@@ -31,3 +31,13 @@ class HeldThenNoop(Action):
         with self.sequence():
             self.plan_action(Held, log=log, until=until)
             self.plan_action(Noop)
+
+
+class Collects(Action):
+    """Leaves one line for each event it is called with; ends with the one that says ``finish``."""
+
+    def run(self, event=None):
+        if event is not None:
+            note(self.input["log"], str(event))
+        if event != "finish":
+            self.suspend()

@@ -1,11 +1,14 @@
 """Executors that are cut off from their database: at most one world records, and all is well again soon after."""
 
+import os
+import random
 import signal
 import time
+from collections import Counter
 
 import databases
 import pytest
-from effects import Ticking, TickingOnce, overlaps, runs_of
+from effects import SeveralIntervals, Ticking, TickingOnce, overlaps, runs_of
 from networks import Cable, namespaces
 from sqlalchemy import make_url
 from watching import alive, wait_until
@@ -122,3 +125,60 @@ def test_g33_one_of_two_networks_is_cut_off_and_joined_again(
         ]
         (step,) = plan.run_steps
         assert step.attempts == len(runs_of(log, "step")) == 2
+
+
+CUTS_S = (1, 2, 4, 6, 10, 3, 5, 1, 8, 20)
+ROUNDS = int(os.environ.get("ROUNDS", "1"))
+PLANS, STEPS = 20, 4
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1800)
+def test_g33_networks_are_cut_apart_again_and_again_under_load(
+    start_supervisor, a_client, tmp_path, database_url, server_address
+):
+    """Some cuts are shorter than a lease, some longer. What is fenced is started again, as a service manager would."""
+    log = tmp_path / "log"
+    chance = random.Random(33)
+    with namespaces(2) as networks:
+        cables = [Cable(server_address, network.host_address) for network in networks]
+
+        def start(number):
+            url = cables[number].url(database_url)
+            return start_supervisor(app="effects", through=networks[number].through, database_url=url)
+
+        client = a_client(no_executor_timeout_s=600)
+        supervisors = [start(0), start(1)]
+        triggered = [
+            client.trigger(SeveralIntervals, STEPS, log=str(log), plan=number, seconds=1.0)
+            for number in range(PLANS * ROUNDS)
+        ]
+        exits = Counter()
+        for cut_s in CUTS_S * ROUNDS:
+            victim = chance.randrange(2)
+            networks[victim].cut()
+            until = time.monotonic() + cut_s
+            wait_until(lambda until=until: time.monotonic() > until, cut_s + 5)
+            networks[victim].join()
+            for number, supervisor in enumerate(supervisors):
+                status = supervisor.process.poll()
+                if status is not None:
+                    exits[status] += 1
+                    supervisors[number] = start(number)
+        plans = [ended(client, each.finished.result(600)) for each in triggered]
+
+    steps = [f"{plan}/{number}" for plan in range(len(triggered)) for number in range(STEPS)]
+    print(f"{len(plans)} plans, {len(steps)} steps, {len(CUTS_S) * ROUNDS} cuts, exits {dict(exits)}")
+    assert {(plan.state, plan.result) for plan in plans} == {("stopped", "success")}
+    assert [name for name in steps if overlaps(log, name)] == []
+    assert [name for name in steps if not runs_of(log, name)] == []
+    assert set(exits) <= {75}
+
+
+def ended(client, plan):
+    """Resumed as often as it takes: even an idempotent step is not begun again by itself after its third crash."""
+    for _ in range(20):
+        if plan.state == "stopped":
+            break
+        plan = client.execute(plan.id).result(600)
+    return plan

@@ -22,6 +22,7 @@ from dynflow_mp.connectors.connector import Connector, Executor
 from dynflow_mp.connectors.database import DatabaseConnector
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.connectors.endpoints import remove_abandoned
+from dynflow_mp.connectors.keys import KeyPair
 from dynflow_mp.connectors.peers import Route
 from dynflow_mp.connectors.zeromq import ZeroMQConnector
 from dynflow_mp.errors import (
@@ -96,6 +97,7 @@ class House:
         self.listed: list[Executor] = []
         self.asked = 0
         self.broken = False
+        self._keys: dict[str, str] = {}
         self._worlds: list[World] = []
         self._databases: list[Database] = []
         self._shared = DirectConnector()
@@ -114,11 +116,15 @@ class House:
             return next((one.connector.endpoint for one in self._worlds if one.world_id == world_id), None)
         return listed
 
+    def keys(self) -> dict[str, str]:
+        return dict(self._keys)
+
     # -- worlds ------------------------------------------------------------------------------------
 
     def executor(self, world_id: str, free: int = 2) -> World:
         world = self._world(world_id, True)
-        self.listed.append(Executor(world_id, world.connector.endpoint, {"default": free}))
+        key = world.connector.public_key
+        self.listed.append(Executor(world_id, world.connector.endpoint, {"default": free}, key))
         return world
 
     def client(self, world_id: str) -> World:
@@ -126,6 +132,8 @@ class House:
 
     def _world(self, world_id: str, takes_work: bool) -> World:
         world = World(world_id, takes_work, self.connector())
+        if world.connector.public_key is not None:
+            self._keys[world_id] = world.connector.public_key
         world.connector.start_listening(world)
         self._worlds.append(world)
         return world
@@ -136,8 +144,9 @@ class House:
         if self.kind == "database":
             self._databases.append(Database(self.database_url))  # as if each were a process
             return DatabaseConnector(self._databases[-1], self, refresh_s=0.1)
-        listen = "tcp://127.0.0.1:*" if self.kind == "zeromq-tcp" else None
-        return ZeroMQConnector(self, listen, refresh_s=0.1)
+        listen = None if self.kind == "zeromq-ipc" else "tcp://127.0.0.1:*"
+        keys = KeyPair.new() if self.kind == "zeromq-curve" else None
+        return ZeroMQConnector(self, listen, refresh_s=0.1, keys=keys)
 
     def leave(self, world: World) -> None:
         """The world stops listening and is no longer listed."""
@@ -151,7 +160,7 @@ class House:
             database.close()
 
 
-@pytest.fixture(params=["direct", "zeromq-ipc", "zeromq-tcp", *(f"database-{kind}" for kind in KINDS)])
+@pytest.fixture(params=["direct", "zeromq-ipc", "zeromq-curve", *(f"database-{kind}" for kind in KINDS)])
 def house(
     request: pytest.FixtureRequest, database_without_envelopes: Callable[[str], str]
 ) -> Iterator[House]:
@@ -810,7 +819,7 @@ def test_only_the_directories_of_killed_worlds_are_removed(tmp_path: Path) -> No
 
 
 def test_only_loopback_addresses_are_listened_on() -> None:
-    with pytest.raises(ConnectorError, match="encrypted"):
+    with pytest.raises(ConnectorError, match="refused without CURVE"):
         listening("tcp://0.0.0.0:*")
 
 

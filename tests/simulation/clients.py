@@ -18,7 +18,7 @@ from tests.simulation.scenario import Plan
 from tests.simulation.threads import VirtualEvent, here, kernel
 
 _LISTENS = name_of(actions.Listens)
-_GIVE_UP_S = 45.0
+_GIVE_UP_S = 30.0
 
 
 @dataclass
@@ -133,4 +133,6 @@ class Client:
             " ON p.id = s.execution_plan_id WHERE p.id = ? AND s.id = ?"
         )
         step, plan, requested_at = database.rows(query, (plan_id, step_id))[0]
-        return step in ("success", "skipped") or plan == "stopped" or (plan == "paused" and requested_at is None)
+        return (
+            step in ("success", "skipped") or plan == "stopped" or (plan == "paused" and requested_at is None)
+        )

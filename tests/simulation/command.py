@@ -3,35 +3,82 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
+from functools import partial
+from itertools import islice
 
+from tests.simulation.campaign import from_seed, hunt_mutants, simulate_many
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.simulation import simulate
+
+_say = partial(print, flush=True)
 
 
 def run(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation")
-    parser.add_argument("--seed", type=int, help="only this seed")
-    parser.add_argument("--trace", action="store_true", help="print what happens")
-    parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=20)
-    given = parser.parse_args(arguments)
+    """The program's exit code: 1 when something does not hold."""
+    given = _parser().parse_args(arguments)
     if given.seed is not None:
-        result = simulate(given.seed, trace=print if given.trace else None)
-        print(result)
-        return bool(result.violations)
-    begun = time.perf_counter()
-    bad = 0
-    virtual = 0.0
-    for seed in range(given.first, given.first + given.seeds):
-        result = simulate(seed)
-        virtual += result.virtual_s
-        if result.violations:
-            bad += 1
-            print(f"seed {seed}:", *result.violations, sep="\n   ")
-            sys.stdout.flush()
-    spent = time.perf_counter() - begun
-    print(
-        f"{given.seeds} seeds in {spent:.1f} s, {given.seeds / spent:.1f}/s, {virtual / 3600:.2f} virtual hours, {bad} bad"
+        return _one(given)
+    if given.recorded:
+        return _recorded()
+    if given.hunt:
+        return bool(hunt_mutants(given.seeds or 2000, _say, given.jobs, given.mutant))
+    seeds = from_seed(given.first)
+    if given.seeds is not None:
+        seeds = islice(seeds, given.seeds)
+    elif given.seconds is None:
+        seeds = islice(seeds, 1000)
+    summary = simulate_many(seeds, jobs=given.jobs, until_s=given.seconds, mutant=given.mutant)
+    for line in summary.lines():
+        _say(line)
+    return bool(summary.failed)
+
+
+def _one(given: argparse.Namespace) -> int:
+    patch = next((one.patch for one in MUTANTS if one.name == given.mutant), None)
+    result = simulate(given.seed, mutant=patch, trace=_say if given.trace else None)
+    for violation in result.violations:
+        _say(f"VIOLATION {violation}")
+    _say(
+        f"seed {result.seed}: {result.virtual_s:.1f} virtual seconds, {result.plans} plans, {result.starts} calls of steps, "
+        f"{result.commits} commits, {result.switches} switches; {dict(result.faults)}"
     )
-    return bool(bad)
+    return bool(result.violations)
+
+
+def _recorded() -> int:
+    """Each mutant with its recorded seed: caught; and the engine as it is with the same seed: clean."""
+    wrong = 0
+    for mutant in MUTANTS:
+        if mutant.seed is None:
+            continue
+        caught, clean = simulate(mutant.seed, mutant=mutant.patch), simulate(mutant.seed)
+        if not caught.violations:
+            wrong += 1
+            _say(
+                f"{mutant.name}: seed {mutant.seed} does not catch it any more; make simulate-mutants finds another"
+            )
+        if clean.violations:
+            wrong += 1
+            _say(f"seed {mutant.seed}, with nothing taken out: {clean.violations}")
+    _say(f"{sum(mutant.seed is not None for mutant in MUTANTS)} recorded seeds, {wrong} wrong")
+    return bool(wrong)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation", description="Worlds in virtual time, from seeds."
+    )
+    parser.add_argument("--seed", type=int, help="only this seed")
+    parser.add_argument("--trace", action="store_true", help="with --seed: print what happens")
+    parser.add_argument("--first", type=int, default=1, help="the first of many seeds (1)")
+    parser.add_argument("--seeds", type=int, help="how many (1,000 unless --seconds is given)")
+    parser.add_argument("--seconds", type=float, help="stop after so long")
+    parser.add_argument("--jobs", type=int, help="processes (one for each core)")
+    parser.add_argument(
+        "--mutant", choices=[mutant.name for mutant in MUTANTS], help="take this mechanism out"
+    )
+    parser.add_argument("--hunt", action="store_true", help="find a seed that catches each mutant")
+    parser.add_argument(
+        "--recorded", action="store_true", help="each mutant with the seed that is recorded for it"
+    )
+    return parser

@@ -23,7 +23,6 @@ from dynflow_mp.persistence.database import Database, Fence
 from dynflow_mp.persistence.opening import WRITING, new_engine, parsed_url
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.persistence.tables import metadata, schema_version
-from tests.simulation.kernel import Process
 from tests.simulation.threads import here, kernel
 
 _MEMORY = "/dev/shm"

@@ -12,6 +12,8 @@ import dynflow_mp.executor.setup
 import dynflow_mp.maintenance.processes_alive as processes_alive
 import dynflow_mp.world.parts
 import dynflow_mp.world.world  # noqa: F401
+from dynflow_mp.maintenance.event_post import EventPost
+from dynflow_mp.maintenance.hook_caller import HookCaller
 from dynflow_mp.maintenance.processes_alive import Seen
 from tests.simulation import hosts, seams
 from tests.simulation.database import SharedFile, SimulatedDatabase, SimulatedStore
@@ -44,6 +46,8 @@ def prepare() -> None:
         "_connector": hosts.connector_of,
         "Clock": hosts.QuietClock,
         "make_room_for": lambda workers: None,
+        "HookCaller": _seldom(HookCaller),
+        "EventPost": _seldom(EventPost),
     }.items():
         patches.set(_PARTS, name, value)
     patches.set(_CORE, "Processes", SimulatedProcesses)
@@ -54,6 +58,11 @@ def prepare() -> None:
     patches.set(processes_alive, "_boot_id", lambda: here().process.machine.boot_id)
     patches.set(processes_alive, "_pid_namespace", lambda: "simulated")
     logging.getLogger("dynflow_mp").setLevel(logging.CRITICAL + 1)
+
+
+def _seldom(kind: Any) -> Any:
+    """Threads that these plans have nothing for but what they are woken for."""
+    return lambda *parts: kind(*parts[:-1], hosts.NEVER_S)
 
 
 def _look_at(pid: int) -> Seen | None:

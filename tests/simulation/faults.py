@@ -142,7 +142,8 @@ class Faults:
 
     def _set_clock(self, fault: Fault) -> bool:
         machines = self._simulation.machines
-        jump_s = (fault.chance * 2 - 1) * (3600.0, 86400.0, 5.0)[fault.whom % 3]
+        most_s = min(self._simulation.scenario.most_set_s, (3600.0, 86400.0, 5.0)[fault.whom % 3])
+        jump_s = (fault.chance * 2 - 1) * most_s
         machine = machines[fault.whom % len(machines)]
         machine.wall_offset_s += jump_s
         self._kernel.say(machine.name, f"has its clock set by {jump_s:.0f} s")

@@ -9,17 +9,18 @@ from typing import Any
 
 from dynflow_mp.clock import Clock
 from dynflow_mp.config import Config
+from dynflow_mp.errors import DynflowError
 from dynflow_mp.world.world import World
 from tests.simulation.database import SharedFile
 from tests.simulation.kernel import Kernel, Machine, Process
 from tests.simulation.network import SimulatedConnector
 
-TTL_S = 6.0
-RENEWAL_S = 1.0
-RECONCILE_S = 2.0
+TTL_S = 3.0
+RENEWAL_S = 1.4
+RECONCILE_S = 1.5
 REASK_S = 2.0
-NO_EXECUTOR_S = 3.0
-_NEVER_S = 1_000_000.0
+NO_EXECUTOR_S = 2.0
+NEVER_S = 1_000_000.0
 
 
 class QuietClock(Clock):
@@ -72,7 +73,7 @@ class Host:
         while process.alive:
             try:
                 world = World(Config(**_settings(self.workers)))
-            except Exception as error:
+            except DynflowError as error:
                 # As a service manager does: it is started again.
                 self.kernel.say(process.name, f"does not come up: {error!r}")
                 self.kernel.wait(0.5)
@@ -106,11 +107,11 @@ def _settings(workers: int) -> dict[str, Any]:
         "reconcile_interval_s": RECONCILE_S,
         "reask_interval_s": REASK_S,
         "no_executor_timeout_s": NO_EXECUTOR_S,
-        "delayed_poll_s": _NEVER_S,
+        "delayed_poll_s": NEVER_S,
         "drain_grace_s": 2.0,
     }
 
 
-def connector_of(config: Config, coordinator: Any) -> SimulatedConnector:
+def connector_of(config: Config, coordinator: Any, database: Any) -> SimulatedConnector:
     """In place of the engine's choice."""
     return SimulatedConnector(coordinator)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from dynflow_mp.actions.registry import name_of
+from dynflow_mp.errors import NoExecutor, WorldTerminated
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, Sequence, flow_from_tokens, step_ids
-from dynflow_mp.model.states import StepState
+from dynflow_mp.model.states import PlanState, StepState
 from dynflow_mp.model.work import ErrorRecord
 from dynflow_mp.model.writes import ResetStep, SaveOutcome
 from tests.simulation import actions
@@ -22,7 +24,7 @@ from tests.simulation.clients import Story
 from tests.simulation.database import Journal, rows
 from tests.simulation.effects import Effect
 from tests.simulation.hosts import Host
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import FAULTS_UNTIL_S, Scenario
 
 Step = tuple[str, int]
 
@@ -37,6 +39,7 @@ class Evidence:
     journal: Journal
     story: Story
     hosts: list[Host]
+    thread_failures: list[str]
 
     def of_steps(self) -> dict[Step, list[Effect]]:
         found: dict[Step, list[Effect]] = defaultdict(list)
@@ -59,7 +62,7 @@ def violations(evidence: Evidence) -> list[str]:
 def one_worker_at_a_time(evidence: Evidence) -> Iterator[str]:
     """C4, G10: no step's code goes on in two workers at once."""
     for (plan_id, step_id), effects in evidence.of_steps().items():
-        for earlier, later in zip(effects, effects[1:], strict=False):
+        for earlier, later in pairwise(effects):
             if later.begun < earlier.over:
                 yield (
                     f"step {step_id} of {plan_id} ran in {earlier.process.name} from {earlier.begun:.3f} to "
@@ -90,7 +93,10 @@ def one_start_per_attempt(evidence: Evidence) -> Iterator[str]:
     for (plan_id, step_id, attempt), number in starts.items():
         if number > 1:
             yield f"attempt {attempt} at step {step_id} of {plan_id} began {number} times"
-    recorded = {(plan, step): number for plan, step, number in rows("SELECT execution_plan_id, id, attempts FROM dynflow_steps")}
+    recorded = {
+        (plan, step): number
+        for plan, step, number in rows("SELECT execution_plan_id, id, attempts FROM dynflow_steps")
+    }
     for (plan_id, step_id), effects in evidence.of_steps().items():
         if len(effects) > recorded.get((plan_id, step_id), 0):
             yield f"step {step_id} of {plan_id} began {len(effects)} times; {recorded.get((plan_id, step_id))} are recorded"
@@ -161,7 +167,9 @@ def plans_end(evidence: Evidence) -> Iterator[str]:
     ):
         if state == "stopped" or (state == "paused" and result == "error" and requested is None):
             continue
-        steps = rows("SELECT id, state FROM dynflow_steps WHERE execution_plan_id = ? ORDER BY id", (plan_id,))
+        steps = rows(
+            "SELECT id, state FROM dynflow_steps WHERE execution_plan_id = ? ORDER BY id", (plan_id,)
+        )
         yield f"plan {plan_id} is {state} ({result}), of {owner}, requested {requested is not None}: {steps}"
 
 
@@ -172,6 +180,18 @@ def futures_end(evidence: Evidence) -> Iterator[str]:
             yield f"{asked.what}, asked by {asked.process.name}, has no answer"
 
 
+def answers_are_true(evidence: Evidence) -> Iterator[str]:
+    """G32, decisions 7: who waits for a plan hears of its end, or that there is no executor; never that it is another's."""
+    for asked in evidence.story.asked:
+        if "plan" not in asked.what or not asked.future.done():
+            continue
+        error = asked.future.exception()
+        if error is not None and not isinstance(error, (NoExecutor, WorldTerminated)):
+            yield f"{asked.what}, asked by {asked.process.name}, ended with {error!r}"
+        if error is None and asked.future.result().state not in (PlanState.STOPPED, PlanState.PAUSED):
+            yield f"{asked.what}, asked by {asked.process.name}, ended as {asked.future.result().state}"
+
+
 def nothing_is_left_behind(evidence: Evidence) -> Iterator[str]:
     """C8: no lock, event or hook call outlasts its plan."""
     for kind, lock, owner in rows(
@@ -180,7 +200,9 @@ def nothing_is_left_behind(evidence: Evidence) -> Iterator[str]:
     ):
         yield f"{kind} {lock} of {owner}"
     ended = "(SELECT id FROM dynflow_execution_plans WHERE state = 'stopped')"  # a paused one's wait with it
-    for event, plan_id in rows(f"SELECT id, execution_plan_id FROM dynflow_events WHERE taken_at IS NULL AND execution_plan_id IN {ended}"):
+    for event, plan_id in rows(
+        f"SELECT id, execution_plan_id FROM dynflow_events WHERE taken_at IS NULL AND execution_plan_id IN {ended}"
+    ):
         yield f"event {event} of plan {plan_id}"
     for (plan_id,) in rows("SELECT execution_plan_id FROM dynflow_hook_calls"):
         yield f"a hook call of plan {plan_id}"
@@ -253,6 +275,15 @@ def only_the_silent_are_declared_dead(evidence: Evidence) -> Iterator[str]:
     yield from evidence.journal.unjustified
 
 
+def everybody_is_there(evidence: Evidence) -> Iterator[str]:
+    """When nothing goes wrong any more, every world comes up, and its threads live."""
+    for host in evidence.hosts:
+        if not host.up and evidence.now > FAULTS_UNTIL_S + 1.0:
+            yield f"{host.name} is not up"
+    for failure in evidence.thread_failures:
+        yield f"a thread has ended: {failure}"
+
+
 CHECKS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     one_worker_at_a_time,
     no_start_after_success,
@@ -263,9 +294,11 @@ CHECKS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     acknowledged_plans_are_there,
     plans_end,
     futures_end,
+    answers_are_true,
     nothing_is_left_behind,
     events_are_taken_once_and_in_order,
     sub_plans_end_with_their_parents,
     dead_worlds_do_not_write,
     only_the_silent_are_declared_dead,
+    everybody_is_there,
 )

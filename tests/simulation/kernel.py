@@ -68,8 +68,11 @@ class Process:
         self.kernel.say(self.name, f"dies: {cause}")
         for tell in self.on_death:
             tell()
+        self.take_children_along()
+
+    def take_children_along(self) -> None:
+        """The kernel's parent-death signal."""
         for child in [one for one in self.machine.processes.values() if one.parent is self]:
-            # The kernel's parent-death signal.
             self.kernel.later(self.kernel.chance.uniform(0.001, 0.01), child.kill)
 
     def freeze(self) -> None:
@@ -159,6 +162,8 @@ class Kernel:
         self.atomic = False
         """Inside a transaction: nobody else has a turn."""
         self.switches = 0
+        self.thread_failures: list[str] = []
+        """Threads of the engine that ended by an error that nobody caught."""
         self._trace = trace
         self._heap: list[tuple[float, int, Any]] = []
         self._order = 0

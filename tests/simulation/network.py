@@ -5,6 +5,7 @@ send ─▶ the connector's thread: who gets it (real balance, real directory) �
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from dynflow_mp.connectors.connector import Connector, Executor, Receiver
@@ -16,7 +17,7 @@ from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution
 from tests.simulation.kernel import Kernel, Machine, Process
 from tests.simulation.threads import VirtualQueue, VirtualThread, here, kernel
 
-_REFRESH_S = 1.0
+_REFRESH_S = 2.0
 
 
 class Network:
@@ -128,7 +129,8 @@ class SimulatedConnector(Connector):
     def _hear(self, data: bytes) -> None:
         assert self._delivery is not None
         envelope = Envelope.from_bytes(data)
-        kernel().say(here().process.name, f"hears {_shown(envelope)}")
+        if kernel().tracing:
+            kernel().say(here().process.name, f"hears {_shown(envelope)}")
         self._delivery.deliver(envelope)
 
     def _send(self, envelope: Envelope) -> None:
@@ -141,7 +143,8 @@ class SimulatedConnector(Connector):
         addressed = envelope._replace(receiver_id=receiver)
         if not envelope.is_request:
             self._delivery.balance.answered(envelope)
-        kernel().say(here().process.name, f"sends {_shown(addressed)}")
+        if kernel().tracing:
+            kernel().say(here().process.name, f"sends {_shown(addressed)}")
         self.network.carry(here().process, receiver, addressed.to_bytes())
 
     def _receiver_of(self, envelope: Envelope) -> str:
@@ -162,10 +165,8 @@ class SimulatedConnector(Connector):
         now = here().process.machine.monotonic()
         if self._listed_at is None or now - self._listed_at >= _REFRESH_S:
             self._listed_at = now
-            try:
+            with suppress(PersistenceError):  # the last one is used
                 self._listed = tuple(self._directory.executors())
-            except PersistenceError:
-                pass  # the last one is used
         return self._listed
 
     def _endpoint_of(self, world_id: str) -> str | None:

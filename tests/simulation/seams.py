@@ -26,7 +26,7 @@ from typing import Any
 from tests.simulation import threads
 from tests.simulation.threads import here, inside, kernel
 
-_UNUSED = ("cli", "supervisor", "testing", "migrations", "guardian", "console")
+_UNUSED = ("cli", "supervisor", "testing", "migrations", "guardian", "console", "__main__")
 """Rooms and programs of which no simulated process has anything."""
 
 
@@ -168,11 +168,9 @@ def install() -> None:
 def _engine_modules() -> list[ModuleType]:
     import dynflow_mp
 
-    found = [dynflow_mp]
-    for info in pkgutil.walk_packages(dynflow_mp.__path__, "dynflow_mp."):
-        if not any(part in _UNUSED for part in info.name.split(".")) and not info.name.endswith("__main__"):
-            found.append(importlib.import_module(info.name))
-    return found
+    names = (info.name for info in pkgutil.walk_packages(dynflow_mp.__path__, "dynflow_mp."))
+    used = (name for name in names if not any(part in _UNUSED for part in name.split(".")))
+    return [dynflow_mp, *map(importlib.import_module, used)]
 
 
 def _replacement(value: Any) -> Any:

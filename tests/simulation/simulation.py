@@ -68,12 +68,19 @@ class Simulation:
         self.faults = Faults(self)
         self.renewed: dict[str, float] = {}
         """When each world last renewed its lease."""
+        self.came_back: dict[str, float] = {}
+        """When it last did so after a silence that others may have seen, and be acting upon."""
         self.done = False
         self._at_rest = 0
 
+    @property
+    def hosts(self) -> list[Host]:
+        """Executors, then clients."""
+        return [*self.executors, *(client.host for client in self.clients)]
+
     def run(self) -> None:
         kernel = self.kernel
-        for number, host in enumerate([*self.executors, *(client.host for client in self.clients)]):
+        for number, host in enumerate(self.hosts):
             kernel.at(0.01 * number, host.begin)
         for plan in self.scenario.plans:
             kernel.at(plan.at, lambda plan=plan: self.clients[plan.client].trigger(plan))
@@ -84,11 +91,14 @@ class Simulation:
 
     def processes(self) -> Iterator[tuple[Process, str | None]]:
         """Every process of a world there was, and the world's id."""
-        for host in [*self.executors, *(client.host for client in self.clients)]:
+        for host in self.hosts:
             yield from host.ran
 
     def _look(self) -> None:
-        """Whether everything has come to its end; twice in a row, since answers may be on their way."""
+        """Whether everything has come to its end; several times in a row, since answers may be on their way."""
+        for host in self.hosts:  # who was declared dead in the last moment has ended only now
+            if host.process is not None and not host.process.alive:
+                host.begin()
         self._at_rest = self._at_rest + 1 if self._nothing_is_left() else 0
         if self._at_rest >= 3:
             self.done = True
@@ -96,6 +106,8 @@ class Simulation:
             self.kernel.later(_LOOK_S, self._look)
 
     def _nothing_is_left(self) -> bool:
+        if not all(host.up for host in self.hosts):
+            return False
         if any(not asked.future.done() and asked.process.alive for asked in self.story.asked):
             return False
         if self.kernel.now < max((plan.at for plan in self.scenario.plans), default=0.0) + 1.0:
@@ -120,7 +132,11 @@ class SimulatedCoordinator(Coordinator):
 
     def renew_lease(self, meta: Any = None) -> None:
         super().renew_lease(meta)
-        self.simulation.renewed[self.world_id] = self.simulation.kernel.now
+        now = self.simulation.kernel.now
+        before = self.simulation.renewed.get(self.world_id, now)
+        self.simulation.renewed[self.world_id] = now
+        if now - before > 0.95 * TTL_S:
+            self.simulation.came_back[self.world_id] = now
 
     def set_world_state(self, world_id: str, state: str) -> None:
         simulation = self.simulation
@@ -133,7 +149,8 @@ class SimulatedCoordinator(Coordinator):
         simulation = self.simulation
         silent_s = simulation.kernel.now - simulation.renewed.get(world_id, float("-inf"))
         process = next((process for process, own in simulation.processes() if own == world_id), None)
-        if process is not None and process.alive and silent_s < 0.95 * TTL_S:
+        was_silent = simulation.came_back.get(world_id, float("-inf")) > simulation.kernel.now - TTL_S
+        if process is not None and process.alive and silent_s < 0.95 * TTL_S and not was_silent:
             simulation.journal.unjustified.append(
                 f"{here().process.name} declared {process.name} dead, {silent_s:.2f} s after its lease was renewed"
             )
@@ -196,7 +213,8 @@ def _evidence(simulation: Simulation) -> Evidence:
         simulation.effects.all,
         simulation.journal,
         simulation.story,
-        [*simulation.executors, *(client.host for client in simulation.clients)],
+        simulation.hosts,
+        simulation.kernel.thread_failures,
     )
 
 

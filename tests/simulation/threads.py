@@ -63,8 +63,7 @@ class VirtualThread:
         try:
             self._target(*self._args, **self._kwargs)  # type: ignore[misc]
         except Exception as error:
-            # What would end a thread of the engine for good is for the checks to find.
-            kernel().say(here().process.name, f"thread {self.name} ended: {error!r}")
+            kernel().thread_failures.append(f"{self.name} of {here().process.name}: {error!r}")
 
     def is_alive(self) -> bool:
         return self._task is not None and not self._task.ended

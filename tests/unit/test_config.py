@@ -47,6 +47,7 @@ def test_the_environment_is_read_by_the_setting_s_kind(tmp_path):
             "DYNFLOW_AUTO_EXECUTE": "yes",
             "DYNFLOW_LEASE_TTL_S": "11.5",
             "DYNFLOW_CLEANER_MAX_AGE_S": "86400",
+            "DYNFLOW_MAX_STEPS_PER_WORKER": "1000",
             "OTHER": "ignored",
         },
     )
@@ -56,6 +57,7 @@ def test_the_environment_is_read_by_the_setting_s_kind(tmp_path):
     assert config.auto_execute is True
     assert config.lease_ttl_s == 11.5
     assert config.cleaner_max_age_s == 86400.0
+    assert config.max_steps_per_worker == 1000
 
 
 def test_an_unknown_setting_is_refused_with_a_hint(tmp_path):
@@ -108,6 +110,10 @@ def test_a_file_that_is_no_toml_is_named(tmp_path):
         ("cleaner_max_age_s", -1),
         ("cleaner_interval_s", "daily"),
         ("max_payload", 10),
+        ("max_steps_per_worker", 0),
+        ("max_worker_age_s", 0),
+        ("max_worker_deaths", 0),
+        ("max_worker_memory", 1_000_000),
         ("max_credit", 0),
         ("auto_terminate", "maybe"),
         ("eligible", 1),

@@ -79,6 +79,23 @@ def test_b038_an_empty_plan_succeeds_at_once(driver):
     assert driver.answers() == [Accepted(), Done()]
 
 
+def test_g4_one_outcome_is_stored_of_an_attempt_however_often_it_comes_and_none_of_an_older_one(driver):
+    driver.start(a_skeleton(2))
+    driver.send(2)
+    first = driver.finish(suspended(2))
+    assert len(only(SaveOutcome, first)) == 1
+
+    assert driver.finish(success(2)) == []
+    driver.tell(EventArrived(PLAN, 2, CLIENT, "e1", b"go"))
+    driver.send(2)
+    late = driver.tell(StepFinished(PLAN, 1, suspended(2)))
+    last = driver.finish(success(2))
+    again = driver.finish(success(2))
+
+    assert late == again == []
+    assert [saved.attempt for saved in only(SaveOutcome, last)] == [2]
+
+
 def test_b079_a_plan_s_execution_time_is_the_sum_of_its_steps(driver):
     skeleton = a_skeleton(
         TWO,

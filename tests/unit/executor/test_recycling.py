@@ -75,7 +75,7 @@ class Workers:
         pass
 
     def spawn(self, queue):
-        self.spawned.append("abcdefgh"[len(self.spawned)])
+        self.spawned.append("abcdefghijklmnop"[len(self.spawned)])
         return self.spawned[-1]
 
     def remembered(self, worker_id):
@@ -145,6 +145,21 @@ def test_a_worker_far_above_its_memory_rests_once_its_successor_starts(staff):
     staffing._recycling._workers["a"].steps = None
 
     assert staffing.recycle(monotonic()) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "degraded"), [("signal(9)", True), ("replaced", False), ("lease_lost", False)]
+)
+def test_g17_only_deaths_that_may_be_the_application_s_doing_make_an_executor_degraded(cause, degraded):
+    staffing = Staffing(Workers(), StaffSettings({"default": 1}, most_deaths=5), Event(), Facts())
+    staffing.ready(WorkerReady("a", "default", 1))
+
+    for _ in range(5):
+        staffing.ended(died("a", cause), by_us=False)
+    assert (staffing.degraded is not None) is degraded
+    for _ in range(5):
+        staffing.ended(died("a", "signal(9)"), by_us=True)
+    assert (staffing.degraded is not None) is degraded
 
 
 def a_first_crew():

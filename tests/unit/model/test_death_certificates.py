@@ -93,7 +93,7 @@ def test_of_long_output_the_last_lines_are_kept():
     [
         *("signal(4)", "signal(6)", "signal(7)", "signal(9)", "signal(11)", "signal(15)", "signal(40)"),
         *("exit(3)", "out_of_memory", "memory_limit", "timeout", "deadline", "halted", "supervisor_lost"),
-        *("protocol_error", "replaced", "unknown"),
+        *("protocol_error", "replaced", "unknown", "executor_ended", "lease_lost"),
     ],
 )
 def test_every_cause_has_something_to_try(cause):

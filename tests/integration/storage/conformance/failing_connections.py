@@ -105,6 +105,20 @@ def lost_connection(kind: str) -> Exception:
     return PersistenceError("as if there were a server, and it were gone", "connection")
 
 
+def losses(kind: str) -> list[Exception]:
+    """All that they raise when the server ended the connection, or was ended."""
+    more: list[Exception] = []
+    if kind == databases.POSTGRESQL:
+        from psycopg import errors
+
+        more = [errors.AdminShutdown(), errors.CrashShutdown(), errors.IdleInTransactionSessionTimeout()]
+    if kind == databases.MYSQL:
+        from pymysql.err import InterfaceError, OperationalError
+
+        more = [OperationalError(2006, "MySQL server has gone away"), InterfaceError(0, "")]
+    return [lost_connection(kind), *more]
+
+
 def _cursor_class(database: Database) -> Any:
     if database.engine.dialect.name == "postgresql":
         from psycopg import Cursor

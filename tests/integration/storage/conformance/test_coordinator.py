@@ -252,7 +252,23 @@ def test_a_lock_that_was_read_is_released_but_not_acquired(coordinator: Coordina
     assert coordinator.find_locks() == []
 
 
-def test_only_its_owner_at_its_epoch_releases_a_lock(coordinator: Coordinator, other: Coordinator):
+def test_g12_the_end_of_a_turn_of_long_ago_does_not_release_the_lock_of_who_has_the_plan_now(
+    store: Store, coordinator: Coordinator, other: Coordinator, turn: Callable[..., frozenset[str]]
+):
+    """Released, and claimed by another world, while the write waited: nothing of it is carried out."""
+    store.save_plan(a_plan(), requested_at=1)
+    turn(claim())
+    turn(end(state=PlanState.PAUSED, keep_requested=True))
+    turn(claim(epoch_read=1, world_id="world-2"), coordinator=other)
+
+    lost = turn(end())
+
+    assert lost == {PLAN}
+    assert [(lock.owner_id, lock.epoch) for lock in coordinator.find_locks()] == [("world:world-2", 2)]
+    assert store.load_plan(PLAN).owner_id == "world-2"
+
+
+def test_g12_only_its_owner_at_its_epoch_releases_a_lock(coordinator: Coordinator, other: Coordinator):
     lock = ExecutionLock(PLAN, WORLD, "client-1", "client-1-7", 3)
     coordinator.acquire(lock)
 

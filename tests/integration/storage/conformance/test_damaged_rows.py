@@ -131,7 +131,7 @@ def test_a_plan_that_cannot_be_read_says_why_is_listed_and_keeps_no_other_from_b
     ],
     ids=["empty", "no msgpack", "cut off", "another shape", "something else to import", "not even a name"],
 )
-def test_payloads_and_classes_are_only_looked_at_where_they_are_used(
+def test_g30_payloads_and_classes_are_only_looked_at_where_they_are_used(
     two: None, store: Store, database: Database, damage: Any
 ):
     """An executor passes them on as they are; the step fails in its worker, or shows as what cannot be read."""

@@ -10,7 +10,14 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import pytest
-from failing_connections import Failures, failing_statements, lost_connection, refusals, unanswered_commits
+from failing_connections import (
+    Failures,
+    failing_statements,
+    losses,
+    lost_connection,
+    refusals,
+    unanswered_commits,
+)
 from plan_lives import LIVES, PATIENCE_S, stored
 from sqlalchemy import event
 from stored_plans import NOW, PLAN, WORLD, a_plan, claim, end, mark, outcome, plan_id
@@ -26,6 +33,12 @@ from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.store import Store
 
 Life = Callable[[str, Store, Coordinator], None]
+
+
+EVERY = pytest.mark.parametrize(
+    "every", [3, pytest.param(1, marks=[pytest.mark.chaos, pytest.mark.timeout(1200)])]
+)
+"""Which statements fail, one in each life: a third of them, or all."""
 
 
 @pytest.fixture(params=LIVES)
@@ -60,7 +73,9 @@ def lived_through(
 # -- a transaction that was given up (G29) -----------------------------------------------------------
 
 
+@EVERY
 def test_g29_a_transaction_given_up_at_any_statement_is_done_again_whole(
+    every: int,
     plain: dict[str, list[Any]],
     life: Life,
     store: Store,
@@ -73,13 +88,15 @@ def test_g29_a_transaction_given_up_at_any_statement_is_done_again_whole(
     with failing_statements(database, counting):
         life(plan_id(2), store, coordinator)
 
-    for at in range(1, counting.happened + 1):
+    for at in range(1, counting.happened + 1, every):
         failing = failing_statements(database, Failures(at, errors[at % len(errors)]))
         assert lived_through(failing, at, life, store, coordinator, database) == plain, f"statement {at}"
-    assert counting.happened > 10
+    assert counting.happened > 5
 
 
+@EVERY
 def test_g7_g29_a_lost_connection_at_any_statement_is_done_again_whole(
+    every: int,
     plain: dict[str, list[Any]],
     life: Life,
     store: Store,
@@ -87,12 +104,13 @@ def test_g7_g29_a_lost_connection_at_any_statement_is_done_again_whole(
     database: Database,
     database_kind: str,
 ):
-    counting = Failures(0, lost_connection(database_kind))
+    errors = losses(database_kind)
+    counting = Failures(0, errors[0])
     with failing_statements(database, counting):
         life(plan_id(2), store, coordinator)
 
-    for at in range(1, counting.happened + 1):
-        failing = failing_statements(database, Failures(at, lost_connection(database_kind)))
+    for at in range(1, counting.happened + 1, every):
+        failing = failing_statements(database, Failures(at, errors[at % len(errors)]))
         assert lived_through(failing, at, life, store, coordinator, database) == plain, f"statement {at}"
 
 

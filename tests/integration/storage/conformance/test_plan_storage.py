@@ -139,6 +139,21 @@ def test_a_large_plan_is_stored_and_read_whole(store: Store):
     assert len(decode(store.load_steps(PLAN, [1])[0].children)) == 12_000
 
 
+def test_g6_what_was_acknowledged_every_reader_sees_at_once(
+    store: Store, open_database: Callable[[], Database], turn: Callable[..., frozenset[str]]
+):
+    others = [Store(open_database()) for _ in range(2)]
+    for other in others:
+        assert other.plan_statuses([PLAN]) == {}  # so that each has a connection that has read before
+
+    store.save_plan(a_plan())
+    assert [other.load_plan(PLAN).state for other in others] == ["planned"] * 2
+    turn(claim())
+    assert [other.load_plan(PLAN).state for other in others] == ["running"] * 2
+    turn(end())
+    assert [other.load_plan(PLAN).state for other in others] == ["stopped"] * 2
+
+
 def test_a_plan_is_stored_whole_or_not_at_all(store: Store):
     plan = a_plan(run_steps=2)
 

@@ -417,6 +417,32 @@ def test_one_that_was_begun_is_asked_for(
     assert all(envelope.request_id.startswith(UNATTENDED) for envelope in asked)
 
 
+def test_g2_one_that_nobody_took_although_it_was_asked_for_is_taken_here(
+    store: Store, turn: Turn, other: Coordinator, recovery: Recovery, asked: list[Envelope]
+) -> None:
+    """Perhaps no message gets through; none is needed."""
+    store.save_plan(a_plan(), requested_at=NOW)
+    turn(claim(), end(state=PlanState.PAUSED, result=Result.PENDING, keep_requested=True))
+    taken: list[Envelope] = []
+    reconciler = Reconciler(
+        store,
+        other,
+        recovery,
+        asked.append,
+        lambda plan_ids: None,
+        lambda error: None,
+        interval_s=1.0,
+        lease_ttl_s=2.0,
+        take=taken.append,
+    )
+
+    for now in range(3):
+        reconciler.round(float(now))
+
+    assert [envelope.message for envelope in asked] == [Execution(PLAN)]
+    assert [envelope.message for envelope in taken] == [Execution(PLAN)]
+
+
 def test_plans_that_run_here_and_are_not_stored_any_more_are_found_some_at_a_time(
     store: Store, other: Coordinator, recovery: Recovery, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,20 @@ def test_the_same_claim_again_is_no_loss(store: Store, turn: Turn):
     assert store.plan_statuses([PLAN])[PLAN].lock_epoch == 1
 
 
+def test_g4_an_outcome_is_stored_once_and_not_over_that_of_another_attempt(store: Store, turn: Turn):
+    store.save_plan(a_plan())
+    turn(claim(), mark(3))
+    turn(outcome(3, state=StepState.SUSPENDED))
+
+    for late in (outcome(3), outcome(3, attempt=2), outcome(3, state=StepState.ERROR)):
+        with pytest.raises(GuardFailed, match=PLAN):
+            turn(late)
+
+    step = store.load_steps(PLAN, [3])[0]
+    assert (step.state, step.attempts) == (StepState.SUSPENDED, 1)
+    assert store.load_attempts(PLAN) == []
+
+
 def test_a_claim_at_an_old_epoch_is_refused(store: Store, turn: Turn):
     store.save_plan(a_plan())
     turn(claim())

@@ -1,0 +1,235 @@
+"""The engine without one of its mechanisms: each must be caught.
+
+A mutant is a name of the engine that stands for something else while its seed runs. None of it is in the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from dynflow_mp.coordinator.coordinator import Coordinator
+from dynflow_mp.coordinator.record_queries import deleting
+from dynflow_mp.director.director import Director
+from dynflow_mp.director.events import EventBox
+from dynflow_mp.dispatchers.client_decisions import ClientDecisions
+from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
+from dynflow_mp.dispatchers.decisions import Send
+from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
+from dynflow_mp.executor.lease import Lease
+from dynflow_mp.executor.loop import Loop
+from dynflow_mp.executor.pool import Pool
+from dynflow_mp.maintenance.reconciler import Reconciler
+from dynflow_mp.maintenance.recovery import Recovery
+from dynflow_mp.maintenance.silences import Silences
+from dynflow_mp.persistence import turn
+from dynflow_mp.persistence.tables import execution_plans
+from tests.simulation.kernel import Process
+from tests.simulation.seams import Patch, Patches
+from tests.simulation.threads import here
+from tests.simulation.workers import SimulatedProcesses
+
+_TURN = "dynflow_mp.persistence.turn"
+_ALL_BEGUN = 10**9
+
+
+def _no_fence(patches: Patches) -> None:
+    patches.set(Coordinator, "fence", lambda self, connection: None)
+
+
+def _lease_by_the_time_of_day(patches: Patches) -> None:
+    look = Silences.look
+
+    def look_at_the_clock(self: Silences, worlds: Any, now: float, answered: float | None = None) -> None:
+        look(self, worlds, here().process.machine.now_us() / 1e6)
+
+    patches.set(Silences, "look", look_at_the_clock)
+
+
+def _silence_from_the_question(patches: Patches) -> None:
+    look = Silences.look
+
+    def look_without_the_answer(
+        self: Silences, worlds: Any, now: float, answered: float | None = None
+    ) -> None:
+        look(self, worlds, now)
+
+    patches.set(Silences, "look", look_without_the_answer)
+
+
+def _no_dead_man(patches: Patches) -> None:
+    patches.set(SimulatedProcesses, "renew_deadline", lambda self, until: None)
+
+
+def _begins_without_a_lease(patches: Patches) -> None:
+    patches.set(Lease, "holds", property(lambda self: True))
+
+
+def _workers_outlive_supervisors(patches: Patches) -> None:
+    patches.set(Process, "take_children_along", lambda self: None)
+
+
+def _no_epoch(patches: Patches) -> None:
+    patches.set(_TURN, "_hold", lambda connection, epochs: set())
+
+
+def _claims_what_is_owned(patches: Patches) -> None:
+    claim = turn._claim
+
+    def claim_anyway(connection: Connection, claims: list[Any]) -> set[str]:
+        for one in claims:
+            row = execution_plans.c.id == one.plan_id
+            taken = update(execution_plans).where(row).values(owner_id=None, lock_epoch=one.epoch_read)
+            connection.execute(taken)
+        return claim(connection, claims)
+
+    patches.set(_TURN, "_claim", claim_anyway)
+
+
+def _no_step_guard(patches: Patches) -> None:
+    write = turn._write
+
+    def write_whatever_is_there(connection: Connection, batches: list[Any]) -> set[str]:
+        write(connection, batches)
+        return set()
+
+    patches.set(_TURN, "_write", write_whatever_is_there)
+
+
+def _doubt_is_no(patches: Patches) -> None:
+    patches.set("dynflow_mp.persistence.turn_commit", "was_written", lambda connection, writes: False)
+
+
+def _doubt_is_yes(patches: Patches) -> None:
+    patches.set("dynflow_mp.persistence.turn_commit", "was_written", lambda connection, writes: True)
+
+
+def _events_are_not_known(patches: Patches) -> None:
+    patches.set(EventBox, "knows", lambda self, event_id: False)
+    patches.set(EventBox, "was_done", lambda self, event_id: False)
+    patches.set(ExecutorDispatcher, "_event", _always_new(ExecutorDispatcher._event))
+
+
+def _always_new(event: Any) -> Any:
+    def arrived(self: ExecutorDispatcher, request: Any, message: Any, now: int) -> Any:
+        self._open_events.pop(request.request_id, None)
+        return event(self, request, message, now)
+
+    return arrived
+
+
+def _asks_again_under_another_id(patches: Patches) -> None:
+    send, heard, back = ClientDecisions._send, ClientDecisions.heard, ClientDecisions.undeliverable
+
+    def send_anew(self: ClientDecisions, tracked: Any) -> Send:
+        envelope = send(self, tracked).envelope
+        return Send(envelope._replace(request_id=f"{envelope.request_id}#{tracked.times_sent}"))
+
+    def as_asked(envelope: Any) -> Any:
+        return envelope._replace(request_id=envelope.request_id.partition("#")[0])
+
+    patches.set(ClientDecisions, "_send", send_anew)
+    patches.set(ClientDecisions, "heard", lambda self, envelope, now: heard(self, as_asked(envelope), now))
+    patches.set(
+        ClientDecisions,
+        "undeliverable",
+        lambda self, envelope, error, now: back(self, as_asked(envelope), error, now),
+    )
+
+
+def _no_reconciler(patches: Patches) -> None:
+    patches.set(Reconciler, "round", lambda self, now: None)
+
+
+def _nobody_asks_again_for_plans(patches: Patches) -> None:
+    patches.set(Reconciler, "_ask_again", lambda self: None)
+
+
+def _all_that_was_sent_had_begun(patches: Patches) -> None:
+    remove = Pool.remove_worker
+    patches.set(Pool, "remove_worker", lambda self, worker_id, begun: remove(self, worker_id, _ALL_BEGUN))
+
+
+def _nothing_had_begun(patches: Patches) -> None:
+    remove = Pool.remove_worker
+    patches.set(Pool, "remove_worker", lambda self, worker_id, begun: remove(self, worker_id, 0))
+
+
+def _releases_whoever_holds(patches: Patches) -> None:
+    def release_by_name(self: Coordinator, connection: Connection, lock: Any) -> bool:
+        return bool(connection.execute(deleting(lock.class_name, lock.id)).rowcount == 1)
+
+    patches.set(Coordinator, "release_within", release_by_name)
+
+
+def _client_does_not_look(patches: Patches) -> None:
+    patches.set(ClientDispatcher, "_look_up", lambda self, plan_ids: None)
+
+
+def _sends_before_it_stores(patches: Patches) -> None:
+    def turn_the_wrong_way(self: Loop) -> None:
+        self._hear()
+        self._assign()
+        self._emit(frozenset())
+        self._commit()
+        self._wind_up()
+        self.keep_alive()
+
+    patches.set(Loop, "turn", turn_the_wrong_way)
+
+
+def _reads_before_it_shuts_out(patches: Patches) -> None:
+    patches.set(Recovery, "_shut_out", lambda self, world_id: None)
+
+
+def _recovery_is_content_with_the_dead(patches: Patches) -> None:
+    patches.set(Recovery, "_plans_of", lambda self, world_id: {})
+
+
+def _forgets_lost_plans(patches: Patches) -> None:
+    patches.set(Director, "_plan_lost", lambda self, news, now: [])
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is taken out, and a seed in which that is seen."""
+
+    name: str
+    without: str
+    patch: Patch
+    seed: int | None
+    """The recorded one."""
+
+
+MUTANTS: Sequence[Mutant] = (
+    Mutant("fence", "the fence in front of every write", _no_fence, None),
+    Mutant(
+        "observed lease", "leases judged by change, not by the time of day", _lease_by_the_time_of_day, None
+    ),
+    Mutant("answered looks", "silence counted from the answer of a look", _silence_from_the_question, None),
+    Mutant("dead man", "the guardian's deadline", _no_dead_man, None),
+    Mutant("lease before work", "nothing begun without a lease", _begins_without_a_lease, None),
+    Mutant("parent death", "workers that die with their supervisor", _workers_outlive_supervisors, None),
+    Mutant("epoch", "the plan's epoch compared by every write", _no_epoch, None),
+    Mutant("claim guard", "claims only of what nobody owns", _claims_what_is_owned, None),
+    Mutant("step guard", "steps guarded by state and attempt", _no_step_guard, None),
+    Mutant("commit in doubt: no", "unknown commits looked up (taken for failed)", _doubt_is_no, None),
+    Mutant("commit in doubt: yes", "unknown commits looked up (taken for done)", _doubt_is_yes, None),
+    Mutant("known events", "events known again when they are sent again", _events_are_not_known, None),
+    Mutant("same request", "requests asked again under their own id", _asks_again_under_another_id, None),
+    Mutant("reconciler", "the reconciler", _no_reconciler, None),
+    Mutant("ask again", "requested plans that nobody takes asked for", _nobody_asks_again_for_plans, None),
+    Mutant("not begun", "steps never begun told from those that ran", _all_that_was_sent_had_begun, None),
+    Mutant("begun", "steps that ran told from those never begun", _nothing_had_begun, None),
+    Mutant("release", "locks released by owner and epoch", _releases_whoever_holds, None),
+    Mutant("client looks", "clients that look into the database", _client_does_not_look, None),
+    Mutant("store, then send", "nothing leaves before it is stored", _sends_before_it_stores, None),
+    Mutant(
+        "shut out first", "the dead shut out before their plans are read", _reads_before_it_shuts_out, None
+    ),
+    Mutant("take over", "a dead world's plans taken over", _recovery_is_content_with_the_dead, None),
+    Mutant("lost plans", "plans that are lost looked at again", _forgets_lost_plans, None),
+)
