@@ -97,6 +97,7 @@ def _simulate_chunk(seeds: list[int], mutant: str | None, ends_at: float | None)
             break
         results.append(simulate(seed, mutant=patch))
         if mutant is not None and results[-1].violations:
+            results[-1].clean = not simulate(seed).violations
             break
     return results
 
@@ -110,8 +111,8 @@ Say = Callable[[str], None]
 
 
 def hunt_mutants(most: int, say: Say, jobs: int | None = None, only: str | None = None) -> list[str]:
-    """Look for a seed that catches each mutant among the first ``most``; the names of those that got away."""
-    from tests.simulation.mutants import MUTANTS
+    """Look for a seed that catches each mutant among the first ``most``, and record it; who got away."""
+    from tests.simulation.mutants import MUTANTS, record
 
     away: list[str] = []
     for mutant in MUTANTS:
@@ -123,5 +124,10 @@ def hunt_mutants(most: int, say: Say, jobs: int | None = None, only: str | None 
             say(f"{mutant.name:<22} NOT caught in {summary.seeds:,} seeds ({summary.spent_s:.0f} s)")
             continue
         caught = min(summary.failed, key=lambda result: result.seed)
+        if not caught.clean:
+            away.append(mutant.name)
+            say(f"seed {caught.seed} is not clean with nothing taken out either: look at that first")
+            continue
+        record(mutant.name, caught.seed)
         say(f"{mutant.name:<22} seed {caught.seed:<5} {caught.violations[0][:120]}")
     return away

@@ -5,8 +5,10 @@ A mutant is a name of the engine that stands for something else while its seed r
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, update
@@ -34,6 +36,8 @@ from tests.simulation.workers import SimulatedProcesses
 
 _TURN = "dynflow_mp.persistence.turn"
 _ALL_BEGUN = 10**9
+RECORDED = Path(__file__).with_name("recorded_seeds.json")
+"""Written by ``--hunt``."""
 
 
 def _no_fence(patches: Patches) -> None:
@@ -193,6 +197,17 @@ def _forgets_lost_plans(patches: Patches) -> None:
     patches.set(Director, "_plan_lost", lambda self, news, now: [])
 
 
+def recorded_seeds() -> dict[str, int]:
+    """By mutant, a seed that catches it."""
+    found: dict[str, int] = json.loads(RECORDED.read_text())
+    return found
+
+
+def record(name: str, seed: int) -> None:
+    """This seed catches this mutant."""
+    RECORDED.write_text(json.dumps({**recorded_seeds(), name: seed}, indent=2, sort_keys=True) + "\n")
+
+
 @dataclass(frozen=True)
 class Mutant:
     """What is taken out, and a seed in which that is seen."""
@@ -200,36 +215,39 @@ class Mutant:
     name: str
     without: str
     patch: Patch
-    seed: int | None
-    """The recorded one."""
+
+    @property
+    def seed(self) -> int | None:
+        """The recorded one."""
+        return recorded_seeds().get(self.name)
 
 
 MUTANTS: Sequence[Mutant] = (
-    Mutant("fence", "the fence in front of every write", _no_fence, None),
+    Mutant("fence", "the fence in front of every write", _no_fence),
     Mutant(
         "observed lease", "leases judged by change, not by the time of day", _lease_by_the_time_of_day, None
     ),
-    Mutant("answered looks", "silence counted from the answer of a look", _silence_from_the_question, None),
-    Mutant("dead man", "the guardian's deadline", _no_dead_man, None),
-    Mutant("lease before work", "nothing begun without a lease", _begins_without_a_lease, None),
-    Mutant("parent death", "workers that die with their supervisor", _workers_outlive_supervisors, None),
-    Mutant("epoch", "the plan's epoch compared by every write", _no_epoch, None),
-    Mutant("claim guard", "claims only of what nobody owns", _claims_what_is_owned, None),
-    Mutant("step guard", "steps guarded by state and attempt", _no_step_guard, None),
-    Mutant("commit in doubt: no", "unknown commits looked up (taken for failed)", _doubt_is_no, None),
-    Mutant("commit in doubt: yes", "unknown commits looked up (taken for done)", _doubt_is_yes, None),
-    Mutant("known events", "events known again when they are sent again", _events_are_not_known, None),
-    Mutant("same request", "requests asked again under their own id", _asks_again_under_another_id, None),
-    Mutant("reconciler", "the reconciler", _no_reconciler, None),
-    Mutant("ask again", "requested plans that nobody takes asked for", _nobody_asks_again_for_plans, None),
-    Mutant("not begun", "steps never begun told from those that ran", _all_that_was_sent_had_begun, None),
-    Mutant("begun", "steps that ran told from those never begun", _nothing_had_begun, None),
-    Mutant("release", "locks released by owner and epoch", _releases_whoever_holds, None),
-    Mutant("client looks", "clients that look into the database", _client_does_not_look, None),
-    Mutant("store, then send", "nothing leaves before it is stored", _sends_before_it_stores, None),
+    Mutant("answered looks", "silence counted from the answer of a look", _silence_from_the_question),
+    Mutant("dead man", "the guardian's deadline", _no_dead_man),
+    Mutant("lease before work", "nothing begun without a lease", _begins_without_a_lease),
+    Mutant("parent death", "workers that die with their supervisor", _workers_outlive_supervisors),
+    Mutant("epoch", "the plan's epoch compared by every write", _no_epoch),
+    Mutant("claim guard", "claims only of what nobody owns", _claims_what_is_owned),
+    Mutant("step guard", "steps guarded by state and attempt", _no_step_guard),
+    Mutant("commit in doubt: no", "unknown commits looked up (taken for failed)", _doubt_is_no),
+    Mutant("commit in doubt: yes", "unknown commits looked up (taken for done)", _doubt_is_yes),
+    Mutant("known events", "events known again when they are sent again", _events_are_not_known),
+    Mutant("same request", "requests asked again under their own id", _asks_again_under_another_id),
+    Mutant("reconciler", "the reconciler", _no_reconciler),
+    Mutant("ask again", "requested plans that nobody takes asked for", _nobody_asks_again_for_plans),
+    Mutant("not begun", "steps never begun told from those that ran", _all_that_was_sent_had_begun),
+    Mutant("begun", "steps that ran told from those never begun", _nothing_had_begun),
+    Mutant("release", "locks released by owner and epoch", _releases_whoever_holds),
+    Mutant("client looks", "clients that look into the database", _client_does_not_look),
+    Mutant("store, then send", "nothing leaves before it is stored", _sends_before_it_stores),
     Mutant(
         "shut out first", "the dead shut out before their plans are read", _reads_before_it_shuts_out, None
     ),
-    Mutant("take over", "a dead world's plans taken over", _recovery_is_content_with_the_dead, None),
-    Mutant("lost plans", "plans that are lost looked at again", _forgets_lost_plans, None),
+    Mutant("take over", "a dead world's plans taken over", _recovery_is_content_with_the_dead),
+    Mutant("lost plans", "plans that are lost looked at again", _forgets_lost_plans),
 )

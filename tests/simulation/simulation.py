@@ -6,7 +6,7 @@ import gc
 import random
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,8 @@ class Result:
     plans: int = 0
     starts: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    clean: bool = True
+    """Of a seed that caught a mutant: whether nothing is wrong without it."""
 
 
 class Simulation:
@@ -234,7 +236,3 @@ def _result(simulation: Simulation) -> Result:
         len(simulation.effects.all),
         faults,
     )
-
-
-def run_all(seeds: Sequence[int]) -> list[Result]:
-    return [simulate(seed) for seed in seeds]
