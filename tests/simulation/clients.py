@@ -18,7 +18,7 @@ from tests.simulation.scenario import Plan
 from tests.simulation.threads import VirtualEvent, here, kernel
 
 _LISTENS = name_of(actions.Listens)
-_GIVE_UP_S = 30.0
+_GIVE_UP_S = 130.0
 
 
 @dataclass

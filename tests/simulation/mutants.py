@@ -224,9 +224,7 @@ class Mutant:
 
 MUTANTS: Sequence[Mutant] = (
     Mutant("fence", "the fence in front of every write", _no_fence),
-    Mutant(
-        "observed lease", "leases judged by change, not by the time of day", _lease_by_the_time_of_day, None
-    ),
+    Mutant("observed lease", "leases judged by change, not by the time of day", _lease_by_the_time_of_day),
     Mutant("answered looks", "silence counted from the answer of a look", _silence_from_the_question),
     Mutant("dead man", "the guardian's deadline", _no_dead_man),
     Mutant("lease before work", "nothing begun without a lease", _begins_without_a_lease),
@@ -245,9 +243,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("release", "locks released by owner and epoch", _releases_whoever_holds),
     Mutant("client looks", "clients that look into the database", _client_does_not_look),
     Mutant("store, then send", "nothing leaves before it is stored", _sends_before_it_stores),
-    Mutant(
-        "shut out first", "the dead shut out before their plans are read", _reads_before_it_shuts_out, None
-    ),
+    Mutant("shut out first", "the dead shut out before their plans are read", _reads_before_it_shuts_out),
     Mutant("take over", "a dead world's plans taken over", _recovery_is_content_with_the_dead),
     Mutant("lost plans", "plans that are lost looked at again", _forgets_lost_plans),
 )

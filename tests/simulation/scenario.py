@@ -8,7 +8,7 @@ from typing import Any
 
 FAULTS_UNTIL_S = 9.0
 """Nothing goes wrong any more after that (virtual seconds)."""
-LIMIT_S = 45.0
+LIMIT_S = 150.0
 """By then everything must have come to its end."""
 
 FAULTS = (
