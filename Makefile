@@ -2,6 +2,7 @@
 # make simulate   SEEDS=20000: worlds in virtual time      make simulate-mutants    … without one mechanism each
 # make lint    ruff, mypy, import rules                  make bench   the figures of docs/performance.md
 # make chaos   the long tests, then worlds under random kills: CHAOS="--worker-kills 10000 --database postgresql"
+# make fuzz    damaged frames, envelopes and rows, for FUZZ_SECONDS each (60)
 #
 # Everything runs in .venv, made on first use and brought up to date when pyproject.toml or Python changes.
 
@@ -16,10 +17,10 @@ DATABASES ?=
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos simulate simulate-mutants lint format bench clean
+.PHONY: help setup demo test chaos simulate simulate-mutants lint format bench fuzz clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
 
 setup:
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" EXTRAS="$(EXTRAS)" sh scripts/set_up.sh
@@ -52,6 +53,9 @@ format: setup
 
 bench: setup
 	@$(BIN)/python -m bench $(WORKLOADS) $(addprefix --database=,$(DATABASES)) $(BENCH)
+
+fuzz: setup
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(BIN)/python -m pytest -n $(JOBS) -o timeout=0 tests/fuzzing $(PYTEST)
 
 clean:
 	rm -rf $(VENV) .bench build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

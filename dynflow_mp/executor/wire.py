@@ -26,6 +26,7 @@ from dynflow_mp.model.sub_plans import NewSubPlan, Orders
 from dynflow_mp.model.work import (
     Errand,
     ErrandOutcome,
+    ErrorRecord,
     FinalizeJob,
     FinalizePart,
     Job,
@@ -340,6 +341,8 @@ def _errand_outcome(fields: Any) -> ErrandOutcome:
     outcome = ErrandOutcome._make(fields)
     if (outcome.result is None) == (outcome.error is None):
         raise TypeError("an errand has either a result or an error")
+    if outcome.error is not None:
+        ErrorRecord.from_bytes(outcome.error)
     return outcome
 
 
@@ -351,6 +354,8 @@ def _outcome(fields: Any) -> StepOutcome:
         _check_sub_plans(plans)
     if orders is not None:
         Orders.from_bytes(orders)
+    if fields[8] is not None:
+        ErrorRecord.from_bytes(fields[8])  # the core reads it
     return StepOutcome._make(
         (
             fields[0],

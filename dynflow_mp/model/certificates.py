@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 from dynflow_mp.model.advice import advice_for
+from dynflow_mp.redaction import without
 
 MOST_OUTPUT_LINES, MOST_OUTPUT_BYTES = 40, 8 * 1024
 """What of a step's last output a certificate keeps."""
@@ -66,8 +67,8 @@ class Certificate(NamedTuple):
 
 
 def last_lines(text: str) -> str:
-    """As much of the end of a step's output as a certificate keeps."""
-    kept = "\n".join(text.rstrip("\n").splitlines()[-MOST_OUTPUT_LINES:])
+    """As much of the end of a step's output as a certificate keeps, without passwords in URLs and such."""
+    kept = without("\n".join(text.rstrip("\n").splitlines()[-MOST_OUTPUT_LINES:]))
     data = kept.encode("utf-8", "backslashreplace")
     return (
         kept if len(data) <= MOST_OUTPUT_BYTES else "…" + data[-MOST_OUTPUT_BYTES:].decode("utf-8", "ignore")

@@ -7,8 +7,8 @@ of tokens (``"S"`` and ``"C"`` open, ``None`` closes), which has no nesting limi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeAlias, Union
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias, Union
 
 from dynflow_mp.errors import DamagedData
 
@@ -111,13 +111,15 @@ def flow_tokens(flow: Flow) -> list[int | str | None]:
     return tokens
 
 
-def flow_from_tokens(tokens: list[int | str | None]) -> Flow:
+def flow_from_tokens(tokens: Any) -> Flow:
     """The flow that :func:`flow_tokens` made; raises :class:`DamagedData` for anything else."""
+    if not isinstance(tokens, Iterable) or isinstance(tokens, (str, bytes, dict)):
+        raise DamagedData(f"a stored flow is a {type(tokens).__name__}")
     open_flows: list[tuple[type[Sequence] | type[Concurrence], list[Flow]]] = []
     done: list[Flow] = []
     into = done
     for token in tokens:
-        if isinstance(token, int):
+        if type(token) is int:
             into.append(token)
         elif token is None and open_flows:
             kind, children = open_flows.pop()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from dynflow_mp.errors import DamagedData
 from dynflow_mp.model.flows import Flow, step_ids
 from dynflow_mp.model.policies import DEFAULT_QUEUE, ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
@@ -280,5 +281,13 @@ def history_to_data(history: Iterable[HistoryEntry]) -> list[list[Any]]:
     return [list(entry) for entry in history]
 
 
-def history_from_data(data: list[list[Any]]) -> tuple[HistoryEntry, ...]:
-    return tuple(HistoryEntry(*entry) for entry in data)
+def history_from_data(data: Any) -> tuple[HistoryEntry, ...]:
+    """What :func:`history_to_data` made. Raises :class:`DamagedData` for anything else."""
+    try:
+        history = tuple(HistoryEntry(*entry) for entry in data)
+    except TypeError as error:
+        raise DamagedData(f"a stored history cannot be read: {error}") from error
+    for time, name, world_id in history:
+        if type(time) is not int or not isinstance(name, str) or not isinstance(world_id, (str, type(None))):
+            raise DamagedData("a stored history has entries that are none")
+    return history

@@ -7,6 +7,8 @@ run ◀── in the job ── Briefing                            ◀── co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -32,7 +34,8 @@ class NewSubPlan(NamedTuple):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> NewSubPlan:
-        return cls(*_unpacked(data))
+        with _damage_named():
+            return cls(*_unpacked(data))
 
 
 class Ending(str, Enum):
@@ -61,8 +64,9 @@ class Orders(NamedTuple):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Orders:
-        start, end = _unpacked(data)
-        return cls(start, None if end is None else Ending(end))
+        with _damage_named():
+            start, end = _unpacked(data)
+            return cls(tuple(start), None if end is None else Ending(end))
 
 
 class SubPlanCount(NamedTuple):
@@ -87,15 +91,26 @@ class Briefing(NamedTuple):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Briefing:
-        counts, held_back = _unpacked(data)
-        return cls(
-            tuple(SubPlanCount(_PLAN_STATES[count[0]], _RESULTS[count[1]], *count[2:]) for count in counts),
-            held_back,
-        )
+        with _damage_named():
+            counts, held_back = _unpacked(data)
+            return cls(
+                tuple(
+                    SubPlanCount(_PLAN_STATES[count[0]], _RESULTS[count[1]], *count[2:]) for count in counts
+                ),
+                held_back,
+            )
 
 
 _PLAN_STATES = {state.value: state for state in PlanState}
 _RESULTS = {result.value: result for result in Result}
+
+
+@contextmanager
+def _damage_named() -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError, LookupError) as error:
+        raise DamagedData(f"bytes about sub-plans cannot be read: {error!r}") from error
 
 
 def _unpacked(data: bytes) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from dynflow_mp.errors import DamagedData
 from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.states import StepState
@@ -163,6 +164,15 @@ class ErrorRecord(NamedTuple):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ErrorRecord:
-        fields: list[Any] = decode(data)
-        certificate = Certificate.from_data(fields[4]) if len(fields) > 4 else None
-        return cls(fields[0], fields[1], tuple(fields[2]), fields[3], certificate)
+        """Raises :class:`DamagedData` for bytes that hold no error."""
+        try:
+            name, message, backtrace, cause, *more = decode(data)
+            record = cls(
+                name, message, tuple(backtrace), cause, Certificate.from_data(more[0]) if more else None
+            )
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise DamagedData(f"a stored error cannot be read: {error}") from error
+        texts = (name, message, *record.backtrace, "" if cause is None else cause)
+        if not all(isinstance(one, str) for one in texts):
+            raise DamagedData("a stored error holds what is no text")
+        return record

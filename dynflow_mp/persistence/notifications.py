@@ -62,6 +62,8 @@ class Notifications:
         """Twice is fine."""
         with suppress(SQLAlchemyError, self._driver_error, OSError):
             self._connection.close()
+        with suppress(self._driver_error, OSError):
+            self._driver.close()  # should the server have gone as it was told
 
 
 def can_notify(database: Database) -> bool:

@@ -20,7 +20,8 @@ from dynflow_mp.model.flows import Sequence as SequenceFlow
 from dynflow_mp.model.plans import PlannedAction, PlannedPlan, PlannedStep
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 from dynflow_mp.planning.class_facts import ClassFacts, facts_of
-from dynflow_mp.planning.planner import MAX_LABEL, Planned, plan
+from dynflow_mp.planning.labels import label_of
+from dynflow_mp.planning.planner import Planned, plan
 
 _NO_LIMIT = 2**40
 ROOT_STEP_ID = ROOT_ACTION_ID = 1
@@ -54,7 +55,7 @@ def schedule(
     given, named = _delay(action, delay, options, tuple(args), dict(kwargs))
     planned = PlannedPlan(
         id=plan_id,
-        label=_label_of(action),
+        label=label_of(action),
         state=PlanState.SCHEDULED,
         result=Result.PENDING,
         root_plan_step_id=ROOT_STEP_ID,
@@ -163,11 +164,6 @@ class DelayContext(Context):
 
     def get_output(self) -> Any:
         self.refuse("output", Phase.PLAN, Phase.RUN, Phase.FINALIZE)
-
-
-def _label_of(action: Action) -> str:
-    label: Any = action.label  # a method, or a plain text
-    return str(label() if callable(label) else label)[:MAX_LABEL]
 
 
 def _root_action(facts: ClassFacts, given: bytes) -> PlannedAction:

@@ -26,9 +26,8 @@ from dynflow_mp.model.plans import PlannedPlan, PlannedStep
 from dynflow_mp.model.states import PlanState, result_of
 from dynflow_mp.planning.class_facts import ClassFacts, facts_of
 from dynflow_mp.planning.flow_builder import FlowBuilder
+from dynflow_mp.planning.labels import MAX_LABEL, label_of
 from dynflow_mp.planning.plan_context import PlanContext
-
-MAX_LABEL = 255
 
 
 class Planned(NamedTuple):
@@ -270,8 +269,7 @@ class Planner:
 
 def _label_of(root: Action, context: PlanContext) -> str:
     try:
-        label: Any = root.label  # a method, or a plain text
-        return str(label() if callable(label) else label)[:MAX_LABEL]
+        return label_of(root)
     except Exception as error:
         context.failure = context.failure or error
         return type(root).__name__[:MAX_LABEL]

@@ -29,9 +29,17 @@ def shown(action: Action) -> Shown:
 def shown_error(error: RecordedError, action: Action | None = None) -> RecordedError:
     """An error whose texts do not repeat what :func:`shown` hides of its action."""
     secrets = frozenset() if action is None else secrets_of(action)
+    died = error.certificate
     return error._replace(
         message=without(error.message, secrets),
         backtrace=tuple(without(line, secrets) for line in error.backtrace),
+        certificate=None
+        if died is None
+        else died._replace(
+            sentence=without(died.sentence, secrets),
+            stack=tuple(without(line, secrets) for line in died.stack),
+            output=without(died.output, secrets),
+        ),
     )
 
 

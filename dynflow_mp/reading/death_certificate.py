@@ -86,4 +86,8 @@ class DeathCertificate(NamedTuple):
 
 
 def _at(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
+    """The time; the epoch for a number that is no time of any calendar."""
+    try:
+        return _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return _EPOCH

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from dynflow_mp.actions.registry import short_name
+from dynflow_mp.errors import DamagedData
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.reading.recorded_error import RecordedError
@@ -123,7 +124,10 @@ class Step:
     def children(self) -> list[int]:
         """Of a plan step: the plan steps of the actions it planned, in order."""
         data = self._row.children
-        return [] if data is None else list(decode(data))
+        found = [] if data is None else decode(data)
+        if not isinstance(found, list) or not all(type(one) is int for one in found):
+            raise DamagedData(f"the children of step {self.id} are no list of steps")
+        return found
 
     @property
     def started_at(self) -> datetime | None:

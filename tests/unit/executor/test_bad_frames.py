@@ -67,7 +67,7 @@ class Worker:
         self.id, self.queue, self.token = name, "default", TOKEN
         self.child, self.fault = Child(), None
         self.lanes: set[int] = set()
-        self.held, self.returns_heard, self.last_pong = {1}, 0, None
+        self.held, self.returns_heard, self.last_pong = {1: None}, 0, None
 
     @property
     def ready(self) -> bool:
