@@ -72,7 +72,9 @@ _ALL_ACTIONS = Statement(
     ("plan_id",),
 )
 
-_REQUESTABLE = [literal_column(f"'{state.value}'") for state in (PlanState.PLANNED, PlanState.PAUSED)]
+_REQUESTABLE: list[Any] = [
+    literal_column(f"'{state.value}'") for state in (PlanState.PLANNED, PlanState.PAUSED)
+]
 _REQUESTED = _STATUS.where(
     execution_plans.c.requested_at.is_not(None),
     execution_plans.c.owner_id.is_(None),
