@@ -232,6 +232,7 @@ def _evidence(simulation: Simulation) -> Evidence:
         simulation.hosts,
         simulation.kernel.thread_failures,
         simulation.unlocked,
+        simulation.network.lost_events,
     )
 
 
