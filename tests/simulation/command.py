@@ -11,7 +11,7 @@ from tests.simulation.mutants import MUTANTS
 from tests.simulation.simulation import simulate
 
 _say = partial(print, flush=True)
-_NEAR = 40
+_NEAR = 30
 
 
 def run(arguments: list[str]) -> int:

@@ -14,10 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
-from dynflow_mp.coordinator import coordinator
 from dynflow_mp.coordinator.coordinator import Coordinator
-from dynflow_mp.coordinator.record_queries import deleting
-from dynflow_mp.director.director import Director
 from dynflow_mp.director.events import EventBox
 from dynflow_mp.dispatchers.client_decisions import ClientDecisions
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
@@ -198,18 +195,6 @@ def _nothing_had_begun(patches: Patches) -> None:
     patches.set(Pool, "remove_worker", lambda self, worker_id, begun: remove(self, worker_id, 0))
 
 
-def _releases_whoever_holds(patches: Patches) -> None:
-    def release_by_name(self: Coordinator, connection: Connection, lock: Any) -> bool:
-        return bool(connection.execute(deleting(lock.class_name, lock.id)).rowcount == 1)
-
-    _no_fence(patches)
-    statement = coordinator._RELEASE_EPOCH
-    bare = statement._construct._clone()  # type: ignore[attr-defined]
-    bare._where_criteria = bare._where_criteria[:2]
-    patches.set(coordinator, "_RELEASE_EPOCH", Statement(bare, statement.names))
-    patches.set(Coordinator, "release_within", release_by_name)
-
-
 def _client_does_not_look(patches: Patches) -> None:
     patches.set(ClientDispatcher, "_look_up", lambda self, plan_ids: None)
 
@@ -234,10 +219,6 @@ def _reads_before_it_shuts_out(patches: Patches) -> None:
 
 def _recovery_is_content_with_the_dead(patches: Patches) -> None:
     patches.set(Recovery, "_plans_of", lambda self, world_id: {})
-
-
-def _forgets_lost_plans(patches: Patches) -> None:
-    patches.set(Director, "_plan_lost", lambda self, news, now: [])
 
 
 def recorded_seeds() -> dict[str, int]:
@@ -319,7 +300,6 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("ask again", "requested plans that nobody takes asked for", _nobody_asks_again_for_plans),
     Mutant("not begun", "steps never begun told from those that ran", _all_that_was_sent_had_begun),
     Mutant("begun", "steps that ran told from those never begun", _nothing_had_begun),
-    Mutant("release", "locks released by owner and epoch", _releases_whoever_holds, "stops", _no_fence),
     Mutant("client looks", "clients that look into the database", _client_does_not_look),
     Mutant("store, then send", "nothing leaves before it is stored", _sends_before_it_stores),
     Mutant(
@@ -330,5 +310,4 @@ MUTANTS: Sequence[Mutant] = (
         _no_epoch_alone,
     ),
     Mutant("take over", "a dead world's plans taken over", _recovery_is_content_with_the_dead),
-    Mutant("lost plans", "plans that are lost looked at again", _forgets_lost_plans, "crowd"),
 )
