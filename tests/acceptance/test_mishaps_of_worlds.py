@@ -340,7 +340,7 @@ def test_thousands_of_triggers_in_a_loop_are_all_answered(make_world):
 # -- executors -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.every_database
+@pytest.mark.every_database(in_chaos=(databases.POSTGRESQL, databases.MYSQL))
 def test_without_an_executor_the_future_fails_in_time_and_the_plan_runs_when_one_comes(
     a_client, start_supervisor
 ):
