@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     BindParameter,
@@ -88,6 +88,21 @@ _LOCK_OF_PLAN = Statement(
     ),
     ("lock",),
 )
+_RENEWAL = update(coordinator_records).where(*_own_world(bindparam("world")))
+_RENEW = Statement(_RENEWAL.values(lease=_column.lease + literal_column("1")), ("world",))
+_RENEW_AND_SAY = Statement(
+    _RENEWAL.values(
+        lease=_column.lease + literal_column("1"), data=bindparam("new_data", type_=_column.data.type)
+    ),
+    ("new_data", "world"),
+)
+_LOCK_OWNERS = Statement(select(_column.owner_id).where(_column.owner_id.is_not(None)).distinct(), ())
+_WORLDS = (
+    select(coordinator_records)
+    .where(_class.in_([literal_column(f"'{name}'") for name in WORLD_CLASSES]))
+    .order_by(_class.desc(), _column.id)
+)
+_ALL_WORLDS = Statement(_WORLDS, ())
 _INSERT = inserting(coordinator_records, or_nothing=True)
 _LEASE = select(_column.lease).where(_class == bindparam("kind"), _column.id == bindparam("id"))
 _RELEASE_EPOCH = changing(
@@ -127,14 +142,12 @@ class Coordinator:
 
         Raises :class:`WorldFenced` when it was declared dead or removed.
         """
-        world: BindParameter[str] = bindparam(None, self.world_id)
-        values: dict[str, Any] = {"lease": _column.lease + 1}
+        renewal, given = _RENEW, cast("Row", (self.world_id,))
         if meta is not None:
-            values["data"] = packed(meta)
-        renewal = update(coordinator_records).where(*_own_world(world)).values(**values)
+            renewal, given = _RENEW_AND_SAY, (packed(meta), self.world_id)
 
         def renew(connection: Connection, _in_doubt: bool) -> None:
-            if connection.execute(renewal).rowcount != 1:
+            if renewal.run(connection, given).rowcount != 1:
                 raise self._fenced()
 
         # Soon it is renewed anyway; until then nobody shall wait.
@@ -186,10 +199,10 @@ class Coordinator:
         """Executors, then clients, that ``filters`` let through; or only executors that take work."""
         refuse_unknown(filters, ("id", "state", "executor"))
         executor = filters.pop("executor", None)
-        query = (
-            select(coordinator_records).where(_class.in_(WORLD_CLASSES)).order_by(_class.desc(), _column.id)
-        )
-        query = matching(query, filters)
+        if not filters and executor is None and not active_executors_only:
+            with self._database.read() as connection:
+                return [world_of(StoredRecord(*row)) for row in _ALL_WORLDS.run(connection, ()).fetchall()]
+        query = matching(_WORLDS, filters)
         if executor is not None:
             query = query.where(_class == (EXECUTOR_WORLD if executor else CLIENT_WORLD))
         if active_executors_only:
@@ -311,9 +324,8 @@ class Coordinator:
 
     def lock_holders(self) -> set[str]:
         """Ids of all worlds that hold locks, registered or not."""
-        owners = select(_column.owner_id).where(_column.owner_id.is_not(None)).distinct()
         with self._database.read() as connection:
-            named = [world_of_owner(owner) for owner in connection.execute(owners).scalars()]
+            named = [world_of_owner(owner) for (owner,) in _LOCK_OWNERS.run(connection, ()).fetchall()]
         return {world_id for world_id in named if world_id is not None}
 
     def execution_lock(self, plan_id: str) -> ExecutionLock | None:

@@ -70,13 +70,12 @@ class FinalizePhase:
         return instructions
 
     def lost(self, part: int, error: ErrorRecord, now: int) -> list[Instruction]:
-        """The worker died: the part it was in failed, the others run again."""
+        """The worker died: the part it was in failed, the others run again; those before it did begin."""
         self.going_on = False
         parts = self.parts()
-        culprit = parts[min(part, len(parts) - 1)]
-        instructions: list[Instruction] = []
-        if culprit != parts[0]:
-            instructions += self.returned()
+        place = min(part, len(parts) - 1)
+        culprit = parts[place]
+        instructions: list[Instruction] = [self._book.in_vain(step_id) for step_id in parts[:place]]
         instructions += self._part_begun(culprit, now)
         return [*instructions, self._book.fail(culprit, error, now)]
 

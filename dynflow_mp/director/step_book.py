@@ -140,6 +140,12 @@ class StepBook:
         self._started.setdefault(step_id, now)
         return MarkRunning(self.plan_id, self._epoch, step_id, _PENDING, attempt, now)
 
+    def in_vain(self, step_id: int) -> MoveStep:
+        """A finalize step was called, and nothing of it is kept: it waits again, and the attempt counts."""
+        begun = self.steps.state(step_id) is _RUNNING
+        self._started.pop(step_id, None)
+        return self._move(step_id, _PENDING, self.steps.attempts(step_id) + (not begun))
+
     def unmark(self, step_ids: Iterable[int]) -> list[Instruction]:
         """Steps that were sent were never begun: as if they had not been sent."""
         unmarks: list[Instruction] = []

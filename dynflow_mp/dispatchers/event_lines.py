@@ -30,13 +30,17 @@ class EventLines:
     def before(self, tracked: Tracked, world_id: str) -> list[Tracked]:
         """Those that must be sent to ``world_id`` before this one: it may not have heard of them.
 
-        They were sent elsewhere, or this one is sent again and they have not been since.
+        They were sent elsewhere, or came back, or this one is sent again and they have not been since.
         """
         line = self._lines.get(_step(tracked), {})
         if next(iter(line), None) == tracked.request_id:
             return []
         earlier = takewhile(lambda other: other is not tracked, line.values())
-        return [other for other in earlier if other.receiver_id != world_id or _sent_before(other, tracked)]
+        return [
+            other
+            for other in earlier
+            if other.receiver_id != world_id or other.bounced or _sent_before(other, tracked)
+        ]
 
 
 def _sent_before(other: Tracked, tracked: Tracked) -> bool:

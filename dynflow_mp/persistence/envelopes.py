@@ -53,6 +53,7 @@ _NOT_TAKEN = Statement(
     .group_by(_row.receiver_id),
     ("poster",),
 )
+_OLDEST = Statement(select(_row.receiver_id, func.min(_row.number)).group_by(_row.receiver_id), ())
 _NOTIFY = Statement(text("SELECT pg_notify(:channel, '')"), ("channel",))
 _IN_NO_HURRY = Statement(text("SET LOCAL synchronous_commit = off"), ())
 """A power failure may lose envelopes, which are hints, so nobody needs to wait for the disk."""
@@ -143,9 +144,9 @@ class EnvelopeStore:
 
     def receivers(self) -> dict[str, int]:
         """Everybody for whom something waits, and when the oldest of it was posted (see :meth:`drop_before`)."""
-        oldest = select(_row.receiver_id, func.min(_row.number)).group_by(_row.receiver_id)
         with self._database.read() as connection:
-            return dict(map(tuple, connection.execute(oldest)))
+            rows: list[Any] = _OLDEST.run(connection, ()).fetchall()
+        return dict(map(tuple, rows))
 
     def drop_for(self, receivers: Collection[str]) -> int:
         """Forget what waits for these; how many envelopes that was."""

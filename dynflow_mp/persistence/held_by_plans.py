@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, delete, select
+from sqlalchemy import Connection, Select, bindparam, delete, literal_column, select
 
 from dynflow_mp.errors import UniqueKeyTaken
 from dynflow_mp.model.codec import decode, encode
@@ -169,9 +169,7 @@ def _stop(connection: Connection, key: str, holder: Holder, now: int) -> None:
 
 def orphaned(connection: Connection) -> list[tuple[str, str]]:
     """(id, owner) of the locks whose plan is gone, stopped, or paused without anybody having asked for it."""
-    locks = connection.execute(
-        select(_record.id, _record.owner_id).where(_record_class == SINGLETON_LOCK)
-    ).fetchall()
+    locks = _SINGLETON_LOCKS.run(connection, ()).fetchall()
     active = _ACTIVE.where(_plan.id == bindparam("plan_id"))
     return [lock for lock in map(tuple, locks) if not _is_active(connection, active, lock[1])]
 
@@ -188,6 +186,9 @@ def give_up_orphans(connection: Connection, found: Iterable[tuple[str, str]]) ->
 
 
 _ACTIVE = select(_plan.state, _plan.owner_id, _plan.requested_at)
+_SINGLETON_LOCKS = Statement(
+    select(_record.id, _record.owner_id).where(_record_class == literal_column(f"'{SINGLETON_LOCK}'")), ()
+)
 
 
 def _is_active(connection: Connection, query: Select[Any], owner: str) -> bool:

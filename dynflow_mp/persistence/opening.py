@@ -101,7 +101,7 @@ def _sqlite_engine(url: URL) -> Engine:
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
     )
     event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", begin_sqlite)
     return engine
 
 
@@ -116,6 +116,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def begin_sqlite(connection: Connection) -> None:
+    """The module's own BEGINs come at the wrong moments; this one takes the write lock where that is needed."""
     writing = connection.get_execution_options().get(WRITING)
     connection.connection.cursor().execute("BEGIN IMMEDIATE" if writing else "BEGIN")

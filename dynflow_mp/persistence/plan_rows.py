@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, case, delete, null, select, update
+from sqlalchemy import Connection, case, delete, literal_column, null, select, text, update
 
 from dynflow_mp.model.states import PlanState, Result
+from dynflow_mp.persistence.statements import Statement
 from dynflow_mp.persistence.tables import delayed_plans, events, execution_plans
 
 _RUNNING = execution_plans.c.state == PlanState.RUNNING.value
 _REQUESTABLE = (PlanState.PLANNED.value, PlanState.PAUSED.value)
+_IS_RUNNING = execution_plans.c.state == literal_column(f"'{PlanState.RUNNING.value}'")
+_RUNNING_OWNERS = Statement(
+    select(execution_plans.c.owner_id).where(_IS_RUNNING, execution_plans.c.owner_id.is_not(None)).distinct(),
+    (),
+)
+_RUNNING_UNOWNED = Statement(
+    select(execution_plans.c.id)
+    .where(_IS_RUNNING, execution_plans.c.owner_id.is_(None))
+    .suffix_with(text("LIMIT 1")),
+    (),
+)
 
 
 def request(connection: Connection, plan_id: str, now: int) -> None:
@@ -46,15 +58,12 @@ def disown(connection: Connection, plan_id: str, owner_id: str) -> None:
 
 def running_owners(connection: Connection) -> set[str]:
     """Whom running plans name as their owners."""
-    columns = execution_plans.c
-    query = select(columns.owner_id).where(_RUNNING, columns.owner_id.is_not(None)).distinct()
-    return set(connection.execute(query).scalars())
+    return {owner for (owner,) in _RUNNING_OWNERS.run(connection, ()).fetchall()}
 
 
 def any_running_unowned(connection: Connection) -> bool:
     """Whether a plan is running that nobody owns."""
-    query = select(execution_plans.c.id).where(_RUNNING, execution_plans.c.owner_id.is_(None))
-    return connection.execute(query.limit(1)).first() is not None
+    return _RUNNING_UNOWNED.run(connection, ()).fetchone() is not None
 
 
 def let_go_of_unowned(connection: Connection) -> int:

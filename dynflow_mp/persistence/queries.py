@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import BindParameter, Connection, Select, Table, bindparam, exists, func, select
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Select,
+    Table,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    select,
+)
 
 from dynflow_mp.errors import PlanNotFound
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
@@ -60,6 +70,18 @@ _ALL_ACTIONS = Statement(
     .where(actions.c.execution_plan_id == _OF_PLAN)
     .order_by(actions.c.id),
     ("plan_id",),
+)
+
+_REQUESTABLE: list[Any] = [
+    literal_column(f"'{state.value}'") for state in (PlanState.PLANNED, PlanState.PAUSED)
+]
+_REQUESTED = _STATUS.where(
+    execution_plans.c.requested_at.is_not(None),
+    execution_plans.c.owner_id.is_(None),
+    execution_plans.c.state.in_(_REQUESTABLE),
+).order_by(execution_plans.c.requested_at, execution_plans.c.id)
+_TAKEN_EVENT = Statement(
+    select(events.c.id).where(events.c.id == bindparam("event"), events.c.taken_at.is_not(None)), ("event",)
 )
 
 
@@ -130,22 +152,12 @@ def read_statuses(connection: Connection, plan_ids: Sequence[str]) -> dict[str, 
 
 def event_was_taken(connection: Connection, event_id: str) -> bool:
     """Whether a step has taken this event."""
-    taken = select(events.c.id).where(events.c.id == event_id, events.c.taken_at.is_not(None))
-    return connection.execute(taken).first() is not None
+    return _TAKEN_EVENT.run(connection, (event_id,)).fetchone() is not None
 
 
 def read_requested(connection: Connection, limit: int) -> list[PlanStatus]:
     """Requested plans that nobody owns, longest waiting first."""
-    query = (
-        _STATUS.where(
-            execution_plans.c.requested_at.is_not(None),
-            execution_plans.c.owner_id.is_(None),
-            execution_plans.c.state.in_([PlanState.PLANNED.value, PlanState.PAUSED.value]),
-        )
-        .order_by(execution_plans.c.requested_at, execution_plans.c.id)
-        .limit(limit)
-    )
-    return [_status(row) for row in connection.execute(query)]
+    return [_status(row) for row in connection.execute(_REQUESTED.limit(limit))]
 
 
 def read_plan(connection: Connection, plan_id: str) -> PlanRow:

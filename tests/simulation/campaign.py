@@ -90,14 +90,17 @@ def _time_left(begun: float, until_s: float | None) -> float | None:
 def _simulate_chunk(seeds: list[int], mutant: str | None, ends_at: float | None) -> list[Result]:
     from tests.simulation.mutants import MUTANTS
 
-    patch = next((one.patch for one in MUTANTS if one.name == mutant), None)
+    found = next((one for one in MUTANTS if one.name == mutant), None)
     results: list[Result] = []
     for seed in seeds:
         if ends_at is not None and time.monotonic() >= ends_at:
             break
-        results.append(simulate(seed, mutant=patch))
-        if mutant is not None and results[-1].violations:
-            results[-1].clean = not simulate(seed).violations
+        if found is None:
+            results.append(simulate(seed))
+            continue
+        results.append(found.simulate(seed))
+        if results[-1].violations:
+            results[-1].clean = not found.simulate_without(seed).violations
             break
     return results
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from dynflow_mp.actions.registry import name_of
 from dynflow_mp.errors import DynflowError
@@ -19,6 +19,9 @@ from tests.simulation.threads import VirtualEvent, here, kernel
 
 _LISTENS = name_of(actions.Listens)
 _GIVE_UP_S = 130.0
+
+
+Sent: TypeAlias = list[Any]
 
 
 @dataclass
@@ -37,9 +40,9 @@ class Story:
     acknowledged: dict[str, int] = field(default_factory=dict)
     """Plans whose ``trigger`` returned, and whose they are."""
     asked: list[Asked] = field(default_factory=list)
-    sent: dict[tuple[str, int], list[list[int]]] = field(default_factory=dict)
-    """Events by plan and step, in the order in which they were sent."""
-    taken: dict[tuple[str, int], list[list[int]]] = field(default_factory=dict)
+    sent: dict[tuple[str, int], list[Sent]] = field(default_factory=dict)
+    """Events by plan and step, in the order in which they were sent: a number, and the world that sent it."""
+    taken: dict[tuple[str, int], list[Sent]] = field(default_factory=dict)
     """Those whose future said that they were taken."""
     resumed: set[str] = field(default_factory=set)
 
@@ -57,6 +60,19 @@ class Client:
         if host.up and host.process is not None and host.world is not None:
             world = host.world
             host.process.spawn(lambda: self._trigger(world, plan), "user")
+
+    def adopt(self) -> None:
+        """Send events to plans that wait for them and of which nobody knows: who triggered them died before it heard."""
+        process, world = self.host.process, self.host.world
+        if process is None or world is None:
+            return
+        waiting = database.rows(
+            "SELECT DISTINCT execution_plan_id FROM dynflow_steps WHERE action_class = ?", (_LISTENS,)
+        )
+        for (plan_id,) in waiting:
+            if plan_id not in self._story.acknowledged:
+                self._story.acknowledged[plan_id] = self.number
+                process.spawn(lambda plan_id=plan_id: self._send_events(world, plan_id), "user")
 
     def _up(self, world: World) -> None:
         """It is back: events that are still missing are sent, by whoever knows of them."""
@@ -117,7 +133,7 @@ class Client:
         taken = self._story.taken.setdefault(key, [])
         while kernel().now < _GIVE_UP_S and not self._ended(*key):
             kernel().pause(0.05, 1.0)
-            event = [len(sent), self.number]
+            event = [len(sent), world.id]
             sent.append(event)
             try:
                 future = world.event(plan_id, step_id, event)

@@ -35,8 +35,9 @@ def run(arguments: list[str]) -> int:
 
 
 def _one(given: argparse.Namespace) -> int:
-    patch = next((one.patch for one in MUTANTS if one.name == given.mutant), None)
-    result = simulate(given.seed, mutant=patch, trace=_say if given.trace else None)
+    trace = _say if given.trace else None
+    mutant = next((one for one in MUTANTS if one.name == given.mutant), None)
+    result = simulate(given.seed, trace=trace) if mutant is None else mutant.simulate(given.seed, trace)
     for violation in result.violations:
         _say(f"VIOLATION {violation}")
     _say(
@@ -56,11 +57,11 @@ def _recorded() -> int:
         if mutant.seed is None:
             continue
         near = range(mutant.seed, mutant.seed + _NEAR)
-        caught = next((seed for seed in near if simulate(seed, mutant=mutant.patch).violations), None)
+        caught = next((seed for seed in near if mutant.simulate(seed).violations), None)
         if caught is None:
             wrong += 1
             _say(f"{mutant.name}: not caught from seed {mutant.seed} on; make simulate-mutants finds another")
-        elif found := simulate(caught).violations:
+        elif found := mutant.simulate_without(caught).violations:
             wrong += 1
             _say(f"seed {caught}, with nothing taken out: {found}")
         else:

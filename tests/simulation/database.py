@@ -20,7 +20,7 @@ from dynflow_mp.errors import PersistenceError
 from dynflow_mp.model.writes import Write
 from dynflow_mp.persistence import schema
 from dynflow_mp.persistence.database import Database, Fence
-from dynflow_mp.persistence.opening import WRITING, new_engine, parsed_url
+from dynflow_mp.persistence.opening import WRITING, begin_sqlite, new_engine, parsed_url
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.persistence.tables import metadata, schema_version
 from tests.simulation.threads import here, kernel
@@ -62,7 +62,11 @@ class SharedFile:
         self.engine = new_engine(parsed_url(self.url))
         event.listen(self.engine, "connect", _in_a_hurry)
         self.writer = self.engine.connect().execution_options(**{WRITING: True})
-        self.reader = self.engine.connect()
+        # Nobody writes between the statements of a read: it needs no transaction.
+        reading = new_engine(parsed_url(self.url))
+        reading.dialect.do_commit = reading.dialect.do_rollback = _nothing_to_end  # type: ignore[method-assign]
+        event.remove(reading, "begin", begin_sqlite)
+        self.reader = reading.connect()
         tables = [table for table in reversed(metadata.sorted_tables) if table is not schema_version]
         self._emptying = [f'DELETE FROM "{table.name}"' for table in tables]
         self.raw: Any = self.reader.connection.driver_connection
@@ -74,6 +78,10 @@ class SharedFile:
             cursor = self.writer.connection.cursor()
             for statement in self._emptying:
                 cursor.execute(statement)
+
+
+def _nothing_to_end(_connection: Any) -> None:
+    """Of a transaction that was not begun."""
 
 
 def _in_a_hurry(connection: Any, _record: Any) -> None:

@@ -6,13 +6,15 @@ A mutant is a name of the engine that stands for something else while its seed r
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, update
 
+from dynflow_mp.coordinator import coordinator
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.record_queries import deleting
 from dynflow_mp.director.director import Director
@@ -21,16 +23,19 @@ from dynflow_mp.dispatchers.client_decisions import ClientDecisions
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.dispatchers.decisions import Send
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
+from dynflow_mp.errors import WorldFenced
 from dynflow_mp.executor.lease import Lease
 from dynflow_mp.executor.loop import Loop
 from dynflow_mp.executor.pool import Pool
 from dynflow_mp.maintenance.reconciler import Reconciler
 from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.silences import Silences
-from dynflow_mp.persistence import turn
+from dynflow_mp.persistence import turn, turn_statements
+from dynflow_mp.persistence.statements import Statement
 from dynflow_mp.persistence.tables import execution_plans
 from tests.simulation.kernel import Process
 from tests.simulation.seams import Patch, Patches
+from tests.simulation.simulation import Result, simulate
 from tests.simulation.threads import here
 from tests.simulation.workers import SimulatedProcesses
 
@@ -41,7 +46,15 @@ RECORDED = Path(__file__).with_name("recorded_seeds.json")
 
 
 def _no_fence(patches: Patches) -> None:
+    """Nor does it notice when it renews its lease."""
+    renew = Coordinator.renew_lease
+
+    def renew_anyway(self: Coordinator, meta: Any = None) -> None:
+        with suppress(WorldFenced):
+            renew(self, meta)
+
     patches.set(Coordinator, "fence", lambda self, connection: None)
+    patches.set(Coordinator, "renew_lease", renew_anyway)
 
 
 def _lease_by_the_time_of_day(patches: Patches) -> None:
@@ -77,7 +90,22 @@ def _workers_outlive_supervisors(patches: Patches) -> None:
 
 
 def _no_epoch(patches: Patches) -> None:
+    """Without the fence, which keeps those out who would come with an old one."""
+    _no_fence(patches)
+    _no_epoch_alone(patches)
+
+
+def _no_epoch_alone(patches: Patches) -> None:
     patches.set(_TURN, "_hold", lambda connection, epochs: set())
+    _unguarded(patches, "SAVE_PLAN", 1)
+
+
+def _unguarded(patches: Patches, name: str, conditions: int) -> None:
+    """A statement of turns with no more than its first conditions: those that say which row."""
+    statement = getattr(turn_statements, name)
+    bare = statement._construct._clone()
+    bare._where_criteria = bare._where_criteria[:conditions]
+    patches.set(turn_statements, name, Statement(bare, statement.names))
 
 
 def _claims_what_is_owned(patches: Patches) -> None:
@@ -100,7 +128,15 @@ def _no_step_guard(patches: Patches) -> None:
         write(connection, batches)
         return set()
 
+    for name in ("MARK", "UNMARK", "MOVE", "RESET", "OUTCOME"):
+        _unguarded(patches, name, 2)
     patches.set(_TURN, "_write", write_whatever_is_there)
+
+
+def _neither_claim_nor_step_guard(patches: Patches) -> None:
+    """Who claims what another has marks its steps in the same turn: either guard is enough."""
+    _claims_what_is_owned(patches)
+    _no_step_guard(patches)
 
 
 def _doubt_is_no(patches: Patches) -> None:
@@ -166,6 +202,11 @@ def _releases_whoever_holds(patches: Patches) -> None:
     def release_by_name(self: Coordinator, connection: Connection, lock: Any) -> bool:
         return bool(connection.execute(deleting(lock.class_name, lock.id)).rowcount == 1)
 
+    _no_fence(patches)
+    statement = coordinator._RELEASE_EPOCH
+    bare = statement._construct._clone()  # type: ignore[attr-defined]
+    bare._where_criteria = bare._where_criteria[:2]
+    patches.set(coordinator, "_RELEASE_EPOCH", Statement(bare, statement.names))
     patches.set(Coordinator, "release_within", release_by_name)
 
 
@@ -186,6 +227,8 @@ def _sends_before_it_stores(patches: Patches) -> None:
 
 
 def _reads_before_it_shuts_out(patches: Patches) -> None:
+    """Without the epoch of writes, which keeps those out whose plan was taken over."""
+    _no_epoch_alone(patches)
     patches.set(Recovery, "_shut_out", lambda self, world_id: None)
 
 
@@ -215,6 +258,25 @@ class Mutant:
     name: str
     without: str
     patch: Patch
+    profile: str | None = None
+    """Of the seeds in which it is looked for."""
+    cover: Patch | None = None
+    """What is taken out as well, because it does the same once more: alone, that must not be seen in the seed."""
+
+    def simulate(self, seed: int, trace: Callable[[str], None] | None = None) -> Result:
+        """The seed without the mechanism."""
+        result = simulate(seed, mutant=self.patch, profile=self.profile, trace=trace)
+        if result.violations and self._cover_shows(seed):
+            result.violations = []
+        return result
+
+    def _cover_shows(self, seed: int) -> bool:
+        cover = self.cover
+        return cover is not None and bool(simulate(seed, mutant=cover, profile=self.profile).violations)
+
+    def simulate_without(self, seed: int) -> Result:
+        """The same seed with nothing taken out."""
+        return simulate(seed, profile=self.profile)
 
     @property
     def seed(self) -> int | None:
@@ -223,15 +285,32 @@ class Mutant:
 
 
 MUTANTS: Sequence[Mutant] = (
-    Mutant("fence", "the fence in front of every write", _no_fence),
+    Mutant("fence", "the fence in front of every write", _no_fence, "stops"),
     Mutant("observed lease", "leases judged by change, not by the time of day", _lease_by_the_time_of_day),
-    Mutant("answered looks", "silence counted from the answer of a look", _silence_from_the_question),
+    Mutant(
+        "answered looks",
+        "silence counted from the answer of a look",
+        _silence_from_the_question,
+        "slow database",
+    ),
     Mutant("dead man", "the guardian's deadline", _no_dead_man),
-    Mutant("lease before work", "nothing begun without a lease", _begins_without_a_lease),
-    Mutant("parent death", "workers that die with their supervisor", _workers_outlive_supervisors),
-    Mutant("epoch", "the plan's epoch compared by every write", _no_epoch),
-    Mutant("claim guard", "claims only of what nobody owns", _claims_what_is_owned),
-    Mutant("step guard", "steps guarded by state and attempt", _no_step_guard),
+    Mutant("lease before work", "nothing begun without a lease", _begins_without_a_lease, "slow database"),
+    Mutant("parent death", "workers that die with their supervisor", _workers_outlive_supervisors, "deaths"),
+    Mutant("epoch", "the plan's epoch compared by every write", _no_epoch, "stops", _no_fence),
+    Mutant(
+        "claim guard",
+        "claims only of what nobody owns",
+        _neither_claim_nor_step_guard,
+        "crowd",
+        _no_step_guard,
+    ),
+    Mutant(
+        "step guard",
+        "steps guarded by state and attempt",
+        _neither_claim_nor_step_guard,
+        "crowd",
+        _claims_what_is_owned,
+    ),
     Mutant("commit in doubt: no", "unknown commits looked up (taken for failed)", _doubt_is_no),
     Mutant("commit in doubt: yes", "unknown commits looked up (taken for done)", _doubt_is_yes),
     Mutant("known events", "events known again when they are sent again", _events_are_not_known),
@@ -240,10 +319,16 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("ask again", "requested plans that nobody takes asked for", _nobody_asks_again_for_plans),
     Mutant("not begun", "steps never begun told from those that ran", _all_that_was_sent_had_begun),
     Mutant("begun", "steps that ran told from those never begun", _nothing_had_begun),
-    Mutant("release", "locks released by owner and epoch", _releases_whoever_holds),
+    Mutant("release", "locks released by owner and epoch", _releases_whoever_holds, "stops", _no_fence),
     Mutant("client looks", "clients that look into the database", _client_does_not_look),
     Mutant("store, then send", "nothing leaves before it is stored", _sends_before_it_stores),
-    Mutant("shut out first", "the dead shut out before their plans are read", _reads_before_it_shuts_out),
+    Mutant(
+        "shut out first",
+        "the dead shut out before their plans are read",
+        _reads_before_it_shuts_out,
+        "stops",
+        _no_epoch_alone,
+    ),
     Mutant("take over", "a dead world's plans taken over", _recovery_is_content_with_the_dead),
-    Mutant("lost plans", "plans that are lost looked at again", _forgets_lost_plans),
+    Mutant("lost plans", "plans that are lost looked at again", _forgets_lost_plans, "crowd"),
 )

@@ -1,4 +1,4 @@
-"""Envelopes between simulated worlds: lost, doubled, late, out of order, and cut off altogether.
+"""Envelopes between simulated worlds: lost, doubled, late, and cut off altogether; out of order where they take different ways.
 
 send ─▶ the connector's thread: who gets it (real balance, real directory) ─▶ the network ─▶ receive
 """
@@ -13,7 +13,8 @@ from dynflow_mp.connectors.delivery import Delivery
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import NoExecutor, PersistenceError, UnknownReceiver
 from dynflow_mp.maintenance.directory import WorldDirectory
-from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution
+from dynflow_mp.model.codec import decode
+from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Event, Execution
 from tests.simulation.kernel import Kernel, Machine, Process
 from tests.simulation.threads import VirtualQueue, VirtualThread, here, kernel
 
@@ -31,7 +32,10 @@ class Network:
         """How likely an envelope is lost, or comes twice."""
         self.late_s = 0.005
         """How late one may come."""
+        self.lost_events: list[Any] = []
+        """What was in envelopes that were lost on their way."""
         self._cut: set[frozenset[str]] = set()
+        self._latest: dict[tuple[int, str], float] = {}
         self.counts = {"sent": 0, "dropped": 0, "duplicated": 0, "cut off": 0}
 
     def cut(self, one: Machine, other: Machine) -> None:
@@ -52,9 +56,18 @@ class Network:
         for _ in range(copies):
             if self.lost and chance.random() < self.lost:
                 self.counts["dropped"] += 1
+                self._lose(data)
                 continue
             delay_s = chance.uniform(0.0005, self.late_s if chance.random() < 0.3 else 0.003)
-            self._kernel.later(delay_s, lambda: self._arrive(sender.machine, world_id, data))
+            # Between two that live, a connection keeps the order.
+            way = (sender.pid, world_id)
+            due = self._latest[way] = max(self._kernel.now + delay_s, self._latest.get(way, 0.0) + 1e-6)
+            self._kernel.at(due, lambda: self._arrive(sender.machine, world_id, data))
+
+    def _lose(self, data: bytes) -> None:
+        message = Envelope.from_bytes(data).message
+        if isinstance(message, Event):
+            self.lost_events.append(decode(message.data))
 
     def _arrive(self, source: Machine, world_id: str, data: bytes) -> None:
         station = self.stations.get(world_id)
@@ -62,6 +75,7 @@ class Network:
             return
         if frozenset((source.name, station.process.machine.name)) in self._cut:
             self.counts["cut off"] += 1
+            self._lose(data)
             return
         station.letters.put(data)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -23,6 +23,36 @@ FAULTS = (
     "database slow",
     "network cut",
 )
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Seeds in which one kind of trouble is frequent: what happens at random once in a day is met in minutes."""
+
+    kinds: tuple[str, ...]
+    numbers: tuple[int, ...] = (4, 6, 8)
+    lasts_s: tuple[float, ...] = (0.3, 1.0, 3.0, 5.0, 7.0)
+    executors: tuple[int, ...] = (2, 2, 3)
+    machines: tuple[int, ...] = (1, 2, 2, 3)
+    refused: float = 0.02
+    late_s: tuple[float, ...] = (0.005, 0.2, 3.0)
+
+
+ALL_SORTS = Profile(FAULTS, (2, 4, 6, 8, 12), executors=(1, 2, 2, 2, 2, 3), machines=(1, 2, 2, 2, 3))
+PROFILES = {
+    "stops": Profile(
+        ("stop executor", "stop executor", "database slow", "end executor"), lasts_s=(2.0, 3.0, 4.0, 5.0)
+    ),
+    "slow database": Profile(("database slow",), (6, 9, 12), (0.5, 1.5, 2.5, 3.0), refused=0.3),
+    "deaths": Profile(
+        ("kill executor", "kill executor", "kill worker"), (4, 6, 8), (0.3, 1.0), machines=(1, 1, 2)
+    ),
+    "crowd": Profile(
+        ("stop executor", "database slow", "database away", "network cut", "kill executor"),
+        late_s=(0.2, 3.0),
+        executors=(3,),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -73,13 +103,20 @@ class Scenario:
         return quiet and all(fault.kind == "set clock" for fault in self.faults)
 
 
-def scenario_of(seed: int) -> Scenario:
-    """The scenario of a seed: always the same."""
+def scenario_of(seed: int, profile: str | None = None) -> Scenario:
+    """The scenario of a seed: always the same. ``profile``: with much of that; else what the seed itself says."""
     chance = Random(f"scenario {seed}")
-    machines = chance.choice((1, 2, 2, 2, 3))
+    style = chance.random()
+    quiet = style < 0.08 and profile is None
+    if profile is None and style > 0.7:
+        profile = chance.choice(list(PROFILES))
+    much = ALL_SORTS if profile is None else PROFILES[profile]
+    if quiet:
+        much = replace(much, kinds=("set clock",))
+    machines = chance.choice(much.machines)
     executors = [
         (chance.randrange(machines), chance.choice((1, 2, 2, 3)))
-        for _ in range(chance.choice((1, 2, 2, 2, 2, 3)))
+        for _ in range(chance.choice(much.executors))
     ]
     clients = [chance.randrange(machines) for _ in range(chance.choice((1, 1, 1, 2)))]
     plans = [
@@ -87,13 +124,8 @@ def scenario_of(seed: int) -> Scenario:
         for number in range(chance.choice((2, 3, 3, 4)))
     ]
     rough = chance.random()
-    style = chance.random()
-    kinds: tuple[str, ...] = FAULTS
-    if style < 0.08:
-        kinds = ("set clock",)
-    faults = [_fault(chance, kinds) for _ in range(chance.choice((2, 4, 6, 8, 12)))]
+    faults = [_fault(chance, much) for _ in range(chance.choice(much.numbers))]
     timers = any(kind in str(plan.tree) for plan in plans for kind in ("Sleeps", "FailsAtFirst"))
-    quiet = style < 0.08
     return Scenario(
         seed,
         machines,
@@ -103,8 +135,8 @@ def scenario_of(seed: int) -> Scenario:
         sorted(faults, key=lambda fault: fault.at),
         lost=0.0 if quiet else chance.choice((0.0, 0.02, 0.1, 0.2)),
         doubled=chance.choice((0.0, 0.1, 0.3)),
-        late_s=chance.choice((0.005, 0.2, 3.0)),
-        refused=0.0 if quiet else 0.02 * rough,
+        late_s=chance.choice(much.late_s),
+        refused=0.0 if quiet else much.refused * rough,
         unknown=0.0 if quiet else chance.choice((0.0, 0.03, 0.1)),
         # What waits for its time is stored by the time of day: an executor that takes it up has nothing else to go by.
         most_set_s=3.0 if timers else 86400.0,
@@ -112,9 +144,9 @@ def scenario_of(seed: int) -> Scenario:
     )
 
 
-def _fault(chance: Random, kinds: tuple[str, ...]) -> Fault:
-    kind = chance.choice(kinds)
-    lasts_s = chance.choice((0.3, 1.0, 3.0, 5.0, 7.0)) * chance.uniform(0.7, 1.3)
+def _fault(chance: Random, much: Profile) -> Fault:
+    kind = chance.choice(much.kinds)
+    lasts_s = chance.choice(much.lasts_s) * chance.uniform(0.7, 1.3)
     return Fault(
         chance.uniform(0.5, FAULTS_UNTIL_S - 3.0), kind, chance.randrange(1000), lasts_s, chance.random()
     )

@@ -27,6 +27,7 @@ from tests.simulation.threads import here
 from tests.simulation.workers import SimulatedProcesses
 
 _LOOK_S = 0.5
+_LOCKS_S = 0.25
 
 
 @dataclass
@@ -72,6 +73,8 @@ class Simulation:
         """When each world last renewed its lease."""
         self.came_back: dict[str, float] = {}
         """When it last did so after a silence that others may have seen, and be acting upon."""
+        self.unlocked: list[str] = []
+        """Plans that were running without a lock, and when."""
         self.done = False
         self._at_rest = 0
 
@@ -89,6 +92,7 @@ class Simulation:
         self.faults.plan()
         kernel.at(FAULTS_UNTIL_S, self.faults.end)
         kernel.at(FAULTS_UNTIL_S + _LOOK_S if self.scenario.faults else _LOOK_S, self._look)
+        kernel.later(_LOCKS_S, self._look_at_locks)
         kernel.run(LIMIT_S, lambda: self.done)
 
     def processes(self) -> Iterator[tuple[Process, str | None]]:
@@ -101,11 +105,21 @@ class Simulation:
         for host in self.hosts:  # who was declared dead in the last moment has ended only now
             if host.process is not None and not host.process.alive:
                 host.begin()
+        self.clients[0].adopt()
         self._at_rest = self._at_rest + 1 if self._nothing_is_left() else 0
         if self._at_rest >= 3:
             self.done = True
         else:
             self.kernel.later(_LOOK_S, self._look)
+
+    def _look_at_locks(self) -> None:
+        for (plan_id,) in database.rows(
+            "SELECT id FROM dynflow_execution_plans WHERE owner_id IS NOT NULL AND NOT EXISTS"
+            " (SELECT 1 FROM dynflow_coordinator_records r WHERE r.class = 'ExecutionLock'"
+            " AND r.id = 'execution-plan:' || dynflow_execution_plans.id)"
+        ):
+            self.unlocked.append(f"plan {plan_id} has an owner and no lock at {self.kernel.now:.2f}")
+        self.kernel.later(_LOCKS_S, self._look_at_locks)
 
     def _nothing_is_left(self) -> bool:
         if not all(host.up for host in self.hosts):
@@ -163,11 +177,11 @@ def simulate(
     *,
     mutant: Patch | None = None,
     trace: Callable[[str], None] | None = None,
-    adjust: Callable[[Scenario], Scenario] = lambda scenario: scenario,
+    profile: str | None = None,
 ) -> Result:
-    """Run a seed and say what is wrong. ``mutant`` takes something out of the engine first."""
+    """Run a seed and say what is wrong. ``mutant`` takes something out of the engine first; ``profile`` as in scenarios."""
     engine.prepare()
-    scenario = adjust(scenario_of(seed))
+    scenario = scenario_of(seed, profile)
     patches = Patches()
     if mutant is not None:
         mutant(patches)
@@ -217,6 +231,8 @@ def _evidence(simulation: Simulation) -> Evidence:
         simulation.story,
         simulation.hosts,
         simulation.kernel.thread_failures,
+        simulation.unlocked,
+        simulation.network.lost_events,
     )
 
 

@@ -7,7 +7,7 @@ from dynflow_mp.director.protocol import FINALIZE
 from dynflow_mp.director.stimuli import FinalizeFinished, StepLost, StepsReturned
 from dynflow_mp.model.flows import Concurrence
 from dynflow_mp.model.states import PlanState, Result, StepState
-from dynflow_mp.model.writes import ResetStep, SaveOutcome, SavePlan
+from dynflow_mp.model.writes import MarkRunning, MoveStep, ResetStep, SaveOutcome, SavePlan
 
 TWO = Concurrence([2, 4])
 
@@ -103,6 +103,24 @@ def test_a_worker_that_dies_in_finalize_fails_the_part_it_was_in(driver):
     (saved,) = only(SaveOutcome, said)
     assert saved.step_id == 4
     assert only(SavePlan, said)[0].state is PlanState.PAUSED
+
+
+def test_parts_that_had_begun_when_the_worker_died_keep_their_attempts(driver):
+    driver.start(a_skeleton(Concurrence(), finalize=[2, 4, 6, 8]))
+    driver.send(FINALIZE)
+
+    said = driver.tell(StepLost(PLAN, FINALIZE, 2, "signal(11)", "crashed"))
+
+    waiting_again = [
+        (move.step_id, move.from_state, move.from_attempts, move.to_state, move.to_attempts)
+        for move in only(MoveStep, said)
+    ]
+    assert waiting_again == [
+        (2, StepState.RUNNING, 1, StepState.PENDING, 1),
+        (4, StepState.PENDING, 0, StepState.PENDING, 1),
+    ]
+    assert [mark.step_id for mark in only(MarkRunning, said)] == [6]
+    assert driver.stored[8] is StepState.PENDING
 
 
 def test_a_finalize_job_that_was_never_begun_can_be_sent_again(driver):
