@@ -29,7 +29,7 @@ demo: setup
 	@$(BIN)/python -m examples.catalogue --report build/catalogue.json $(DEMO)
 
 test: setup
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS) $(PYTEST)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS) $(PYTEST)
 
 chaos: setup
 	@$(BIN)/python -m pytest -m chaos $(TESTS) $(PYTEST)

@@ -6,9 +6,9 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.event_parameter import accepts_event
 from dynflow_mp.actions.layers import Layered, layered
 from dynflow_mp.actions.middleware import MiddlewareRules, set_world_middleware, world_middleware
-from dynflow_mp.actions.policy import accepts_event
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.model.retries import Retry
 

@@ -15,10 +15,12 @@ from dynflow_mp.actions.hooking import HookedPlan, hook, hooks_of
 from dynflow_mp.actions.middleware import MiddlewareRules, call
 from dynflow_mp.actions.registry import registry
 from dynflow_mp.actions.stored_context import StoredContext
+from dynflow_mp.actions.unwinding import Stopped
 from dynflow_mp.errors import UnknownAction
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.hooks import HookedAction
 from dynflow_mp.model.states import PlanState, Result
+from dynflow_mp.model.stops import EXECUTOR_ENDED
 
 __all__ = ["HookContext", "HookedAction", "HookedPlan", "call_hooks", "hook", "packed"]
 
@@ -80,5 +82,15 @@ def _call_of_action(
 def _guarded(what: str, do: Callable[[], Any], failures: list[str]) -> None:
     try:
         do()
+    except Stopped as stopped:
+        if (
+            stopped.cause == EXECUTOR_ENDED
+        ):  # nothing that the hook did: all of them are called again elsewhere
+            raise
+        failures.append(_failure(what, stopped))
     except BaseException as error:  # also SystemExit: a hook's end, never the worker's
-        failures.append(f"{what}: {exception_name(type(error))}: {message_of(error)}")
+        failures.append(_failure(what, error))
+
+
+def _failure(what: str, error: BaseException) -> str:
+    return f"{what}: {exception_name(type(error))}: {message_of(error)}"

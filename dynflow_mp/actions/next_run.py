@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dynflow_mp.actions.action import Action
-from dynflow_mp.actions.policy import takes_event
+from dynflow_mp.actions.event_parameter import takes_event
 from dynflow_mp.errors import StepError
 from dynflow_mp.model.policies import RescueStrategy
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from types import CodeType
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.cancellable import Cancellable
+from dynflow_mp.actions.event_parameter import accepts_event
 from dynflow_mp.actions.hooking import hooks_of
 from dynflow_mp.actions.limits import memory_limit_of, run_timeout_of
 from dynflow_mp.actions.registry import name_of
@@ -14,9 +15,8 @@ from dynflow_mp.errors import PlanningError
 from dynflow_mp.model.policies import ActionPolicy, RescueStrategy
 from dynflow_mp.model.retries import Retry
 
-__all__ = ["ActionPolicy", "RescueStrategy", "accepts_event", "deadline_of", "is_span", "policy_of"]
+__all__ = ["ActionPolicy", "RescueStrategy", "deadline_of", "is_span", "policy_of"]
 
-_VARARGS = 0x04
 _LONGEST_S = 100_000_000
 
 
@@ -83,9 +83,6 @@ def _strategy_of(kind: type[Action]) -> str | None:
 
 def is_cancellable(kind: type[Action]) -> bool:
     """Whether steps of the class can be sent Cancel and Abort."""
-    # Not imported at the top: the ready-made actions are built on what this module knows.
-    from dynflow_mp.actions.cancellable import Cancellable
-
     if not issubclass(kind, Cancellable):
         return False
     if not accepts_event(kind):
@@ -94,18 +91,3 @@ def is_cancellable(kind: type[Action]) -> bool:
             "super().run(event) in it"
         )
     return True
-
-
-def accepts_event(kind: type[Action]) -> bool:
-    """Whether the class's ``run`` has a parameter besides ``self``."""
-    return takes_event(getattr(kind, "run", None))
-
-
-def takes_event(run: Any) -> bool:
-    """Whether this ``run``, as a class has it or bound to an action, has a parameter besides ``self``."""
-    while hasattr(run, "__wrapped__"):
-        run = run.__wrapped__
-    code = getattr(run, "__code__", None)
-    if not isinstance(code, CodeType):
-        return run is not None
-    return code.co_argcount > 1 or bool(code.co_flags & _VARARGS)

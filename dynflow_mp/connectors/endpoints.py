@@ -27,6 +27,8 @@ _SOCKET, _LOCK = "world", "world.lock"
 _ABANDONED_AFTER_S = 60.0
 _REMEDIES = {
     errno.EADDRINUSE: "choose another port for listen, or * for any free one",
+    errno.EADDRNOTAVAIL: "listen must name an address of this machine",
+    errno.ENODEV: "listen must name an address of this machine, or a host name that stands for one",
     errno.EACCES: "ports below 1024 are for privileged users; choose a higher one for listen, or * for any free one",
 }
 _LONGEST_PID = 20

@@ -181,6 +181,10 @@ class Director:
             return []
         if skeleton.owner_id == self._world_id:
             return self._look_again(skeleton.id, asker)
+        if skeleton.id in self._ended:
+            # Read before the plan ran here to its end, which this turn stores: it is read again after that.
+            self._arriving[skeleton.id] = asker
+            return [LoadPlan(skeleton.id)]
         self._looks.pop(skeleton.id, None)
         holder = news.holder_request_id
         asked_meanwhile = skeleton.id in self._asked_meanwhile
@@ -212,9 +216,12 @@ class Director:
         return [_refusal(asker, _given_up(plan_id, self._world_id))]
 
     def _plan_offered(self, offer: PlanOffered, now: int) -> list[Instruction]:
-        """Take a plan that nobody waits for, unless it is on its way for somebody who does."""
+        """Take a plan that nobody waits for, unless it is on its way for somebody who does, or has just ended here.
+
+        A claim in the turn that stores the plan's end would take the row of the run before for its own.
+        """
         skeleton = offer.skeleton
-        known = skeleton.id in self._plans or skeleton.id in self._arriving
+        known = any(skeleton.id in plans for plans in (self._plans, self._arriving, self._ended))
         if known or skeleton.requested_at is None or self._objection(skeleton) is not None:
             return []
         request_id = f"{UNATTENDED}{skeleton.id}-{skeleton.lock_epoch}"

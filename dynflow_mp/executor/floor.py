@@ -70,6 +70,8 @@ class Floor:
         self._enforcement = Enforcement(processes)
         self._assigned: list[Assignment] = []
         self._draining = False
+        self._time_is_over = False
+        """What is still with workers is being made to end: an errand that fails now is left for another executor."""
         self._hearers: dict[type, Callable[[Any], list[Stimulus]]] = {
             WorkFinished: self._work_finished,
             ChunksCame: self._chunks_came,
@@ -185,7 +187,7 @@ class Floor:
                     stimuli.append(self._step_finished(item.job, outcome))
             elif type(outcome) is ErrandOutcome:
                 item = self._pool.finished(news.worker_id, number, outcome.execution_time, now)
-                if item is not None and isinstance(item.job, Errand):
+                if item is not None and isinstance(item.job, Errand) and not self._interrupted(outcome):
                     stimuli += self.errands.finished(item.job, outcome)
             else:
                 parts: Any = tuple(outcome)
@@ -194,6 +196,10 @@ class Floor:
                 if item is not None:
                     stimuli.append(FinalizeFinished(item.plan_id, parts))
         return stimuli
+
+    def _interrupted(self, outcome: ErrandOutcome) -> bool:
+        """Whether it may have failed only because this executor ends: who asked hears that it was not done."""
+        return self._time_is_over and outcome.error is not None
 
     def _certified(self, news: WorkFinished) -> list[tuple[int, Outcome]]:
         """The outcomes; those of jobs that were being stopped with a certificate, if that is what they ended of."""
@@ -287,6 +293,8 @@ class Floor:
         """A job that its worker had begun, or finished without saying so."""
         job = item.job
         if isinstance(job, Errand):
+            if self._time_is_over:
+                return ()  # not done, as all that never went to a worker
             if ended_by is None:
                 return self.errands.died(item, job, news.cause, news.message)
             return self.errands.died(item, job, ended_by.cause, ended_by.message, ended=True)
@@ -362,6 +370,7 @@ class Floor:
 
     def stop_busy(self) -> None:
         """Steps that still run have had their time: they are told to end, and soon made to."""
+        self._time_is_over = True
         now = monotonic()
         for worker_id in self._pool.busy:
             self._processes.recall(worker_id)
@@ -371,6 +380,7 @@ class Floor:
 
     def kill_busy(self) -> None:
         """Whoever still works has had its time."""
+        self._time_is_over = True
         for worker_id in self._pool.busy:
             self._processes.kill(worker_id)
 

@@ -374,7 +374,8 @@ class Loop:
         self._floor.send(lost.union(self._given_up) if self._given_up else lost)
         emissions, self._emissions = self._emissions, []
         for order in emissions:
-            if getattr(order, "plan_id", None) not in lost:
+            # Who asked for a lost plan again is waiting for it to be read.
+            if getattr(order, "plan_id", None) not in lost or isinstance(order, LoadPlan):
                 self._emitters[type(order)](order)
         for plan_id in lost:
             self._lose(plan_id)

@@ -20,7 +20,13 @@ def resident_bytes(pid: int) -> int | None:
 
 
 def own_peak_bytes() -> int:
-    """The most this process has had in memory so far, as a child that it starts inherits it."""
+    """The most this process has had in memory so far, as a child that it starts inherits it.
+
+    Not what the system counts as its peak where that can be told apart: that began with what started it, in turn.
+    """
+    own = peak_bytes(os.getpid())
+    if own is not None:
+        return own
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -167,9 +167,13 @@ class WorkerProcess:
 
     @property
     def last_line(self) -> str:
-        """The line worth showing of what it printed: the interpreter's own last word, else the last there is."""
-        lines = self.output.tail.strip().splitlines()
-        return stacks.fatal_words(self.dump) or (lines or [""])[-1]
+        """The line worth showing of what it left: the interpreter's own last word, else the last line it printed.
+
+        An interpreter that cannot even start says that word where it prints, before there is a file for stacks.
+        """
+        printed = self.output.tail.strip()
+        fatal = stacks.fatal_words(self.dump) or stacks.fatal_words(printed)
+        return fatal or (printed.splitlines() or [""])[-1]
 
 
 def environment_for_workers(environment: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,9 @@ Taking one out of a pool and giving it back costs a server two round trips, a lo
 rollback, and on SQLite four times what a short read does. Here it is handed on as it is: a transaction has
 always ended before. One that nobody used for some time is looked at first; one that an error went through is
 closed, and if the server had gone away, so are all others that wait.
+
+The engine's pool beneath has no bound: who waited there would not see what comes back here. The bound is on how many
+are lent at a time, and whoever waits gets the next that is given back.
 """
 
 from __future__ import annotations
@@ -11,10 +14,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from threading import Semaphore
 from time import monotonic
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dynflow_mp.errors import DynflowError
 
@@ -22,20 +27,37 @@ _TRUSTED_S = 5.0
 """So long after its last use, a connection is taken to be alive."""
 _KEPT_S = 60.0
 """So long one waits until it is closed: after a rush there are more than are needed."""
+MOST_LENT = 15
+"""At a time. An executor's own threads, a dozen, never wait for each other; all other threads of a program may."""
+_WAIT_S = 30.0
 
 
 class Connections:
-    """An engine's connections. Any thread may borrow one."""
+    """An engine's connections. Any thread may borrow one; :data:`MOST_LENT` are lent at a time."""
 
     def __init__(self, engine: Engine, *, is_server: bool) -> None:
         self._engine = engine
         self._is_server = is_server
+        self._places = Semaphore(MOST_LENT)
         self._idle: deque[tuple[Connection, float]] = deque()
         """The one used last stands last, and is taken first."""
 
     @contextmanager
     def lent(self) -> Iterator[Connection]:
-        """A connection that is in no transaction; the borrower must end the one it begins."""
+        """A connection that is in no transaction; the borrower must end the one it begins.
+
+        Raises SQLAlchemy's TimeoutError when all have been out for half a minute.
+        """
+        if not self._places.acquire(timeout=_WAIT_S):
+            raise PoolTimeout(f"all {MOST_LENT} connections of this world have been in use for {_WAIT_S:g} s")
+        try:
+            with self._borrowed() as connection:
+                yield connection
+        finally:
+            self._places.release()
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Connection]:
         connection = self._idle_one() or self._engine.connect()
         try:
             yield connection

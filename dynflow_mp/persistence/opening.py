@@ -15,10 +15,8 @@ from dynflow_mp.persistence.server_sessions import set_up_sessions
 BUSY_TIMEOUT_S = 5.0
 """How long one attempt at SQLite waits for a program that is none of ours: attempts are repeated, and in
 between the core shows that it lives."""
-_POOL_TIMEOUT_S = 30.0
 WRITING = "dynflow_writing"
 """The execution option of an SQLite connection whose transactions begin by taking the write lock."""
-_READERS = 5
 _LOG_PAGES = 4_000
 """How long the write-ahead log grows (16 MiB) before a commit moves it into the file: the default, 1,000,
 has every 25th busy turn wait 8 ms for it."""
@@ -94,14 +92,12 @@ def _check_server(url: URL) -> None:
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    # No overflow: a connection that closes in passing could be the last one, which moves the log.
+    # All are kept: a connection that closes in passing could be the last one, which moves the log.
     engine = create_engine(
         url,
         hide_parameters=True,  # in errors and their traces: they are users' data
         poolclass=QueuePool,
-        pool_size=_READERS + 1,
-        max_overflow=0,
-        pool_timeout=_POOL_TIMEOUT_S,
+        pool_size=0,  # no bound: see connections
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
     )
     event.listen(engine, "connect", _set_up_sqlite)

@@ -65,6 +65,7 @@ def _on_postgresql(url: URL, hurried: bool) -> Engine:
         hide_parameters=True,  # in errors and their traces: they are users' data
         isolation_level="READ COMMITTED",
         pool_reset_on_return=None,
+        pool_size=0,  # no bound: see connections
         connect_args=arguments,
     )
     if hurried:
@@ -143,6 +144,7 @@ def _on_mysql(url: URL, hurried: bool) -> Engine:
         hide_parameters=True,  # in errors and their traces: they are users' data
         isolation_level="READ COMMITTED",
         pool_reset_on_return=None,
+        pool_size=0,  # no bound: see connections
         connect_args=arguments,
     )
     if isinstance(theirs, str):

@@ -272,6 +272,18 @@ class DecidesForItself(Action):
         return self.input["strategy"]
 
 
+class DecidesSlowly(Action):
+    """Its rescue strategy takes until a file is there."""
+
+    def run(self):
+        raise RuntimeError("help")
+
+    def rescue_strategy_for_self(self):
+        note(self.input["log"], "asked")
+        wait_for(self.input["until"])
+        return Skip
+
+
 class TimesOutOnce(Action):
     """Takes too long the first time."""
 

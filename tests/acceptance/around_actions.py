@@ -243,3 +243,17 @@ class Keyed(Action):
     def run(self):
         while not Path(self.input["until"]).exists():
             time.sleep(0.01)
+
+
+class HookHeld(Action):
+    """Its hook takes until a file is there."""
+
+    def run(self):
+        pass
+
+    @hook("success")
+    def told(self, plan):
+        note(self, "begun")
+        while not Path(self.input["until"]).exists():
+            time.sleep(0.01)
+        note(self, "done")

@@ -12,12 +12,20 @@ from watching import Supervisor
 
 
 def pytest_generate_tests(metafunc):
-    """``@pytest.mark.every_database``: the test runs on each kind of server, too, instead of on SQLite alone."""
-    if metafunc.definition.get_closest_marker("every_database"):
+    """``@pytest.mark.every_database``: the test runs on each kind of server, too, instead of on SQLite alone.
+
+    ``in_chaos=(MYSQL,)``: on these kinds only in ``make chaos``.
+    """
+    if marker := metafunc.definition.get_closest_marker("every_database"):
+        seldom = marker.kwargs.get("in_chaos", ())
+        kinds = [
+            pytest.param(kind, marks=pytest.mark.chaos) if kind in seldom else kind
+            for kind in databases.KINDS
+        ]
         if "database_url" in metafunc.fixturenames:
-            metafunc.parametrize("database_url", databases.KINDS, indirect=True)
+            metafunc.parametrize("database_url", kinds, indirect=True)
         else:
-            metafunc.parametrize("world", databases.KINDS, indirect=True, scope="module")
+            metafunc.parametrize("world", kinds, indirect=True, scope="module")
 
 
 def kind_for(request):

@@ -1,7 +1,9 @@
 """What is done about failures when the executor itself dies: crashes are counted, waits last, rescue goes on."""
 
+import signal
+
 import pytest
-from after_error_actions import FlakyForLong, HeldIdempotently, HeldSkippable
+from after_error_actions import DecidesSlowly, FlakyForLong, HeldIdempotently, HeldSkippable
 from watching import kill, lines_of, wait_until
 
 pytestmark = pytest.mark.usefixtures("quick_to_look")
@@ -84,3 +86,28 @@ def test_a_step_waits_for_its_next_attempt_across_the_death_of_its_supervisor(su
     assert (plan.result, plan.run_steps[0].attempts) == ("success", 2)
     assert float(lines_of(log)[1]) >= step.due_at.timestamp()
     assert float(lines_of(log)[1]) < step.due_at.timestamp() + 10
+
+
+def test_a_rescue_strategy_that_an_ending_supervisor_interrupts_is_no_answer(
+    monkeypatch, supervisor, a_client, tmp_path
+):
+    """The plan is left as every plan with a failed step is when its executor ends: paused, and nothing runs twice."""
+    monkeypatch.setenv("DYNFLOW_DRAIN_GRACE_S", "0.5")
+    log, go = tmp_path / "log", tmp_path / "go"
+    first, client = supervisor(), a_client()
+    triggered = client.trigger(DecidesSlowly, log=str(log), until=str(go))
+    wait_until(lambda: lines_of(log), what="the question")
+
+    first.signal(signal.SIGTERM)
+    assert first.wait() == 0
+    plan = triggered.finished.result(60)
+
+    assert (plan.state, plan.failed_steps[0].error.message) == ("paused", "help")
+    names = [entry.name for entry in plan.execution_history]
+    assert names == ["start execution", "terminate execution"]
+
+    go.touch()
+    supervisor()
+    resumed = client.execute(plan.id).result(60)
+    assert (resumed.state, resumed.result) == ("stopped", "warning")
+    assert lines_of(log) == ["asked", "asked"]

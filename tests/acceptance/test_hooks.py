@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from around_actions import Family, Kills, Raises, Silenced, Watched, Wrapped
+from around_actions import Family, HookHeld, Kills, Raises, Silenced, Watched, Wrapped
 from watching import Supervisor, alive, lines_of, run, wait_until
 
 from dynflow_mp import World
@@ -129,3 +129,24 @@ def test_calls_that_a_killed_executor_left_are_made_by_another(database_url, log
             assert logged(log, 4)[3:] == ["running pending"]
         finally:
             heir.close()
+
+
+def test_a_hook_that_an_ending_executor_interrupts_is_called_by_another(
+    monkeypatch, start_supervisor, a_client, log, tmp_path
+):
+    """Told to end, it fails; that is nothing it did, so its call is not over."""
+    monkeypatch.setenv("DYNFLOW_DRAIN_GRACE_S", "0.5")
+    monkeypatch.setenv("DYNFLOW_RECONCILE_INTERVAL_S", "0.3")
+    go = tmp_path / "go"
+    first, client = start_supervisor(app="around_actions", workers=1), a_client()
+    client.trigger(HookHeld, log=log, until=str(go))
+    logged(log, 1)
+
+    first.signal(signal.SIGTERM)
+    assert first.wait() == 0
+    assert lines_of(log) == ["begun"]
+
+    go.touch()
+    start_supervisor(app="around_actions", workers=1)
+    assert logged(log, 3) == ["begun", "begun", "done"]
+    no_more_calls(client)

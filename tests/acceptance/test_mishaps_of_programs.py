@@ -69,8 +69,8 @@ def shell(redirections):
         ((), {"database_url": "postgresql+nosuch://x/y"}, "nosuch"),
         (("--listen", ""), {}, "listen=''"),
         (("--listen", "tcp://127.0.0.1:http"), {}, "a port is missing"),
-        (("--listen", "tcp://nosuch.invalid:5555"), {}, "use a loopback address"),
-        (("--listen", "tcp://0.0.0.0:5555"), {}, "nothing is encrypted"),
+        (("--listen", "tcp://nosuch.invalid:5555"), {}, "must name an address of this machine"),
+        (("--listen", "tcp://0.0.0.0:5555"), {}, "does not say where other worlds reach this one"),
         (("--listen", f"ipc:///tmp/{'x' * 120}"), {}, "too long for a socket's path (at most 107); choose"),
     ],
 )

@@ -15,6 +15,7 @@ from leftovers import nothing_left
 from watching import lines_of, run, wait_until
 
 from dynflow_mp import World
+from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.errors import (
     BadArgument,
     ConfigError,
@@ -337,10 +338,20 @@ def test_thousands_of_triggers_in_a_loop_are_all_answered(make_world):
     assert len({each.id for each in triggered}) == 2_000
 
 
+def test_a_client_that_asks_again_and_again_gets_each_plan_s_end(make_world, monkeypatch):
+    """A repeat may be read before its plan has run and heard after: that plan is not claimed a second time."""
+    monkeypatch.setitem(ClientDispatcher.__init__.__kwdefaults__, "accept_timeout_s", 0.02)
+    world = make_world(workers=2)
+
+    triggered = [world.trigger(Noop) for _ in range(500)]
+
+    assert {each.finished.result(100).result for each in triggered} == {"success"}
+
+
 # -- executors -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.every_database
+@pytest.mark.every_database(in_chaos=(databases.POSTGRESQL, databases.MYSQL))
 def test_without_an_executor_the_future_fails_in_time_and_the_plan_runs_when_one_comes(
     a_client, start_supervisor
 ):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import databases
 import pytest
 from sub_plan_actions import BulkParent, FireAndForget, Parent
 from watching import kill, lines_of, wait_until
@@ -35,7 +36,7 @@ def mended(client, plan):
     return pytest.fail(f"{plan} did not end")
 
 
-@pytest.mark.every_database
+@pytest.mark.every_database(in_chaos=(databases.MYSQL,))
 def test_children_of_killed_executors_are_made_once_and_all_run(supervisor, a_client, tmp_path):
     count, log = 60, tmp_path / "log"
     client = a_client()

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from concurrent.futures import wait
 
+import databases
 import psutil
 import pytest
 from recovery_actions import Evented, HeldThenNoop, Noop, SeveralCounted
@@ -55,7 +56,7 @@ def suspended_plan(client):
     return triggered
 
 
-@pytest.mark.every_database
+@pytest.mark.every_database(in_chaos=(databases.POSTGRESQL,))
 def test_g13_a_step_that_ran_when_its_supervisor_was_killed_is_an_error_and_can_be_resumed(
     supervisor, a_client, tmp_path
 ):

@@ -85,7 +85,11 @@ def name_of(plan, step):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("database_url", "kills"),
-    [("sqlite", 3), ("postgresql", 10), ("mysql", 3)],
+    [
+        ("sqlite", 3),
+        pytest.param("postgresql", 10, marks=pytest.mark.chaos),
+        pytest.param("mysql", 3, marks=pytest.mark.chaos),
+    ],
     indirect=["database_url"],
     ids=["sqlite-3", "postgresql-10", "mysql-3"],
 )

@@ -6,15 +6,18 @@ import gc
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 
 import pytest
 from databases import SQLITE, fresh_database
 from sqlalchemy import text
+from sqlalchemy.pool import QueuePool
 
 from dynflow_mp.errors import ForkedWorld, PersistenceError
+from dynflow_mp.persistence.connections import MOST_LENT
 from dynflow_mp.persistence.database import Database
 
 
@@ -125,6 +128,57 @@ def test_closing_twice_is_fine_and_reading_goes_on(database: Database):
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
     with pytest.raises(PersistenceError, match="closed"), database.write():
         pytest.fail("it is closed")
+
+
+def test_who_waits_for_a_connection_gets_the_next_that_is_given_back(database: Database):
+    """As many as may be lent are, at one moment; then many times more threads read and write than that."""
+    all_lent = Barrier(MOST_LENT)
+    seen: list[int] = []
+
+    def read_together() -> None:
+        with database.read() as connection:
+            all_lent.wait(60)
+            seen.append(connection.execute(text("SELECT 1")).scalar_one())
+
+    def read_and_write() -> None:
+        for _ in range(5):
+            with database.read() as connection:
+                seen.append(connection.execute(text("SELECT 1")).scalar_one())
+            with database.write() as connection:
+                seen.append(connection.execute(text("SELECT 1")).scalar_one())
+
+    _together(read_together, MOST_LENT)
+    _together(read_and_write, 3 * MOST_LENT)
+
+    assert len(seen) == MOST_LENT + 3 * MOST_LENT * 10
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+    assert pool.checkedout() <= MOST_LENT + 1  # SQLite's writer is one more
+    database.close()
+    assert pool.checkedout() == 0
+
+
+def test_a_connection_that_is_not_given_back_in_time_is_an_error_and_not_for_ever(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("dynflow_mp.persistence.connections._WAIT_S", 0.05)
+    with ExitStack() as held:
+        for _ in range(MOST_LENT):
+            held.enter_context(database.read())
+        with pytest.raises(PersistenceError, match=f"all {MOST_LENT} connections"), database.read():
+            pytest.fail("there is none")
+
+    with database.read() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def _together(do: Callable[[], None], number: int) -> None:
+    threads = [Thread(target=do) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 @ONLY_SQLITE

@@ -13,7 +13,8 @@ from actions_for_tests import Triage
 from dynflow_mp import Action, PlanningError, UnknownAction
 from dynflow_mp.actions import registry as registry_module
 from dynflow_mp.actions.action import Missing, find_or_missing
-from dynflow_mp.actions.policy import accepts_event, policy_of
+from dynflow_mp.actions.event_parameter import accepts_event
+from dynflow_mp.actions.policy import policy_of
 from dynflow_mp.actions.registry import name_of, registry, short_name
 from dynflow_mp.model.policies import ActionPolicy
 

@@ -12,9 +12,11 @@ from dynflow_mp.actions.hooks import call_hooks, packed
 from dynflow_mp.actions.middleware import CLASSES_ONLY
 from dynflow_mp.actions.policy import policy_of
 from dynflow_mp.actions.registry import name_of
+from dynflow_mp.actions.unwinding import Stopped
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.hooks import STATES, HookedAction, kinds_of
 from dynflow_mp.model.states import PlanState, Result
+from dynflow_mp.model.stops import EXECUTOR_ENDED, TIMEOUT
 
 CALLED: list[Any] = []
 
@@ -36,6 +38,16 @@ class Derived(Base):
     @hook("stopped")
     def bad(self, plan: HookedPlan) -> None:
         raise SystemExit("out of paper")
+
+
+class Interrupted(Action):
+    @hook("stopped")
+    def of_its_executor(self, plan: HookedPlan) -> None:
+        raise Stopped(EXECUTOR_ENDED, "its executor ended")
+
+    @hook("paused")
+    def of_its_own(self, plan: HookedPlan) -> None:
+        raise Stopped(TIMEOUT, "it took too long")
 
 
 class Bare(Action):
@@ -90,6 +102,14 @@ def test_what_goes_wrong_is_told_and_keeps_no_other_from_being_called() -> None:
     assert failure.startswith(f"{name_of(Derived)}.bad: SystemExit: out of paper")
     assert [entry[0] for entry in CALLED] == ["some"]
     assert "no action class 'shop.Gone'" in called("shop.Gone", "stopped")[0]
+
+
+def test_a_hook_that_ends_with_its_executor_has_not_failed_and_one_that_takes_too_long_has() -> None:
+    with pytest.raises(Stopped, match="its executor ended"):
+        called(Interrupted, "stopped")
+
+    (failure,) = called(Interrupted, "paused")
+    assert "it took too long" in failure
 
 
 @pytest.mark.parametrize(

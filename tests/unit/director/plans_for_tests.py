@@ -119,6 +119,7 @@ class Driver:
         return self.tell(reminder.stimulus)
 
     def start(self, skeleton, request_id="r1"):
+        self.director.settle()  # whatever was said before is stored
         self.stored = {}
         for step_id in range(1, 100):
             if step_id in skeleton.steps:

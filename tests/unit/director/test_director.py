@@ -202,6 +202,20 @@ def test_a_plan_lost_with_its_end_and_asked_for_again_is_looked_at_once(driver):
     assert driver.tell(PlanLost(PLAN)) == []
 
 
+def test_a_plan_read_before_it_ran_here_is_not_claimed_in_the_turn_that_stores_its_end(driver):
+    """Read ahead for a repeated request: by the row it is planned still, but it has run since."""
+    driver.start(a_skeleton(2))
+    driver.run(success(2))
+    driver.tell(PlanRequested(PLAN, CLIENT, "r2"))
+
+    said = driver.tell(PlanArrived(a_skeleton(2)))
+    driver.director.settle()
+    driver.tell(PlanArrived(a_skeleton(2, state=PlanState.STOPPED, lock_epoch=1)))
+
+    assert said == [LoadPlan(PLAN)]
+    assert driver.answers("r2")[-1].error_class == "PlanStopped"
+
+
 def test_late_news_of_a_plan_that_is_gone_changes_nothing(driver):
     driver.start(a_skeleton(TWO))
     driver.send(2)

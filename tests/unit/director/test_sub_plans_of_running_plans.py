@@ -145,6 +145,13 @@ def test_a_plan_on_its_way_for_a_client_is_not_taken_for_nobody(driver):
     assert driver.tell(PlanOffered(a_child(1))) == []
 
 
+def test_a_plan_that_ran_to_its_end_since_it_was_read_is_not_taken_in_the_turn_that_stores_it(waiting):
+    waiting.tell(PlanOffered(a_child(1)))
+    end(waiting, "child-1")
+
+    assert waiting.tell(PlanOffered(a_child(1))) == []
+
+
 # -- whoever waits is told ---------------------------------------------------------------------------
 
 

@@ -485,7 +485,9 @@ def test_g8_an_event_that_is_sent_again_comes_after_those_before_it(client: Clie
     assert [one.request_id for one in second] == ["client-2"]
 
 
-def test_g8_an_event_that_came_back_goes_before_those_that_were_sent_after_it(client: ClientDecisions) -> None:
+def test_g8_an_event_that_came_back_goes_before_those_that_were_sent_after_it(
+    client: ClientDecisions,
+) -> None:
     client.event("client-1", EVENT, 0.0)
     (first,) = sends(client.routed("client-1", "executor", 0.0))
     client.heard(answer(Failed.of(NoExecutor("not yet", PLAN)), first.request_id), 0.1)

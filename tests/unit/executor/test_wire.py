@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.executor import wire
+from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.sub_plans import Ending, NewSubPlan, Orders
 from dynflow_mp.model.work import (
     Errand,
     ErrandOutcome,
+    ErrorRecord,
     FinalizeJob,
     FinalizePart,
     OutputChunk,
@@ -29,6 +31,23 @@ data = st.binary(max_size=50)
 maybe_data = st.none() | data
 producers = st.dictionaries(ids, data, max_size=3)
 reals = st.floats(allow_nan=False) | st.integers(0, 10)
+certificates = st.builds(
+    Certificate,
+    texts,
+    texts,
+    ids,
+    pid=st.none() | ids,
+    stack=st.lists(texts, max_size=2).map(tuple),
+    output=texts,
+)
+errors = st.builds(
+    ErrorRecord,
+    texts,
+    texts,
+    st.lists(texts, max_size=2).map(tuple),
+    st.none() | texts,
+    st.none() | certificates,
+).map(ErrorRecord.to_bytes)
 
 step_jobs = st.builds(
     StepJob,
@@ -59,7 +78,7 @@ outcomes = st.builds(
     reals,
     maybe_data,
     maybe_data,
-    maybe_data,
+    st.none() | errors,
     st.lists(events, max_size=2).map(tuple),
     st.booleans(),
     st.lists(st.builds(NewSubPlan, texts, st.booleans(), data).map(NewSubPlan.to_bytes), max_size=2).map(
@@ -74,7 +93,7 @@ outcomes = st.builds(
 
 errands = st.builds(Errand, texts, ids, texts, texts, data)
 errand_outcomes = st.builds(ErrandOutcome, texts, reals, data, st.none()) | st.builds(
-    ErrandOutcome, texts, reals, st.none(), data
+    ErrandOutcome, texts, reals, st.none(), errors
 )
 
 DECODERS = [

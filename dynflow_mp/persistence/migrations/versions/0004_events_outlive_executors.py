@@ -7,7 +7,7 @@ from alembic import op
 
 from dynflow_mp.persistence.column_types import Blob, Name
 
-revision = "0005"
+revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
