@@ -29,7 +29,11 @@ def test_the_peak_of_what_started_a_process_is_not_its_own():
     """
 
     out = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     ).stdout
 
     assert 1 * MIB < int(out) < 100 * MIB
