@@ -40,13 +40,18 @@ def bench(*arguments, directory):
     [
         ("many_plans", "plans/s"),
         ("payload", "MB/s"),
-        ("cpu", "of ideal"),
-        ("start", "s"),
-        ("memory", "B/queued step"),
-        ("events", "events/s"),
-        ("suspended", "% CPU at rest"),
-        ("sub_plans", "children/s"),
         ("recovery", "s"),
+        *(
+            pytest.param(*workload, marks=pytest.mark.chaos)
+            for workload in (
+                ("cpu", "of ideal"),
+                ("start", "s"),
+                ("memory", "B/queued step"),
+                ("events", "events/s"),
+                ("suspended", "% CPU at rest"),
+                ("sub_plans", "children/s"),
+            )
+        ),
     ],
 )
 def test_a_workload_comes_to_a_figure_and_leaves_nothing_behind(workload, unit, tmp_path):

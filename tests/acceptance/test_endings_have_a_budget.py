@@ -148,6 +148,7 @@ def test_g24_a_hook_a_callback_and_a_connector_that_hang_are_left_behind(make_wo
     connector.over.set()
 
 
+@pytest.mark.chaos
 def test_g24_sigterm_while_the_database_is_away_ends_in_time_and_says_what_was_left(
     start_supervisor, a_client, database_url, tmp_path, monkeypatch
 ):

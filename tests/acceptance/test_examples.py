@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from databases import fresh_database
+import pytest
+from databases import MYSQL, POSTGRESQL, SQLITE, fresh_database, require
 
 from examples.supervisor_process import SupervisorProcess
 
@@ -103,8 +104,13 @@ def test_suspended_steps_are_woken_from_outside() -> None:
     assert int(again[1]) >= 2  # the one that was refused and the one that was forgotten
 
 
-def test_one_database_is_all_that_executors_and_clients_share(database_kind: str, tmp_path: Path) -> None:
-    with fresh_database(database_kind, tmp_path) as url:
+@pytest.mark.parametrize(
+    "kind",
+    [SQLITE, *(pytest.param(kind, marks=pytest.mark.chaos) for kind in (POSTGRESQL, MYSQL))],
+)
+def test_one_database_is_all_that_executors_and_clients_share(kind: str, tmp_path: Path) -> None:
+    require(kind)
+    with fresh_database(kind, tmp_path) as url:
         ended = run("examples.single_database", "--database", url)
 
     assert ended.returncode == 0, ended.stderr

@@ -31,7 +31,7 @@ from dynflow_mp.errors import (
     PlanStopped,
 )
 
-pytestmark = pytest.mark.every_database
+pytestmark = pytest.mark.every_database(in_chaos=())
 
 
 def history(plan):

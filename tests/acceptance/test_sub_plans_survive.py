@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-import databases
 import pytest
 from sub_plan_actions import BulkParent, FireAndForget, Parent
 from watching import kill, lines_of, wait_until
@@ -36,7 +35,7 @@ def mended(client, plan):
     return pytest.fail(f"{plan} did not end")
 
 
-@pytest.mark.every_database(in_chaos=(databases.MYSQL,))
+@pytest.mark.every_database
 def test_children_of_killed_executors_are_made_once_and_all_run(supervisor, a_client, tmp_path):
     count, log = 60, tmp_path / "log"
     client = a_client()

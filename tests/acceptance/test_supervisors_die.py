@@ -88,7 +88,7 @@ def test_g13_a_step_that_ran_when_its_supervisor_was_killed_is_an_error_and_can_
     ]
 
 
-@pytest.mark.every_database
+@pytest.mark.every_database(in_chaos=())
 def test_worlds_41_a_suspended_plan_goes_on_in_another_executor_under_its_own_request(supervisor, a_client):
     """Core B354; worlds 43 tells what happens without the other executor."""
     one, other = supervisor(workers=1), supervisor(workers=1)

@@ -3,7 +3,6 @@
 import os
 import time
 
-import databases
 import pytest
 from engine_actions import Evented
 from watching import kill, wait_until
@@ -37,7 +36,7 @@ def taken_over_within_s(client, first, second):
     return passed_s
 
 
-@pytest.mark.every_database(in_chaos=(databases.MYSQL,))
+@pytest.mark.every_database
 def test_g13_plans_of_a_supervisor_killed_on_this_host_are_with_another_within_five_seconds(
     start_supervisor, a_client
 ):

@@ -4,7 +4,7 @@ import signal
 import time
 
 import pytest
-from databases import MYSQL, POSTGRESQL
+from databases import POSTGRESQL
 from recovery_actions import Evented, Noop, SeveralCounted
 from sqlalchemy import func, select, text
 from watching import kill, lines_of, run, wait_until
@@ -44,7 +44,7 @@ def letters_left(database_url):
         database.close()
 
 
-@pytest.mark.every_database(in_chaos=(MYSQL,))
+@pytest.mark.every_database
 def test_plans_events_halts_and_pings_need_only_the_database_and_survive_a_kill(
     supervisor, a_client, database_url
 ):

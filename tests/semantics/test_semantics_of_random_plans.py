@@ -94,7 +94,7 @@ bounded = settings(
 
 
 @pytest.mark.timeout(400)  # to make a failing plan small takes time
-@settings(bounded, max_examples=80)
+@settings(bounded, max_examples=40)
 @given(tree=trees, deaths=deaths, workers=st.integers(1, 3))
 def test_every_plan_stops_and_nothing_runs_before_its_time_or_twice_without_reason(tree, deaths, workers):
     CALLED.clear()
@@ -112,7 +112,7 @@ def test_every_plan_stops_and_nothing_runs_before_its_time_or_twice_without_reas
 
 
 @pytest.mark.timeout(400)
-@settings(bounded, max_examples=40)
+@settings(bounded, max_examples=25)
 @given(tree=trees, deaths=deaths, looks=st.integers(0, 6))
 def test_a_plan_halted_at_any_moment_stops_and_nothing_of_it_begins_any_more(tree, deaths, looks):
     CALLED.clear()
