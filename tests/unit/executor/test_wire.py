@@ -31,14 +31,22 @@ data = st.binary(max_size=50)
 maybe_data = st.none() | data
 producers = st.dictionaries(ids, data, max_size=3)
 reals = st.floats(allow_nan=False) | st.integers(0, 10)
+maybe_ids = st.none() | ids
 certificates = st.builds(
     Certificate,
-    texts,
-    texts,
-    ids,
-    pid=st.none() | ids,
+    cause=texts,
+    sentence=texts,
+    died_at=ids,
+    began_at=maybe_ids,
+    worker=st.none() | texts,
+    pid=maybe_ids,
+    exit_code=maybe_ids,
+    signal=maybe_ids,
+    peak_memory=maybe_ids,
+    cpu_time=st.none() | st.floats(0, 1e9),
     stack=st.lists(texts, max_size=2).map(tuple),
     output=texts,
+    output_dropped=ids,
 )
 errors = st.builds(
     ErrorRecord,
