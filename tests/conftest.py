@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import databases
 import pytest
+
+HERE = Path(__file__).parent
+SELDOM = HERE / "seldom.txt"
+"""Tests that take long and show on another database, or in another way, what a quicker one shows: beginnings of their names."""
 
 
 def pytest_sessionstart() -> None:
     """A suite that was started with ``nohup`` would hand the ignored hang-up on to every process it starts."""
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is to be run seldom is left to ``make chaos``: the suite has a quarter of an hour on two processors."""
+    lines = SELDOM.read_text(encoding="utf-8").splitlines()
+    seldom = tuple(line for line in lines if line and not line.startswith("#"))
+    for item in items:
+        name = f"{item.path.relative_to(HERE)}::{item.nodeid.partition('::')[2]}"
+        if name.startswith(seldom):
+            item.add_marker(pytest.mark.chaos)
 
 
 @pytest.fixture(params=databases.KINDS)
