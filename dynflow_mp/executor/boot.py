@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
 BOOT_FAILED = 3
 APP_FAILED = 4
-_EXIT_PATIENCE_S = 2.0
+LEAVE_PATIENCE_S = 2.0
+"""What keeps a worker that leaves – threads, exit handlers – may do so for that long."""
 
 
 def read_settings(fd: int) -> dict[str, Any]:
@@ -248,6 +249,7 @@ def _work(bench: Workbench, lanes: Lanes) -> None:
     leave_soon(0 if unfit is None else LEFT_TO_BE_REPLACED)
     if unfit is not None:
         lanes.page.say_why(unfit)
+    lanes.control.let_go()  # or it would take the closing for a step's, end, and keep the context open
     lanes.work.close()
     lanes.context.term()  # waits, within the lanes' linger, until the last outcomes are out
     if unfit is not None:
@@ -256,7 +258,7 @@ def _work(bench: Workbench, lanes: Lanes) -> None:
 
 def leave_soon(exit_code: int) -> None:
     """End this process within a moment, whatever threads and exit handlers the user's code left."""
-    timer = threading.Timer(_EXIT_PATIENCE_S, os._exit, (exit_code,))
+    timer = threading.Timer(LEAVE_PATIENCE_S, os._exit, (exit_code,))
     timer.daemon = True
     timer.start()
 

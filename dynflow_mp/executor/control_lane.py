@@ -46,6 +46,7 @@ class ControlLane:
         self._lifeline = lifeline
         self._tally = tally
         self._descriptors = descriptors
+        self._leaving = False
         self._watching = False
         self._last_begun = 0
         self.chunks = ChunkStream(lambda: tally.begun, self._ring)
@@ -70,6 +71,10 @@ class ControlLane:
         if not self._watching:
             self._watching = True
             self._ring()
+
+    def let_go(self) -> None:
+        """The worker leaves: what is closed from now on, it closes itself."""
+        self._leaving = True
 
     def _ring(self) -> None:
         try:
@@ -101,7 +106,8 @@ class ControlLane:
 
     def _hear(self, socket: zmq.Socket[bytes], ready: set[int]) -> bool:
         """False: a step took our descriptors. The main thread leaves as soon as that step is over."""
-        if self._descriptors.closed():
+        # Who closed them is asked last: they were closed after it was said that they would be.
+        if self._descriptors.closed() and not self._leaving:
             return False
         if self._lifeline in ready:
             if self._descriptors.replaced():

@@ -13,7 +13,7 @@ import atexit
 import os
 import weakref
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from time import monotonic
 from typing import Any, Self
 from uuid import uuid4
@@ -30,6 +30,8 @@ from dynflow_mp.world.planning import Planning
 from dynflow_mp.world.repairs import Repairs
 
 log = logger("world")
+
+_HEAR_S = 0.2
 
 
 class World(Planning, Later, Repairs):
@@ -169,9 +171,9 @@ class World(Planning, Later, Repairs):
         if os.getpid() != self._pid:
             return
         try:
-            self.terminate().result(self.longest_end_s + RESERVE_S)
+            _wait_for(self.terminate(), self.longest_end_s + RESERVE_S)
         except KeyboardInterrupt:
-            self.terminate(timeout=0.0).result(2 * RESERVE_S)
+            _wait_for(self.terminate(timeout=0.0), 2 * RESERVE_S)
             raise
 
     def __repr__(self) -> str:
@@ -187,6 +189,18 @@ def _config(config: Config | None, settings: Mapping[str, Any]) -> Config:
     if settings:
         raise ConfigError("World takes a Config or keywords, not both")
     return config
+
+
+def _wait_for(ended: Future[bool], seconds: float) -> None:
+    """Wait, and hear a Ctrl-C meanwhile.
+
+    One that comes just before a thread goes to sleep does not wake it: so it never sleeps long.
+    Raises :class:`TimeoutError`.
+    """
+    deadline = monotonic() + seconds
+    while not ended.done() and (left_s := deadline - monotonic()) > 0:
+        wait([ended], min(left_s, _HEAR_S))
+    ended.result(0)
 
 
 def _terminate_at_exit(reference: weakref.ref[World]) -> None:
