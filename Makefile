@@ -9,7 +9,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := dev,postgres,mysql
+EXTRAS := dev,console,postgres,mysql
 TESTS ?= tests
 JOBS ?= 2
 WORKLOADS ?=
