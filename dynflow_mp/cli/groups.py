@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 
 class HelpfulGroup(click.Group):
@@ -27,21 +28,52 @@ class HelpfulGroup(click.Group):
         return f"; did you mean {close[0]!r}?" if close else f"; there is {', '.join(known)}"
 
 
-class LazyGroup(HelpfulGroup):
-    """A group whose subgroups are imported when they are asked for."""
+class Lazy(NamedTuple):
+    """Where a command is, as ``module:name``, and what is said of it in its group's help."""
 
-    def __init__(self, *args: Any, lazy: Mapping[str, str], **options: Any) -> None:
+    place: str
+    summary: str
+
+
+class LazyGroup(HelpfulGroup):
+    """A group whose commands are imported when they are asked for; its help and completion import none."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, Lazy], **options: Any) -> None:
         super().__init__(*args, **options)
-        self._lazy = lazy
+        self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """By name."""
-        return sorted({*super().list_commands(ctx), *self._lazy})
+        return sorted({*super().list_commands(ctx), *self.lazy})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Imports the subgroup's module."""
-        if cmd_name not in self._lazy:
+        """Imports the command's module."""
+        if cmd_name not in self.lazy:
             return super().get_command(ctx, cmd_name)
-        module, _, name = self._lazy[cmd_name].partition(":")
+        module, _, name = self.lazy[cmd_name].place.partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What there is, in the words of :class:`Lazy`."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._summary(ctx, name)) for name in self.list_commands(ctx)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names that begin so, and the group's own options."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=self._summary(ctx, name)) for name in names]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """A command goes by the name it has here, whatever its module calls it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return (args[0] if command is not None and args else name), command, rest
+
+    def _summary(self, ctx: click.Context, name: str) -> str:
+        if name in self.lazy:
+            return self.lazy[name].summary
+        command = self.get_command(ctx, name)
+        return "" if command is None else command.get_short_help_str(200)

@@ -1,6 +1,5 @@
-"""The program: its groups of commands, and how it ends.
+"""The program: its groups of commands, and how it ends (:mod:`dynflow_mp.cli.exit_status`).
 
-Exit status: 0 when all is well, 1 when it is not or something broke, 2 for wrong options or settings.
 A new group of commands is a module beside this one and a line in ``_GROUPS``; only the one that is asked
 for is imported.
 """
@@ -10,27 +9,39 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
-from dynflow_mp.cli.groups import LazyGroup
-from dynflow_mp.errors import ConfigError, DynflowError, PersistenceError
+from dynflow_mp.cli.escaping import in_one_line
+from dynflow_mp.cli.exit_status import BROKEN, IN_WORDS, INTERRUPTED, USAGE, status_of
+from dynflow_mp.cli.groups import Lazy, LazyGroup
+from dynflow_mp.errors import DynflowError
 
-BROKEN, USAGE = 1, 2
 _ONLY_HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
 """Click's, since 8.2, for a group named without a command: its text is the whole help."""
-_GROUPS = {"db": "dynflow_mp.cli.db:db", "keys": "dynflow_mp.cli.keys:keys"}
+_GROUPS = {
+    "db": Lazy("dynflow_mp.cli.db:db", "The tables of a database: show, check, upgrade."),
+    "keys": Lazy(
+        "dynflow_mp.cli.keys:keys",
+        "Keys of worlds that talk over TCP: generate, show.",
+    ),
+    "supervisor": Lazy(
+        "dynflow_mp.cli.supervisor:supervisor", "Run plans on a pool of worker processes until told to stop."
+    ),
+}
 
 
 @click.group(
     cls=LazyGroup,
     lazy=_GROUPS,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 when all is well, 1 when it is not or something broke, 2 for wrong options or settings.",
+    epilog=IN_WORDS,
 )
 @click.version_option(package_name="dynflow_mp")
-def dynflow_mp() -> None:
-    """Look after dynflow_mp's databases, plans and worlds."""
+@click.option("--no-color", is_flag=True, help="No colours; NO_COLOR in the environment says the same.")
+def dynflow_mp(no_color: bool) -> None:
+    """Run dynflow_mp, and look after its databases, plans and worlds."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """The exit status of ``dynflow-mp`` with these arguments, or the process's own."""
+    with suppress(AttributeError):
+        # A terminal that cannot show a letter shows its number.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         status = dynflow_mp.main(args=arguments, prog_name="dynflow-mp", standalone_mode=False)
         sys.stdout.flush()
@@ -49,23 +63,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         _say(f"{error.format_message()} (-h shows what there is)")
         return USAGE
-    except click.Abort:
-        return BROKEN
+    except click.Abort as error:
+        # Who is asked and says no has not interrupted anything.
+        return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else BROKEN
     except BrokenPipeError:
         # Whoever read our output has gone, and Python would complain about it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN
     except DynflowError as error:
         _say(str(error))
-        return _status_of(error)
+        return status_of(error)
     return status if isinstance(status, int) else 0
 
 
-def _status_of(error: DynflowError) -> int:
-    if isinstance(error, PersistenceError):
-        return BROKEN if error.passes else USAGE
-    return USAGE if isinstance(error, ConfigError) else BROKEN
-
-
 def _say(what: str) -> None:
-    print(f"dynflow-mp: {what}", file=sys.stderr)
+    print(f"dynflow-mp: {in_one_line(what)}", file=sys.stderr)

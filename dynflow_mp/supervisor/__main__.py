@@ -8,7 +8,8 @@ import signal
 from dynflow_mp.supervisor import main
 
 
-def _prepare() -> None:
+def prepare() -> None:
+    """Have a signal end the program while there is nothing yet that it could end in order."""
     if os.getpid() != 1:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         return
@@ -18,5 +19,5 @@ def _prepare() -> None:
 
 
 if __name__ == "__main__":
-    _prepare()
+    prepare()
     main()

@@ -250,4 +250,3 @@ def _add_a_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(schema, "MIGRATIONS", migrations)
     monkeypatch.setattr(schema, "REVISIONS", (*REVISIONS, "9000"))
-    monkeypatch.setattr("dynflow_mp.cli.db.REVISIONS", (*REVISIONS, "9000"))

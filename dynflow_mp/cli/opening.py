@@ -1,0 +1,208 @@
+"""How commands get at a database: to look only, or as a client world that asks executors to do things.
+
+where.looked_at()   store and records, read: nothing is written, no world is registered, no file is made
+where.world()       a client world, under the settings of the place, for as long as the command takes
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from dynflow_mp.errors import ConfigError, PersistenceError, SchemaMismatch
+
+if TYPE_CHECKING:
+    from dynflow_mp.config import Config
+    from dynflow_mp.coordinator.coordinator import Coordinator
+    from dynflow_mp.persistence.database import Database
+    from dynflow_mp.persistence.store import Store
+    from dynflow_mp.reading.library import Library
+    from dynflow_mp.world.world import World
+
+_UPGRADE = "run: dynflow-mp db upgrade"
+ADVICE = {
+    "missing": f"there are no tables yet; a world that starts makes them, or {_UPGRADE}",
+    "half made": f"their making was interrupted; a world that starts does it again, or {_UPGRADE}",
+    "older": f"stop all worlds, then {_UPGRADE}",
+    "current": "",
+    "newer": "install a newer dynflow_mp",
+}
+"""What to do about tables that stand so."""
+
+_END_S = 5.0
+"""How long a client world of a command may take to end."""
+_OF_EXECUTORS: dict[str, Any] = {
+    "workers": 0,
+    "queues": {},
+    "listen": None,
+    "eligible": None,
+    "auto_execute": False,
+    "exit_on_terminate": False,
+    "cleaner_max_age_s": None,
+}
+"""Settings of a place that are meant for its executors, as a client has them."""
+
+
+class Look(NamedTuple):
+    """A database that is only read."""
+
+    config: Config
+    database: Database
+    store: Store
+    library: Library
+    coordinator: Coordinator
+
+
+class Where(NamedTuple):
+    """The database and the modules that a command was given."""
+
+    database_url: str | None = None
+    apps: tuple[str, ...] = ()
+
+    def config(self, **more: Any) -> Config:
+        """The settings in force; doubts about them are said on standard error."""
+        given = {} if self.database_url is None else {"database_url": self.database_url}
+        if self.apps:
+            given["apps"] = self.apps  # type: ignore[assignment]
+        return config_of({**given, **more})
+
+    @contextmanager
+    def looked_at(self) -> Iterator[Look]:
+        """The database, to read. Raises :class:`PersistenceError` for one that has no plans or other tables."""
+        from dynflow_mp.actions.named_rules import NamedRules
+        from dynflow_mp.coordinator.coordinator import Coordinator
+        from dynflow_mp.persistence.store import Store
+        from dynflow_mp.reading.library import Library
+        from dynflow_mp.redaction import hide_also
+
+        config = self.config()
+        hide_also(config.sensitive_keys)
+        refuse_missing_file(config)
+        with opened(config) as database:
+            check_tables(database)
+            load_apps(config.apps)
+            store = Store(database)
+            library = Library(store, middleware=NamedRules(config.middleware))
+            yield Look(config, database, store, library, Coordinator(database, "nobody"))
+
+    @contextmanager
+    def world(self, *, may_make: bool = False) -> Iterator[World]:
+        """A client world; ``may_make``: its SQLite file, too. Ctrl-C ends it as well."""
+        from dynflow_mp.world import World
+
+        config = self.config(**_OF_EXECUTORS)
+        if config.connector == "direct":
+            config = self.config(**_OF_EXECUTORS, connector="auto")
+        if not may_make:
+            refuse_missing_file(config)
+        world = World(config)
+        try:
+            load_apps(config.apps)
+            yield world
+        finally:
+            world.terminate(timeout=_END_S)
+            world.terminated.wait(2 * _END_S)
+
+
+def config_of(settings: dict[str, Any]) -> Config:
+    """Settings from these, the environment and a file. Raises :class:`ConfigError`."""
+    from dynflow_mp.config import Config
+
+    if settings.get("database_url") == "":
+        raise ConfigError("--database is empty; it wants an SQLAlchemy URL such as sqlite:///dynflow.db")
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always")
+        config = Config.load(settings)
+    for doubt in doubts:
+        click.echo(f"dynflow-mp: {doubt.message}", err=True)
+    return config
+
+
+def missing_file(config: Config) -> str | None:
+    """The URL as it may be shown, if it is of an SQLite file that is not there: to open it would make it."""
+    from dynflow_mp.persistence.opening import parsed_url, shown
+
+    url = parsed_url(config.database_url)
+    path = Path(url.database or "")
+    if url.get_backend_name() != "sqlite" or not path.parent.is_dir() or path.exists():
+        return None
+    return None if str(url.database).startswith(":memory:") else shown(url)
+
+
+def refuse_missing_file(config: Config) -> None:
+    """Raise :class:`PersistenceError` where nothing has been stored yet."""
+    missing = missing_file(config)
+    if missing is not None:
+        raise PersistenceError(
+            f"{missing}: there is no such file, so nothing is stored there; --database names another",
+            "missing",
+        )
+
+
+@contextmanager
+def opened(config: Config, *, hurried: bool = True) -> Iterator[Database]:
+    """A database as its URL says, whatever its tables."""
+    from dynflow_mp.persistence.database import Database
+
+    with _remarks_untold():
+        database = Database(config.database_url, max_payload=config.max_payload, hurried=hurried)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def check_tables(database: Database) -> None:
+    """Raise :class:`SchemaMismatch` unless the tables are the ones this version works with."""
+    from dynflow_mp.persistence.schema import REVISIONS, Standing, look
+
+    standing, version = look(database)
+    if standing is Standing.CURRENT:
+        return
+    of_version = f" of version {version}" if version else ""
+    raise SchemaMismatch(
+        f"{database.url_text}: tables{of_version}: {standing.value}; "
+        f"this dynflow_mp works with version {REVISIONS[-1]}: {ADVICE[standing.value]}",
+        "unsuitable",
+    )
+
+
+def load_apps(apps: tuple[str, ...]) -> None:
+    """Import these modules, so that their action classes are known; raises :class:`ConfigError`."""
+    for app in apps:
+        imported(app, f"--app {app}")
+
+
+def imported(module: str, what: str) -> Any:
+    """A module of the user's, also from the working directory. Raises :class:`ConfigError` in one line."""
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module}.".startswith(f"{error.name}."):
+            raise ConfigError(f"{what}: there is no module {error.name} in {here} or PYTHONPATH") from None
+        raise ConfigError(f"{what}: cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{what}: cannot be imported: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _remarks_untold() -> Iterator[None]:
+    """What the server's settings lack is told as text, once, and not in the log as well."""
+    log = logging.getLogger("dynflow_mp.persistence")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)

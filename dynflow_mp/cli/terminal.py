@@ -1,0 +1,121 @@
+"""Where a command says what it has found or done: words and tables for people, JSON for programs.
+
+On a terminal tables fit its width and states have colours; through a pipe nothing is cut, coloured or drawn.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dynflow_mp.cli.escaping import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_STYLES = {
+    "success": "green",
+    "alive": "green",
+    "idle": "green",
+    "current": "green",
+    "running": "blue",
+    "busy": "blue",
+    "suspended": "cyan",
+    "warning": "yellow",
+    "paused": "yellow",
+    "draining": "yellow",
+    "skipped": "yellow",
+    "skipping": "yellow",
+    "error": "red",
+    "dead": "red",
+    "gone": "red",
+    "cancelled": "magenta",
+    "pending": "dim",
+    "planned": "dim",
+    "scheduled": "dim",
+}
+_GAP = 2
+
+
+class Terminal:
+    """Standard output. Texts given to it may be anybody's: what does not print is shown as an escape."""
+
+    def __init__(self, *, as_json: bool = False, no_color: bool = False) -> None:
+        self.as_json = as_json
+        self._no_color = no_color
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person sees it as it comes."""
+        return self.console.is_terminal
+
+    @cached_property
+    def console(self) -> Console:
+        """For what is drawn."""
+        # Not imported at the top: rich takes longer to import than most commands take to run.
+        from rich.console import Console
+
+        return Console(
+            file=sys.stdout, highlight=False, markup=False, emoji=False, no_color=self._no_color or None
+        )
+
+    # -- for programs ------------------------------------------------------------------------------
+
+    def json(self, value: Any) -> None:
+        """One JSON value on one line."""
+        # ASCII, so that no byte of it means anything to a terminal; DEL is the one that json leaves.
+        print(json.dumps(value).replace("\x7f", "\\u007f"), flush=True)
+
+    # -- for people --------------------------------------------------------------------------------
+
+    def line(self, *parts: str | tuple[str, str]) -> None:
+        """One line of texts, or of pairs of a text and its style. Nothing where JSON is wanted."""
+        if not self.as_json:
+            self.console.print(text(*parts), soft_wrap=True)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, flexible: int = -1) -> None:
+        """Rows under headings; on a terminal that is too narrow the ``flexible`` column is cut first."""
+        shown = [[visible(cell) for cell in row] for row in rows]
+        if self.is_terminal:
+            self._drawn(columns, shown, range(len(columns))[flexible])
+            return
+        from rich.cells import cell_len
+
+        widths = [max(map(cell_len, column)) for column in zip(columns, *shown, strict=True)]
+        for row in (columns, *shown):
+            cells = (
+                cell + " " * (width - cell_len(cell)) for cell, width in zip(row[:-1], widths, strict=False)
+            )
+            print((" " * _GAP).join((*cells, row[-1])).rstrip())
+
+    def _drawn(self, columns: Sequence[str], rows: list[list[str]], flexible: int) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+        for number, name in enumerate(columns):
+            is_flexible = number == flexible
+            table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1 if is_flexible else None)
+        for row in rows:
+            table.add_row(*(Text(cell, style=style_of(cell)) for cell in row))
+        self.console.print(table)
+
+
+def text(*parts: str | tuple[str, str]) -> Text:
+    """Texts, or pairs of a text and its style, in a row; what does not print is escaped."""
+    from rich.text import Text
+
+    made = Text()
+    for part in parts:
+        plain, style = (part, "") if isinstance(part, str) else part
+        made.append(visible(plain), style=style or None)
+    return made
+
+
+def style_of(word: str) -> str:
+    """The colour of a state; none for other words."""
+    return _STYLES.get(word, "")
