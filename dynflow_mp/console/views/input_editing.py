@@ -41,7 +41,9 @@ def edited(stored: Mapping[str, Any], shown: Mapping[str, Any], text: str) -> Ed
     if not isinstance(given, dict):
         raise BadEdit("an input is a JSON object: { … }")
     merged = {key: _merged(stored, plain(shown), key, value, key) for key, value in given.items()}
-    changes = {key: value for key, value in merged.items() if key not in stored or not _same(stored[key], value)}
+    changes = {
+        key: value for key, value in merged.items() if key not in stored or not _same(stored[key], value)
+    }
     return Edit(changes, tuple(key for key in stored if key not in given))
 
 
@@ -106,5 +108,7 @@ def _checked(value: Any, path: str) -> Any:
     if isinstance(value, list):
         return [_checked(item, f"{path}[{place}]") for place, item in enumerate(value)]
     if isinstance(value, str) and value == MASK:
-        raise BadEdit(f"{path}: {MASK} stands for what is concealed, and here nothing is; write the value itself")
+        raise BadEdit(
+            f"{path}: {MASK} stands for what is concealed, and here nothing is; write the value itself"
+        )
     return value

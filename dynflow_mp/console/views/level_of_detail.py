@@ -1,8 +1,8 @@
 """How much of a flow is shown at once: all of a small one; of a large one, groups folded to a line with their counts.
 
-    tree ─▶ visible(tree, path, start) ─▶ ShownGroup ─┬─ ShownStep       one step
-                                                      ├─ ShownGroup      an open group, each child one of these
-                                                      └─ Folded          a group to be opened: its path, its counts
+tree ─▶ visible(tree, path, start) ─▶ ShownGroup ─┬─ ShownStep       one step
+                                                  ├─ ShownGroup      an open group, each child one of these
+                                                  └─ Folded          a group to be opened: its path, its counts
 """
 
 from __future__ import annotations
