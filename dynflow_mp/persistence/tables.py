@@ -10,6 +10,7 @@
                      ├─< plan_dependencies  which plans must have stopped before
                      ├─< hook_calls       hooks that must still be called
                      └─< unique_keys      of which no two plans hold the same
+    audits                                what people did by hand, of no plan or of one
     posted_events                         events of actions on their way to other plans
     coordinator_records                   worlds, locks, and whatever else is agreed on
 
@@ -107,6 +108,7 @@ steps = Table(
     Column("due_at", BigInteger),
     Column("crashes", Integer),
     Column("retries", Integer),
+    Column("worker_pid", Integer),
     PrimaryKeyConstraint("execution_plan_id", "id"),
     sqlite_with_rowid=False,
 )
@@ -251,6 +253,19 @@ envelopes = Table(
     Column("data", Blob(), nullable=False),
     PrimaryKeyConstraint("receiver_id", "number", "posted_by"),
     Index("dynflow_envelopes_by_poster", "posted_by", "receiver_id", "number"),
+)
+
+# No foreign key: what is about to be asked of a plan is written down beside whoever runs it, and waits for nobody.
+audits = Table(
+    "dynflow_audits",
+    metadata,
+    Column("id", PlanId(), primary_key=True),
+    Column("execution_plan_id", PlanId()),
+    Column("done_at", BigInteger, nullable=False),
+    Column("deed", Name(255), nullable=False),
+    Column("done_by", Name(100), nullable=False),
+    Column("world_id", Name(100), nullable=False),
+    Index("dynflow_audits_by_plan", "execution_plan_id"),
 )
 
 coordinator_records = Table(

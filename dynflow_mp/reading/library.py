@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
+from dynflow_mp.errors import QueryError
 from dynflow_mp.model.codec import MAX_PAYLOAD, encode
 from dynflow_mp.persistence.database import Fence
 from dynflow_mp.persistence.figures import Figures, Pulse
@@ -15,6 +17,7 @@ from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading import damaged_plan
+from dynflow_mp.reading.audits import PastDeed, checked_most, noted, past_deeds
 from dynflow_mp.reading.delayed_plan import DelayedPlan
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 
@@ -28,8 +31,10 @@ class Library:
         fence: Fence | None = None,
         max_payload: int = MAX_PAYLOAD,
         middleware: NamedRules = NO_RULES,
+        world_id: str = "",
     ) -> None:
         self._store, self._fence, self._max_payload = store, fence, max_payload
+        self._world_id = world_id
         self._schedule = Schedule(store.database)
         self._middleware = middleware
 
@@ -84,14 +89,49 @@ class Library:
         backup_dir: Path | str | None = None,
         *,
         batch_size: int = 1000,
+        by: str | None = None,
     ) -> int:
         """Delete plans, whatever their state, after writing them to ``backup_dir`` as JSON lines if given; how many.
+
+        What people did to a plan is deleted with it; that it was deleted ``by`` somebody is not.
 
         What is written is on the disk before anything is deleted: ``<backup_dir>/<YYYYMMDD>/execution_plans.jsonl``,
         ``steps.jsonl``, ``actions.jsonl`` and more, see :mod:`dynflow_mp.persistence.backup`.
         """
         directory = None if backup_dir is None else Path(backup_dir)
-        return self._store.delete_execution_plans(filters, batch_size, directory, self._fence)
+        noted(by, None, "", self._world_id)  # what is wrong with the name is said before anything is deleted
+        return self._store.delete_execution_plans(
+            filters,
+            batch_size,
+            directory,
+            self._fence,
+            lambda gone: noted(by, None, f"delete {gone:,} plan{'' if gone == 1 else 's'}", self._world_id),
+        )
+
+    def audits(
+        self,
+        plan_id: str | None = None,
+        *,
+        by: str | None = None,
+        since: datetime | None = None,
+        before: str | None = None,
+        most: int = 200,
+    ) -> list[PastDeed]:
+        """What people did by hand and said who they are, the latest first, ``most`` at most.
+
+        Only to a plan, ``by`` somebody, ``since`` a time, or earlier than the deed with the id ``before``.
+        Raises :class:`QueryError`.
+        """
+        if since is not None and (not isinstance(since, datetime) or since.tzinfo is None):
+            raise QueryError(f"since={since!r}: must be a datetime with a time zone")
+        found = self._store.latest_audits(
+            None if plan_id is None else plan_id_of(plan_id),
+            by,
+            None if since is None else int(since.timestamp() * 1_000_000),
+            before,
+            checked_most(most),
+        )
+        return past_deeds(found)
 
     def replace_input(self, plan_id: str, action_id: int, values: dict[str, Any]) -> None:
         """Give an action other input, without references; for a plan nobody runs, before it is resumed."""
