@@ -32,7 +32,7 @@ class StartedRun(NamedTuple):
     @property
     def ended(self) -> bool:
         """Whether nothing more comes of it."""
-        return self.run.progress.left == 0 or self.run.progress.stopped_because is not None
+        return bool(self.run.finished.done())
 
 
 class BulkRuns:
