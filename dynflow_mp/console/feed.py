@@ -205,5 +205,3 @@ def _tell(
             listener.tell(known[1])
         now[listener] = known[0]
     return now
-
-

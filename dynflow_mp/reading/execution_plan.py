@@ -172,6 +172,11 @@ class ExecutionPlan:
         return flow_from_tokens(decode(self._row.finalize_flow))
 
     @cached_property
+    def dependencies(self) -> dict[int, tuple[int, ...]]:
+        """By action, the actions whose outputs its input refers to."""
+        return {consumer: tuple(made) for consumer, made in decode(self._row.dependencies)}
+
+    @cached_property
     def execution_history(self) -> list[PastEvent]:
         """Who executed it when, and what people did to it by hand."""
         entries = history_from_data(decode(self._row.history))

@@ -42,7 +42,9 @@ def skip(plan_id: PlanId, request: Request, wanted: shapes.SkipOne) -> Response:
 
 
 @routes.post("/plans/{plan_id}/skip-and-resume", response_model=None, responses=ANSWERS)
-def skip_and_resume(plan_id: PlanId, request: Request, wanted: shapes.SkipAndResume | None = None) -> Response:
+def skip_and_resume(
+    plan_id: PlanId, request: Request, wanted: shapes.SkipAndResume | None = None
+) -> Response:
     """Skip a failed step, or all of them, and go on."""
     return answer(deeds_of(request).skip_and_resume(plan_id, None if wanted is None else wanted.step_id))
 
