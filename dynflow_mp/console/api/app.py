@@ -35,7 +35,7 @@ def create_api() -> FastAPI:
     api = FastAPI(
         title="dynflow_mp console",
         version=__version__,
-        description=__doc__,
+        description="Everything the pages of the console do, for programs.",
         # Their pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
