@@ -29,7 +29,7 @@
     if (document.hidden) event.preventDefault();
   });
   document.addEventListener("visibilitychange", function () {
-    if (!document.hidden) for (const live of document.querySelectorAll("[hx-get]")) htmx.trigger(live, "sse:changed");
+    if (!document.hidden) for (const live of document.querySelectorAll("[hx-get]")) htmx.trigger(live, "refresh");
   });
 
   // Somebody who marks text to copy it must not lose it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-MOST = 16_000
+MOST = 8_000
 """Characters of one text that a page shows; the rest is had as a file."""
 LONGEST_LINE = 300
 """Characters of a text that is one line of many."""

@@ -37,7 +37,7 @@ def editable_text(shown: Mapping[str, Any]) -> str:
 
 def edited(stored: Mapping[str, Any], shown: Mapping[str, Any], text: str) -> Edit:
     """What ``text`` changes in ``stored``, of which it was given as ``shown``. Raises :class:`BadEdit`."""
-    given = _parsed(text)
+    given = parsed(text)
     if not isinstance(given, dict):
         raise BadEdit("an input is a JSON object: { … }")
     merged = {key: _merged(stored, plain(shown), key, value, key) for key, value in given.items()}
@@ -47,7 +47,8 @@ def edited(stored: Mapping[str, Any], shown: Mapping[str, Any], text: str) -> Ed
     return Edit(changes, tuple(key for key in stored if key not in given))
 
 
-def _parsed(text: str) -> Any:
+def parsed(text: str) -> Any:
+    """JSON as a form brings it. Raises :class:`BadEdit`."""
     try:
         return json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_no_number)
     except json.JSONDecodeError as error:

@@ -7,7 +7,6 @@ tree ─▶ visible(tree, path, start) ─▶ ShownGroup ─┬─ ShownStep    
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, Union
 
@@ -125,22 +124,40 @@ def path_from(text: str) -> Path:
 
 
 def _opened(top: TreeNode, path: Path) -> set[Path]:
-    """Which groups are open: from above, as many as there is room for."""
+    """Which groups are open: level after level as long as there is room; of a level that is too large, those in which
+    something failed or runs."""
     opened = {path}
-    room = ALL_UP_TO if top.total <= ALL_UP_TO else BOXES
-    room -= min(len(top.children), WINDOW if top.total > ALL_UP_TO else ALL_UP_TO)
-    waiting = deque([(top, path)])
-    while waiting:
-        node, at = waiting.popleft()
-        for place, child in enumerate(node.children):
-            if not child.children:
-                continue
-            inner = (*at, place)
-            if len(inner) - len(path) < DEEPEST and len(child.children) <= max(room, 1) + 1:
-                opened.add(inner)
-                room -= len(child.children) - 1
-                waiting.append((child, inner))
+    all_of_it = top.total <= ALL_UP_TO
+    room = ALL_UP_TO if all_of_it else BOXES - min(len(top.children), WINDOW)
+    level = _groups_in(top, path)
+    for _ in range(DEEPEST - 1):
+        cost = sum(len(node.children) for node, _ in level)
+        if cost > room and not all_of_it:
+            level = _telling(level, room)
+            cost = sum(len(node.children) for node, _ in level)
+        if not level:
+            break
+        room -= cost
+        opened.update(at for _, at in level)
+        level = [below for node, at in level for below in _groups_in(node, at)]
     return opened
+
+
+_Groups = list[tuple[TreeNode, Path]]
+
+
+def _groups_in(node: TreeNode, path: Path) -> _Groups:
+    return [(child, (*path, place)) for place, child in enumerate(node.children) if child.children]
+
+
+def _telling(level: _Groups, room: int) -> _Groups:
+    """Groups with failed steps, then those with running ones, as there is room."""
+    found: _Groups = []
+    for node, at in sorted(level, key=lambda one: (-bool(one[0].failed), -bool(one[0].running), one[1])):
+        if (node.failed or node.running) and len(node.children) <= room:
+            found.append((node, at))
+            room -= len(node.children)
+    return found
 
 
 def _shown(node: TreeNode, path: Path, opened: set[Path], start: int, depth: int) -> Shown:

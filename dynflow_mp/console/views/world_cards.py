@@ -12,7 +12,7 @@ from dynflow_mp.console.views.words import UNKNOWN
 from dynflow_mp.console.wording import duration_text
 from dynflow_mp.redaction import redacted
 
-_SHOWN_ELSEWHERE = frozenset({"process", "degraded", "queues", "free", "takes_work"})
+_SHOWN_ELSEWHERE = frozenset({"process", "degraded", "queues", "free", "takes_work", "pid", "hostname"})
 _ORDINARY_SILENCE_S = 10.0
 
 
@@ -127,7 +127,7 @@ def _meta(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (one_line(str(name), 60), one_line(str(redacted(value)), 200))
         for name, value in redacted(dict(meta)).items()
-        if name not in _SHOWN_ELSEWHERE
+        if name not in _SHOWN_ELSEWHERE and value is not None
     ]
 
 
