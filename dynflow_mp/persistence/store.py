@@ -24,6 +24,7 @@ from dynflow_mp.persistence import (
     deletion,
     held_by_plans,
     new_plans,
+    plan_pages,
     plan_rows,
     planned,
     queries,
@@ -31,9 +32,12 @@ from dynflow_mp.persistence import (
     sub_plans,
     turn,
 )
+from dynflow_mp.persistence.action_classes import stored_classes
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
+from dynflow_mp.persistence.figures import Figures, Pulse, read_figures, read_pulses
 from dynflow_mp.persistence.inputs import put_input
+from dynflow_mp.persistence.plan_pages import PageRows
 from dynflow_mp.persistence.rows import (
     ActionRow,
     AttemptRow,
@@ -321,9 +325,29 @@ class Store:
             lambda connection: queries.find_plans(connection, filters, order_by, desc, page, per_page)
         )
 
+    def page_of_plans(
+        self, filters: Mapping[str, Any] | None, order_by: str, desc: bool, page: int, per_page: int
+    ) -> PageRows:
+        """One page of the plans these filters let through, and how many they are."""
+        return self.database.ask(
+            lambda connection: plan_pages.read_page(connection, filters, order_by, desc, page, per_page)
+        )
+
+    def action_classes(self) -> list[str]:
+        """The names of the classes that actions are stored under, in order."""
+        return self.database.ask(stored_classes)
+
     def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int:
         """How many plans these filters let through."""
         return self.database.ask(lambda connection: queries.count_plans(connection, filters))
+
+    def pulses(self, plan_ids: Sequence[str]) -> dict[str, Pulse]:
+        """Where these plans stand, to be compared with where they stood before; those that are not stored are left out."""
+        return self.database.ask(lambda connection: read_pulses(connection, plan_ids))
+
+    def figures(self, most_classes: int) -> Figures:
+        """How many plans are stored, and of which kinds."""
+        return self.database.ask(lambda connection: read_figures(connection, most_classes))
 
     def find_statuses(self, filters: Mapping[str, Any] | None = None) -> dict[str, PlanStatus]:
         """Where the plans stand that these filters let through."""

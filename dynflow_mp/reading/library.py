@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
+from dynflow_mp.clock import now_us
 from dynflow_mp.errors import QueryError
 from dynflow_mp.model.codec import MAX_PAYLOAD, encode
 from dynflow_mp.persistence.database import Fence
+from dynflow_mp.persistence.figures import Figures, Pulse
 from dynflow_mp.persistence.rows import PlanStatus, StepCount
 from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.store import Store
@@ -19,6 +21,8 @@ from dynflow_mp.reading import damaged_plan
 from dynflow_mp.reading.audits import PastDeed, checked_most, noted, past_deeds
 from dynflow_mp.reading.delayed_plan import DelayedPlan
 from dynflow_mp.reading.execution_plan import ExecutionPlan
+from dynflow_mp.reading.plan_page import PlanPage, page_of
+from dynflow_mp.reading.plan_query import PlanQuery
 
 
 class Library:
@@ -55,12 +59,24 @@ class Library:
         per_page: int | None = None,
     ) -> list[ExecutionPlan]:
         """Plans by column: a value or a list of them each; ``page`` counts from 0 and needs ``per_page``;
-        ``delayed`` true or false: whether they wait for their time.
+        ``delayed`` true or false: whether they wait for their time. ``label_contains``, ``started_since``, ``started_until``,
+        ``action_class`` and ``error_contains`` are as in :class:`~dynflow_mp.reading.plan_query.PlanQuery`.
 
         Raises :class:`QueryError` for what cannot be asked. Steps and actions are read when looked at.
         """
         rows = self._store.find_execution_plans(filters, order_by, desc, page, per_page)
         return [ExecutionPlan(row, self._store, self._middleware) for row in rows]
+
+    def page_of_plans(self, query: PlanQuery) -> PlanPage:
+        """One page of a list of plans with the list's length: quick however many are stored, and without their steps."""
+        rows = self._store.page_of_plans(
+            query.filters(), query.order_by, query.desc, query.page, query.per_page
+        )
+        return page_of(rows, query, datetime.fromtimestamp(now_us() / 1_000_000, UTC))
+
+    def action_classes(self) -> list[str]:
+        """The names of the classes that actions are stored under, in order: what plans can be found by."""
+        return self._store.action_classes()
 
     def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int:
         """How many plans these filters let through."""
@@ -69,6 +85,14 @@ class Library:
     def find_statuses(self, filters: Mapping[str, Any] | None = None) -> dict[str, PlanStatus]:
         """State and result of the plans these filters let through, by id."""
         return self._store.find_statuses(filters)
+
+    def pulses(self, plan_ids: Sequence[str]) -> dict[str, Pulse]:
+        """Where these plans stand, to be compared with where they stood before; those that are not stored are left out."""
+        return self._store.pulses([plan_id_of(plan_id) for plan_id in plan_ids])
+
+    def figures(self, most_classes: int = 100) -> Figures:
+        """How many plans are stored, and of which kinds; the classes beyond ``most_classes`` are ``other``."""
+        return self._store.figures(most_classes)
 
     def step_counts(self, plan_id: str) -> list[StepCount]:
         """How many steps are in which phase and state: a plan's progress without reading the plan."""
