@@ -27,7 +27,8 @@ def served(app: Any) -> Iterator[str]:
     try:
         deadline = monotonic() + _START_S
         while not server.started:
-            assert thread.is_alive() and monotonic() < deadline, "the console was not served"
+            assert thread.is_alive(), "the console ended at once"
+            assert monotonic() < deadline, "the console was not served in time"
             sleep(0.01)
         yield f"http://127.0.0.1:{port}"
     finally:

@@ -14,6 +14,9 @@ from dynflow_mp.console.refusals import Refused
 from dynflow_mp.console.rendering import render
 from dynflow_mp.console.views.cut_text import CutText, cut, one_line
 from dynflow_mp.console.views.paging import one_page
+from dynflow_mp.console.views.step_details import error_trace
+from dynflow_mp.errors import DynflowError
+from dynflow_mp.reading.concealment import shown_error, shown_text
 
 _MOST_CLASSES = 3
 
@@ -29,7 +32,8 @@ class FailureLine(NamedTuple):
     step_count: int
     first_at: Any
     last_at: Any
-    example: CutText | None
+    example_plan: str
+    example_step: int
 
 
 def routes() -> list[Route]:
@@ -43,7 +47,7 @@ def routes() -> list[Route]:
 def failures(request: Request) -> Response:
     """All groups, those that hold up most plans first."""
     groups = request.state.world.persistence.failure_groups()
-    values: dict[str, Any] = {"groups": [_line(group) for group in groups]}
+    values: dict[str, Any] = {"groups": [_line(group) for group in groups], "cut": groups.cut}
     if is_part(request):
         return render(request, "failures_live.html", **values)
     return render(request, "failures.html", **values, live=same_path(request, "failures"))
@@ -62,23 +66,37 @@ def failure(request: Request) -> Response:
         request,
         "failure.html",
         group=_line(group),
+        example=_example(request, group),
         plans=plans,
         pages=pages_of(request, len(ids), page, per_page, "failure", (), key=key),
     )
 
 
+def _example(request: Request, group: Any) -> CutText | None:
+    """One of its errors in full; None if that plan has gone on, or is gone."""
+    try:
+        plan = request.state.world.persistence.load_execution_plan(group.example.plan_id)
+        step = plan.steps.get(group.example.step_id)
+        if step is None or step.error is None:
+            return None
+        error = shown_error(step.error, plan.action(step.action_id))
+    except DynflowError:
+        return None
+    return cut(f"{error.exception_class}: {error.message}\n\n{error_trace(error)}")
+
+
 def _line(group: Any) -> FailureLine:
     names = [short_name(name) for name in group.action_classes]
     more = f" and {len(names) - _MOST_CLASSES} more" if len(names) > _MOST_CLASSES else ""
-    example = group.example
     return FailureLine(
         group.key,
         group.exception_class,
-        one_line(group.message),
+        one_line(shown_text(group.message)),
         ", ".join(names[:_MOST_CLASSES]) + more,
         group.plan_count,
         group.step_count,
         group.first_at,
         group.last_at,
-        None if not example else cut(str(example)),
+        group.example.plan_id,
+        group.example.step_id,
     )

@@ -12,7 +12,6 @@ from starlette.routing import Route
 from dynflow_mp.console.pages import plan_tabs
 from dynflow_mp.console.pages.asking import is_part, now, same_path
 from dynflow_mp.console.rendering import path_for, render
-from dynflow_mp.console.views.cut_text import cut
 from dynflow_mp.console.views.level_of_detail import ALL_UP_TO
 from dynflow_mp.console.views.plan_head import PlanHead, plan_head
 from dynflow_mp.console.views.plan_record import plan_record
@@ -24,14 +23,13 @@ MOST_WAITS = 8
 
 
 class Tab(NamedTuple):
-    """One view of a plan. ``needs_steps``: whether it cannot be shown of a damaged plan."""
+    """One view of a plan."""
 
     route: str
     title: str
     path: str
     template: str
     values: Callable[[Request, Any, PlanHead], Mapping[str, Any]]
-    count: int | None = None
 
 
 TABS = (
@@ -132,8 +130,3 @@ def _delayed(world: Any, plan: Any) -> Any:
         return world.persistence.load_delayed_plan(plan_id_of(plan.id))
     except NotScheduled:
         return None
-
-
-def raw_text(plan: Any) -> Any:
-    """The beginning of a plan's record."""
-    return cut(plan_record(plan))

@@ -87,7 +87,7 @@ def in_time(request: Request, plan: Any, head: PlanHead) -> Values:
     if found.start is None or found.end is None:
         return {"chart": None}
     titles = {lane.number: _lane_title(lane.worker_pid) for lane in found.lanes}
-    spans = [_Span(*bar._replace(lane=titles[bar.lane])) for bar in found.bars]
+    spans = [_Span(bar.step_id, titles[bar.lane], *bar[2:]) for bar in found.bars]
     window = time_chart.window_of(request.query_params.get("from"), request.query_params.get("to"))
     steps = plan.steps
     chart = time_chart.chart(

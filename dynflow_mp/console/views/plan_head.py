@@ -110,7 +110,10 @@ def _real_time(plan: Any, now: datetime) -> float | None:
     if plan.started_at is None:
         return None
     end = plan.ended_at or (now if plan.state == PlanState.RUNNING else None)
-    return plan.real_time if end is None else max(0.0, (end - plan.started_at).total_seconds())
+    if end is None:
+        return float(plan.real_time)
+    seconds: float = (end - plan.started_at).total_seconds()
+    return max(0.0, seconds)
 
 
 def _badges(plan: Any, status: Any, delayed: Any, owner_id: str | None) -> list[str]:

@@ -45,13 +45,13 @@ class Span(Protocol):
 
 
 class Bar(NamedTuple):
-    """One step, or ``count`` of them; ``x`` and ``width`` in per cent."""
+    """One step, or one bar of so many ``steps``; ``x`` and ``width`` in per cent."""
 
     x: float
     width: float
     y: int
     step_id: int
-    count: int
+    steps: int
     state: str
     critical: bool
     words: str
@@ -120,7 +120,7 @@ def chart(
         f"{counted(len(path), 'step')} that waited for each other, together {duration_text(together_s)} "
         f"of {duration_text(whole_s)}.",
         f"{time_text(start)} and {duration_text(whole_s)} from there.",
-        any(bar.count > 1 for lane in lanes for bar in lane.bars),
+        any(bar.steps > 1 for lane in lanes for bar in lane.bars),
         window is not None,
     )
 

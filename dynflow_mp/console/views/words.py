@@ -6,7 +6,7 @@ from dynflow_mp.model.states import PlanState, Result, StepState
 
 UNKNOWN = "–"
 
-_STATES = {
+_STATES: dict[str, str] = {
     StepState.ERROR: "failed",
     StepState.SKIPPING: "being skipped",
     StepState.SCHEDULING: "being scheduled",
@@ -17,7 +17,7 @@ _STATES = {
 
 def state_word(state: str) -> str:
     """A plan's or a step's state in a word."""
-    return _STATES.get(state, str(state))
+    return _STATES.get(str(state), str(state))
 
 
 def result_word(result: str) -> str:
