@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from dynflow_mp.coordinator.records import Lock, WorldRecord, world_of_owner
 from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.model.sub_plans import SubPlanCount
+from dynflow_mp.persistence.rows import PLAN_STATES, RESULTS
+from dynflow_mp.persistence.waiting_steps import WaitRows
+from dynflow_mp.reading.step import at
 
 
 class WorldFacts(NamedTuple):
@@ -81,22 +85,33 @@ class WaitFacts(NamedTuple):
         return None
 
 
-class _World(Protocol):
-    """A record of the register of worlds."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def executor(self) -> bool: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def meta(self) -> Mapping[str, Any]: ...
-    @property
-    def degraded(self) -> str | None: ...
+def lock_facts(locks: Iterable[Lock]) -> tuple[LockFacts, ...]:
+    """What locks say."""
+    return tuple(LockFacts(lock.class_name, lock.id, world_of_owner(lock.owner_id)) for lock in locks)
 
 
-def world_facts(records: Iterable[_World]) -> tuple[WorldFacts, ...]:
+def wait_facts(
+    rows: WaitRows, worlds: Iterable[WorldRecord], locks: Iterable[Lock], now: datetime
+) -> WaitFacts:
+    """All that was read, as facts."""
+    delay = rows.delay
+    return WaitFacts(
+        now,
+        world_facts(worlds),
+        lock_facts(locks),
+        None if delay is None else DelayFacts(at(delay[0]), at(delay[1]), delay[2]),
+        tuple(
+            PrerequisiteFacts(plan_id, PLAN_STATES.get(state or ""), RESULTS.get(result or ""))
+            for plan_id, state, result in rows.prerequisites
+        ),
+        tuple(
+            EventFacts(step_id, at(due_at), at(recorded_at)) for step_id, due_at, recorded_at in rows.events
+        ),
+        rows.sub_plans,
+    )
+
+
+def world_facts(records: Iterable[WorldRecord]) -> tuple[WorldFacts, ...]:
     """What the register's records say; what one says in another form than ours counts as not said."""
     return tuple(
         WorldFacts(

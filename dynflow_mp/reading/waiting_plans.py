@@ -143,7 +143,7 @@ def _asked_for(plan: ExecutionPlan, facts: WaitFacts, since: datetime) -> Wait:
     if not any(queue in world.queues for world in offering):
         sentence = f"waits for an executor; none has the queue {queue!r}, so one with workers of the default queue takes it"
         return _wait(WaitKind.QUEUE, sentence, since)
-    there = f"{len(offering):,} take plans" if len(offering) > 1 else f"{offering[0].id} takes plans"
+    there = f"{len(offering):,} take plans" if len(offering) > 1 else f"world {offering[0].id} takes plans"
     return _wait(
         WaitKind.SLOT,
         f"waits for an executor to take it: {there}, with {free:,} free workers of queue {queue!r}",
@@ -160,7 +160,9 @@ def _next_queue(plan: ExecutionPlan) -> str:
 def _abandoned(plan: ExecutionPlan, facts: WaitFacts) -> Wait:
     """It runs, as its row says, and who runs it does not live."""
     owner, since = plan.owner_id, plan.started_at
-    nobody = "" if any(world.offers for world in facts.worlds) else f"; {_no_executor(facts)}"
+    nobody = ""
+    if not any(world.offers for world in facts.worlds):
+        nobody = f"; no executor is there to take it over: {_no_executor(facts)}"
     if owner is None:
         kind = WaitKind.EXECUTOR
         return _wait(kind, f"is running and nobody runs it: an executor must take it up{nobody}", since)
