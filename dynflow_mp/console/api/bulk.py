@@ -18,7 +18,7 @@ routes = router("bulk")
 Facts = dict[str, JsonValue]
 
 
-@routes.post("/bulk/preview")
+@routes.post("/bulk-preview")
 def preview(request: Request, wanted: shapes.Bulk) -> Facts:
     """How many plans it would concern, and why not others. Nothing is done."""
     found = _runs(request).preview(wanted.deed, _plans(wanted), request.state.user)
