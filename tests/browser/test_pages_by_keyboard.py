@@ -28,11 +28,12 @@ def keyed(page):
     """A page that can tell whether the focus is seen: an outline, or, in a drawing, a strong edge."""
     page.add_init_script(
         """window.is_seen = element => {
-            const around = element.matches(".chip input") ? element.nextElementSibling
-                : element.querySelector(".box, .bar") || element;
-            const style = getComputedStyle(around);
-            return (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1)
-                || (around !== element && parseFloat(style.strokeWidth) >= 2);
+            const style = which => getComputedStyle(which);
+            const outlined = which => style(which).outlineStyle !== "none" && parseFloat(style(which).outlineWidth) >= 1;
+            if (outlined(element)) return true;
+            const drawn = element.querySelector(".box, .bar");
+            if (drawn) return parseFloat(style(drawn).strokeWidth) >= 2;
+            return element.matches(".chip input") && outlined(element.nextElementSibling);
         }"""
     )
     return page
