@@ -91,7 +91,9 @@ class Staffing:
         self._recycling.gone(worker_id)
         has_successor = self._has_successor(worker_id)
         told_to = by_us or has_successor or news.cause == LEASE_LOST
-        post = self._crew.ended(worker_id, news.queue, now, told_to)
+        # Once they die too often, what they did before does not speed up the next death.
+        worked = news.finished > 0 and self.degraded is None
+        post = self._crew.ended(worker_id, news.queue, now, told_to, worked)
         if not told_to and news.cause != REPLACED:
             self._intensity.died(news.queue, news.message, now)
             self._say_condition()
