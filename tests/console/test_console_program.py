@@ -15,6 +15,7 @@ import pytest
 from asking import wait_for
 
 from dynflow_mp import World
+from dynflow_mp.cli.program import run
 
 COMMAND = [sys.executable, "-m", "dynflow_mp.cli", "console"]
 
@@ -48,11 +49,17 @@ def started(database_url, *options):
         process.stderr.close()
 
 
-def refused(*options):
-    ended = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 2, ended.stderr
-    assert "Traceback" not in ended.stderr
-    return ended.stderr
+@pytest.fixture
+def refused(capsys):
+    """What is said, in one line, about options that end the program with 2."""
+
+    def say(*options):
+        assert run(["console", *options]) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1, told
+        return told
+
+    return say
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -111,7 +118,7 @@ def test_names_and_passwords_are_read_from_their_file(database_url, tmp_path):
         assert (right.status_code, wrong.status_code) == (200, 401)
 
 
-def test_what_is_not_safe_is_refused_in_one_line(database_url, tmp_path):
+def test_what_is_not_safe_is_refused_in_one_line(database_url, tmp_path, refused):
     readable = tmp_path / "readable"
     readable.write_text("t" * 40)
     readable.chmod(0o644)
@@ -139,7 +146,7 @@ def test_what_is_not_safe_is_refused_in_one_line(database_url, tmp_path):
     assert "nothing is stored there" in refused("--database", f"sqlite:///{tmp_path}/none.db", "--port", "0")
 
 
-def test_a_port_that_is_taken_is_named(database_url):
+def test_a_port_that_is_taken_is_named(database_url, refused):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
 
