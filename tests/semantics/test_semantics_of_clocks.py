@@ -85,6 +85,7 @@ MAY_ASK = {
         *("executor/death_certificates.py", "executor/errand_kinds.py", "planning/ids.py"),
         *("maintenance/amendments.py", "maintenance/recovery.py", "maintenance/unowned.py"),
         *("world/planning.py", "world/plans.py", "world/requests.py"),
+        *("reading/audits.py", "executor/floor.py"),  # who did what when; when a report about workers was made
     },
     "for what is scheduled": {
         *("maintenance/cleaner.py", "maintenance/delayed_executor.py", "maintenance/late_planning.py"),
