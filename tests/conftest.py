@@ -14,9 +14,10 @@ SELDOM = HERE / "seldom.txt"
 
 
 def pytest_sessionstart() -> None:
-    """A suite that was started with ``nohup`` would hand the ignored hang-up on to every process it starts."""
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """A suite that was started in the background would hand the signals it ignores on to every process it starts."""
+    for number, usual in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.hookimpl(tryfirst=True)

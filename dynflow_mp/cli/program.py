@@ -21,6 +21,7 @@ from dynflow_mp.errors import DynflowError
 _ONLY_HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
 """Click's, since 8.2, for a group named without a command: its text is the whole help."""
 _GROUPS = {
+    "console": Lazy("dynflow_mp.cli.console:console", "See plans and worlds in a browser, and steer them."),
     "db": Lazy("dynflow_mp.cli.db:db", "The tables of a database: show, check, upgrade."),
     "keys": Lazy(
         "dynflow_mp.cli.keys:keys",
