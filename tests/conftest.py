@@ -1,10 +1,11 @@
-"""Makes ``actions_for_tests`` and ``databases`` importable for every test below; databases for all of them."""
+"""Makes ``actions_for_tests``, ``browsers`` and ``databases`` importable for every test below; databases for all of them."""
 
 from __future__ import annotations
 
 import signal
 from pathlib import Path
 
+import browsers
 import databases
 import pytest
 
@@ -44,3 +45,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for kind in databases.KINDS:
         if reason := databases.missing(kind):
             terminalreporter.write_line(f"left out: tests on {kind}: {reason}")
+    if reason := browsers.missing():
+        terminalreporter.write_line(f"left out: tests in a browser: {reason}")
