@@ -158,8 +158,6 @@ def test_a_console_whose_world_was_declared_dead_ends(database_url):
         own = httpx.get(f"{url}api/worlds").json()["own"]
         with World(database_url=database_url) as world:
             world.invalidate(own)
-            httpx.post(
-                f"{url}api/validity-check", json={}, headers={"Sec-Fetch-Site": "none"}, timeout=30
-            )
+            httpx.post(f"{url}api/validity-check", json={}, headers={"Sec-Fetch-Site": "none"}, timeout=30)
             wait_for(lambda: process.poll() is not None, 60, "its end")
         assert process.returncode == 75
