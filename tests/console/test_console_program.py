@@ -87,7 +87,7 @@ def test_it_ends_well_when_told_to_though_pages_are_open(database_url, number):
 
 
 def test_its_world_leaves_with_it(database_url):
-    with started(database_url) as (process, url):
+    with started(database_url) as (process, _):
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     with World(database_url=database_url) as world:
