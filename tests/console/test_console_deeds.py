@@ -163,11 +163,7 @@ def test_many_plans_are_previewed_and_resumed_until_the_same_error_comes_back(ru
     assert preview.json()["eligible"] == 6
     assert started.status_code == 202, started.text
     run = started.json()["id"]
-    told = wait_for(
-        lambda: (
-            (found := console.get(f"/api/bulk/{run}").json())["ended"] and found
-        )
-    )
+    told = wait_for(lambda: (found := console.get(f"/api/bulk/{run}").json())["ended"] and found)
     assert told["failed"] >= 3
     assert told["stopped_because"]
     assert told["by"] == "ann"
@@ -232,9 +228,7 @@ def test_the_token_of_a_console_names_who_does_it(running_world):
     plan = failed_plan(running_world)
     console = a_console(running_world, token=TOKEN)
 
-    console.post(
-        f"/api/plans/{plan.id}/resume", json={}, headers={"Authorization": f"Bearer {TOKEN}"}
-    )
+    console.post(f"/api/plans/{plan.id}/resume", json={}, headers={"Authorization": f"Bearer {TOKEN}"})
 
     own = a_console(running_world)
-    wait_for(lambda: ("console" in {by for _, by in authors(own, plan.id)}))
+    wait_for(lambda: "console" in {by for _, by in authors(own, plan.id)})
