@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -47,7 +48,7 @@ def on_database(command: _Command) -> _Command:
     return placed
 
 
-database_option: Callable[[_Command], _Command] = click.option(
+database_option = click.option(
     "--database",
     "database_url",
     metavar="URL",
@@ -67,6 +68,6 @@ def asked(question: str, yes: bool) -> None:
     """Go on only if somebody says so. Raises :class:`click.UsageError` where nobody can be asked."""
     if yes:
         return
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Nobody can be asked here; say it with --yes.")
     click.confirm(question, abort=True, err=True)
