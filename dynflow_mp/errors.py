@@ -386,7 +386,11 @@ class SchemaMismatch(PersistenceError):
 
 
 class QueryError(DynflowError):
-    """A filter, an ordering or a page is not one that stored plans can be found by."""
+    """A filter, an ordering or a page is not one that stored plans can be found by; ``field`` names it where it has a name."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class WorldFenced(DynflowError):

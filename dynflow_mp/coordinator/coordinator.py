@@ -166,8 +166,13 @@ class Coordinator:
         """Replace what a living world's record says. Raises RecordNotFound when it is dead or gone."""
         self.update_record(record)
 
-    def set_world_state(self, world_id: str, state: str) -> None:
-        """Move a world on. ``dead`` is final: whoever is dead stays so, and RecordNotFound is raised."""
+    def set_world_state(
+        self, world_id: str, state: str, within: Callable[[Connection], None] = lambda connection: None
+    ) -> None:
+        """Move a world on. ``dead`` is final: whoever is dead stays so, and RecordNotFound is raised.
+
+        ``within`` is done in the same transaction.
+        """
         state = WorldState(state).value
         change = (
             update(coordinator_records)
@@ -179,6 +184,7 @@ class Coordinator:
         def move(connection: Connection, in_doubt: bool) -> None:
             if connection.execute(change).rowcount != 1 and not in_doubt:
                 raise RecordNotFound(f"no living world {world_id} is registered")
+            within(connection)
 
         self._database.change(move)
 

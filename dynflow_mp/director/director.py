@@ -67,7 +67,7 @@ class Director:
     """The plans this executor has taken. Owned by the core's thread."""
 
     def __init__(self, world_id: str, conduct: Conduct = DEFAULT_CONDUCT) -> None:
-        self._world_id = world_id
+        self.world_id = world_id
         self._conduct = conduct
         self._plans: dict[str, RunningPlan] = {}
         self._arriving: dict[str, Asker] = {}
@@ -123,6 +123,11 @@ class Director:
         """The plans that are running here."""
         return list(self._plans)
 
+    @property
+    def running(self) -> int:
+        """How many plans are running here."""
+        return len(self._plans)
+
     def only_looks(self, plan_id: str, event_id: str) -> bool:
         """Whether this event, when it is due, only has a step look after its sub-plans."""
         plan = self._plans.get(plan_id)
@@ -144,7 +149,7 @@ class Director:
             return self._asked_again(request.plan_id, asker, known)
         if self._draining:
             error = WorldTerminated(
-                f"world {self._world_id} is draining and takes no new plans", request.plan_id
+                f"world {self.world_id} is draining and takes no new plans", request.plan_id
             )
             return [_refusal(asker, error)]
         self._arriving[request.plan_id] = asker
@@ -179,7 +184,7 @@ class Director:
         asker = self._arriving.pop(skeleton.id, None)
         if asker is None:
             return []
-        if skeleton.owner_id == self._world_id:
+        if skeleton.owner_id == self.world_id:
             return self._look_again(skeleton.id, asker)
         if skeleton.id in self._ended:
             # Read before the plan ran here to its end, which this turn stores: it is read again after that.
@@ -213,7 +218,7 @@ class Director:
             self._arriving[plan_id] = asker
             return [LoadPlan(plan_id)]
         del self._looks[plan_id]
-        return [_refusal(asker, _given_up(plan_id, self._world_id))]
+        return [_refusal(asker, _given_up(plan_id, self.world_id))]
 
     def _plan_offered(self, offer: PlanOffered, now: int) -> list[Instruction]:
         """Take a plan that nobody waits for, unless it is on its way for somebody who does, or has just ended here.
@@ -228,7 +233,7 @@ class Director:
         return self._claim(skeleton, Asker(NOBODY, request_id), now)
 
     def _claim(self, skeleton: PlanSkeleton, asker: Asker, now: int) -> list[Instruction]:
-        plan = self._plans[skeleton.id] = RunningPlan(skeleton, asker, self._world_id, self._conduct)
+        plan = self._plans[skeleton.id] = RunningPlan(skeleton, asker, self.world_id, self._conduct)
         if skeleton.caller is not None:
             self._callers.begun(skeleton.caller)
         return self._and_forget(plan, plan.claim(now), now)
@@ -236,7 +241,7 @@ class Director:
     def _objection(self, skeleton: PlanSkeleton, holder: str | None = None) -> RequestError | None:
         plan_id, state = skeleton.id, skeleton.state
         if self._draining:
-            return WorldTerminated(f"world {self._world_id} takes no new plans", plan_id)
+            return WorldTerminated(f"world {self.world_id} takes no new plans", plan_id)
         if skeleton.owner_id is not None:
             return _changes_hands(plan_id) if holder is None else _already_running(plan_id, holder)
         if state is PlanState.STOPPED:
@@ -277,7 +282,7 @@ class Director:
         plan = self._plans.get(news.plan_id)
         if plan is None:
             return []
-        instructions = plan.finished(news.attempt, news.outcome, now)
+        instructions = plan.finished(news.attempt, news.outcome, now, news.worker_pid)
         return self._and_forget(plan, instructions, now) if plan.ended else instructions
 
     def _chunks_written(self, news: ChunksWritten, now: int) -> list[Instruction]:
@@ -379,7 +384,7 @@ class Director:
 
     def _not_here(self, request: CancelRequested | HaltRequested) -> Answer:
         """It has ended, or gone elsewhere, since the client looked: it looks again."""
-        error = NoExecutor(f"world {self._world_id} does not run plan {request.plan_id}", request.plan_id)
+        error = NoExecutor(f"world {self.world_id} does not run plan {request.plan_id}", request.plan_id)
         return Answer(request.client_id, request.request_id, Failed.of(error))
 
     # -- the end -----------------------------------------------------------------------------------
@@ -391,7 +396,7 @@ class Director:
     def _drain_ended(self, news: DrainEnded, now: int) -> list[Instruction]:
         instructions: list[Instruction] = []
         for plan_id, asker in self._arriving.items():
-            error = WorldTerminated(f"world {self._world_id} ended", plan_id)
+            error = WorldTerminated(f"world {self.world_id} ended", plan_id)
             instructions.append(_refusal(asker, error))
         for plan in self._plans.values():
             instructions += plan.halted(now) if plan.halting else plan.handed_over(now)

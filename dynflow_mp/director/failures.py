@@ -59,11 +59,11 @@ class Failures:
         return [] if retried is None else self._again(step_id, retried)
 
     def after_loss(
-        self, step_id: int, error: ErrorRecord, now: int
+        self, step_id: int, error: ErrorRecord, now: int, worker_pid: int | None = None
     ) -> tuple[list[Instruction], list[Instruction]]:
         """A step's process is gone: what is written about it, and how it is tried again, if it is."""
         verdict = self._verdict(step_id, error, now)
-        written: list[Instruction] = [self._book.fail(step_id, verdict.error, now)]
+        written: list[Instruction] = [self._book.fail(step_id, verdict.error, now, worker_pid)]
         if verdict.again:
             return written, self._again(step_id, verdict.setback)
         return written + self._book.note_setback(step_id, verdict.setback), []

@@ -57,19 +57,21 @@ class FinalizePhase:
         """The job was never begun."""
         return self._book.unmark(self.parts()[:1])
 
-    def finished(self, outcomes: Iterable[StepOutcome]) -> list[Instruction]:
+    def finished(self, outcomes: Iterable[StepOutcome], worker_pid: int | None = None) -> list[Instruction]:
         """What came of the parts that were executed."""
         self.going_on = False
         instructions: list[Instruction] = []
         for outcome in outcomes:
             begun_at = outcome.ended_at - int(outcome.execution_time * _MICRO)
             instructions += self._part_begun(outcome.step_id, begun_at)
-            instructions.append(self._book.save(outcome, Phase.FINALIZE))
+            instructions.append(self._book.save(outcome, worker_pid, Phase.FINALIZE))
             if outcome.chunks:
                 instructions.append(self._book.chunks(outcome.step_id, outcome.chunks, Phase.FINALIZE))
         return instructions
 
-    def lost(self, part: int, error: ErrorRecord, now: int) -> list[Instruction]:
+    def lost(
+        self, part: int, error: ErrorRecord, now: int, worker_pid: int | None = None
+    ) -> list[Instruction]:
         """The worker died: the part it was in failed, the others run again; those before it did begin."""
         self.going_on = False
         parts = self.parts()
@@ -77,7 +79,7 @@ class FinalizePhase:
         culprit = parts[place]
         instructions: list[Instruction] = [self._book.in_vain(step_id) for step_id in parts[:place]]
         instructions += self._part_begun(culprit, now)
-        return [*instructions, self._book.fail(culprit, error, now)]
+        return [*instructions, self._book.fail(culprit, error, now, worker_pid)]
 
     def _part_begun(self, step_id: int, begun_at: int) -> list[Instruction]:
         """Only the first part is marked when the job leaves; the later ones are marked with their outcome."""

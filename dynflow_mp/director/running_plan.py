@@ -113,15 +113,19 @@ class RunningPlan(PlanParts):
             return back
         return back + (self._refuse_finalize(now) if of_finalize else self._refuse(step_ids, now))
 
-    def finished(self, attempt: int, outcome: StepOutcome, now: int) -> list[Instruction]:
+    def finished(
+        self, attempt: int, outcome: StepOutcome, now: int, worker_pid: int | None = None
+    ) -> list[Instruction]:
         """Store what came of a step and go on behind it. An outcome nobody waits for changes nothing."""
         step_id = outcome.step_id
         steps = self._steps
         if steps.attempts(step_id) != attempt:
             return []
         if steps.state(step_id) is not _RUNNING:
-            return self._skip_finished(outcome, now) if self._book.is_being_skipped(step_id) else []
-        instructions: list[Instruction] = [self._book.save(outcome)]
+            if self._book.is_being_skipped(step_id):
+                return self._skip_finished(outcome, now, worker_pid)
+            return []
+        instructions: list[Instruction] = [self._book.save(outcome, worker_pid)]
         if outcome.chunks:
             instructions.append(self._book.chunks(step_id, outcome.chunks))
         if self._events:
@@ -137,8 +141,8 @@ class RunningPlan(PlanParts):
                 return instructions + again
         return self._go_on(step_id, outcome.state, instructions, now)
 
-    def _skip_finished(self, outcome: StepOutcome, now: int) -> list[Instruction]:
-        instructions: list[Instruction] = [self._book.save_skip(outcome)]
+    def _skip_finished(self, outcome: StepOutcome, now: int, worker_pid: int | None) -> list[Instruction]:
+        instructions: list[Instruction] = [self._book.save_skip(outcome, worker_pid)]
         if outcome.chunks:
             instructions.append(self._book.chunks(outcome.step_id, outcome.chunks))
         return self._go_on(outcome.step_id, outcome.state, instructions, now)
@@ -152,19 +156,19 @@ class RunningPlan(PlanParts):
 
     def lost(self, news: StepLost, now: int) -> list[Instruction]:
         """The worker running a step died: an error that says how, or what it was stopped for."""
-        step_id = news.step_id
+        step_id, pid = news.step_id, news.worker_pid
         error = recorded(news.cause, news.message, news.backtrace, news.certificate)
         if step_id == FINALIZE:
-            return self._finalize.lost(news.part, error, now) + self._finalize_ended(now)
+            return self._finalize.lost(news.part, error, now, pid) + self._finalize_ended(now)
         if not self._book.is_with_a_worker(step_id):
             return []
         if self._halting is not None or self._book.is_being_skipped(step_id):
             failed: list[Instruction] = [
-                self._book.fail(step_id, error, now),
+                self._book.fail(step_id, error, now, pid),
                 *self._events.done(step_id, now),
             ]
             return self._go_on(step_id, _ERROR, failed, now)
-        instructions, again = self._failures.after_loss(step_id, error, now)
+        instructions, again = self._failures.after_loss(step_id, error, now, pid)
         if again:
             self._events.put_back(step_id)
             return instructions + again
@@ -274,7 +278,7 @@ class RunningPlan(PlanParts):
         """Store what came of the finalize phase; the plan ends with it."""
         if not self._finalize.going_on:
             return []
-        instructions = self._finalize.finished(news.outcomes)
+        instructions = self._finalize.finished(news.outcomes, news.worker_pid)
         return instructions + self._finalize_ended(now)
 
     def _finalize_ended(self, now: int) -> list[Instruction]:

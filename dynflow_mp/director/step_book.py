@@ -248,9 +248,13 @@ class StepBook:
     # -- what came of them -------------------------------------------------------------------------
 
     def save(
-        self, outcome: StepOutcome, phase: Phase = Phase.RUN, before: StepState = _RUNNING
+        self,
+        outcome: StepOutcome,
+        worker_pid: int | None = None,
+        phase: Phase = Phase.RUN,
+        before: StepState = _RUNNING,
     ) -> SaveOutcome:
-        """What came of a running step, or of one that was being skipped."""
+        """What came of a running step, or of one that was being skipped; None: nobody knows who ran it."""
         step_id, state = outcome.step_id, outcome.state
         check_step_move(self.plan_id, step_id, phase, before, state)
         steps = self.steps
@@ -282,6 +286,7 @@ class StepBook:
             outcome.output,
             outcome.input,
             outcome.error,
+            worker_pid,
         )
 
     def chunks(self, step_id: int, chunks: tuple[OutputChunk, ...], phase: Phase = Phase.RUN) -> AddChunks:
@@ -291,17 +296,17 @@ class StepBook:
             base += 1 << _CHUNKS_OF_RUN
         return AddChunks(self.plan_id, self._epoch, self.steps.action_id(step_id), base, chunks)
 
-    def save_skip(self, outcome: StepOutcome) -> SaveOutcome:
+    def save_skip(self, outcome: StepOutcome, worker_pid: int | None = None) -> SaveOutcome:
         """What came of telling a step that it is being skipped."""
         self._skips.discard(outcome.step_id)
-        return self.save(outcome, before=_SKIPPING)
+        return self.save(outcome, worker_pid, before=_SKIPPING)
 
-    def fail(self, step_id: int, error: ErrorRecord, now: int) -> SaveOutcome:
+    def fail(self, step_id: int, error: ErrorRecord, now: int, worker_pid: int | None = None) -> SaveOutcome:
         """What came of a step that could not say so itself."""
         phase = Phase.FINALIZE if step_id in self.finalize_steps else Phase.RUN
         outcome = StepOutcome(step_id, _ERROR, now, 0.0, 0.0, None, error=error.to_bytes())
         self._skips.discard(step_id)
-        return self.save(outcome, phase, self.steps.state(step_id))
+        return self.save(outcome, worker_pid, phase, self.steps.state(step_id))
 
     def cut_off(self) -> list[int]:
         """Steps that are stored as running although nobody runs them: their executor died."""

@@ -47,11 +47,12 @@ class StepsSent(NamedTuple):
 
 
 class StepFinished(NamedTuple):
-    """A worker answered for one step."""
+    """A worker answered for one step; ``worker_pid`` is its process."""
 
     plan_id: str
     attempt: int
     outcome: StepOutcome
+    worker_pid: int | None = None
 
 
 class ChunksWritten(NamedTuple):
@@ -68,6 +69,7 @@ class FinalizeFinished(NamedTuple):
 
     plan_id: str
     outcomes: tuple[StepOutcome, ...]
+    worker_pid: int | None = None
 
 
 class StepsReturned(NamedTuple):
@@ -87,6 +89,7 @@ class StepLost(NamedTuple):
     message: str
     backtrace: tuple[str, ...] = ()
     certificate: Certificate | None = None
+    worker_pid: int | None = None
 
 
 @discreet

@@ -37,6 +37,8 @@ from dynflow_mp.errors import (
     PeerBusy,
     PlanNotFound,
     PlanStopped,
+    ProtocolError,
+    RequestError,
     RequestTimeout,
     UnknownReceiver,
     WorldTerminated,
@@ -46,6 +48,7 @@ from dynflow_mp.model.messages import (
     Accepted,
     CancelPlan,
     Done,
+    Drain,
     Envelope,
     Event,
     Execution,
@@ -57,8 +60,11 @@ from dynflow_mp.model.messages import (
     Request,
     Status,
     Told,
+    Workers,
+    WorkersTold,
 )
 from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.workers_report import WorkersReport
 
 
 class PlanStatus(Protocol):
@@ -129,7 +135,12 @@ class ClientDecisions:
         return [self._ask(self._open.add(Tracked(request_id, message, ANY_EXECUTOR)), now)]
 
     def ask(
-        self, request_id: str, message: Ping | Status, world_id: str, timeout_s: float, now: float
+        self,
+        request_id: str,
+        message: Ping | Status | Workers | Drain,
+        world_id: str,
+        timeout_s: float,
+        now: float,
     ) -> list[Decision]:
         """Ask one world something it answers at once, or never."""
         tracked = self._open.add(Tracked(request_id, message, world_id))
@@ -157,6 +168,8 @@ class ClientDecisions:
             return self._end(tracked, Resolve(tracked.request_id, True))
         if isinstance(response, ExecutionStatus):
             return self._end(tracked, Resolve(tracked.request_id, response.queues))
+        if isinstance(response, WorkersTold):
+            return self._end(tracked, _reported(tracked, response))
         return []
 
     def undeliverable(self, envelope: Envelope, error: DynflowError, now: float) -> list[Decision]:
@@ -360,7 +373,7 @@ class ClientDecisions:
             if not tracked.bounced:
                 tracked.silences, tracked.nobody_since = tracked.silences + 1, None
             return [self._ask(tracked, now)]
-        error = RequestTimeout(f"world {tracked.receiver_id} did not answer in time")
+        error = RequestTimeout(f"world {tracked.receiver_id} did not answer in time{_perhaps(tracked)}")
         return self._end(tracked, Fail(tracked.request_id, error))
 
     def stop(self, error: DynflowError) -> list[Decision]:
@@ -406,6 +419,19 @@ class ClientDecisions:
     def _jittered_interval(self) -> float:
         """Clients started together shall not look all at once."""
         return self._timings.reask_interval_s * (0.8 + 0.4 * self._chance())
+
+
+def _reported(tracked: Tracked, told: WorkersTold) -> Decision:
+    try:
+        return Resolve(tracked.request_id, WorkersReport.from_data(tracked.receiver_id, told.report))
+    except ProtocolError as error:
+        return Fail(tracked.request_id, RequestError(str(error)))
+
+
+def _perhaps(tracked: Tracked) -> str:
+    """Worlds of an older version do not answer what they do not know."""
+    new = isinstance(tracked.message, (Workers, Drain))
+    return "; one of an older version does not know this request" if new else ""
 
 
 _UNOWNED = (PlanState.PLANNED, PlanState.PAUSED, PlanState.RUNNING)

@@ -36,7 +36,19 @@ from dynflow_mp.dispatchers.notifier import Notifier
 from dynflow_mp.dispatchers.room import Room
 from dynflow_mp.errors import DynflowError, RequestError, TooManyRequests, WorldTerminated
 from dynflow_mp.failpoints import failpoint
-from dynflow_mp.model.messages import CancelPlan, Envelope, Event, Execution, HaltPlan, Ping, Status
+from dynflow_mp.model.audits import Audit
+from dynflow_mp.model.messages import (
+    CancelPlan,
+    Drain,
+    Envelope,
+    Event,
+    Execution,
+    HaltPlan,
+    Ping,
+    Status,
+    Workers,
+)
+from dynflow_mp.model.workers_report import WorkersReport
 from dynflow_mp.telemetry import logger
 
 log = logger("dispatchers.client")
@@ -72,7 +84,8 @@ class ClientDispatcher:
         load_plan: Callable[[str], Any],
         executor_of: Callable[[str], str | None],
         *,
-        stop_unowned: Callable[[str], bool] = lambda plan_id: False,
+        stop_unowned: Callable[[str, Audit | None], bool] = lambda plan_id, audit: False,
+        add_audit: Callable[[Audit], None] = lambda audit: None,
         no_executor_timeout_s: float = 5.0,
         reask_interval_s: float = 10.0,
         accept_timeout_s: float = 1.0,
@@ -82,12 +95,14 @@ class ClientDispatcher:
     ) -> None:
         self._world_id, self._connector, self._plans = world_id, connector, plans
         self._load_plan, self._executor_of = load_plan, executor_of
-        self._stop_unowned = stop_unowned
+        self._stop_unowned, self._add_audit = stop_unowned, add_audit
         timings = Timings(no_executor_timeout_s, reask_interval_s, accept_timeout_s, retry_s)
         draw = (chance or random.Random()).random
         self._decisions = ClientDecisions(world_id, timings, draw, time.monotonic())
         self._numbers = count(1)
         self._futures: dict[str, Future[Any]] = {}
+        self._audits: dict[str, Audit] = {}
+        """Requests of somebody's that have not been sent yet."""
         self._room = Room(max_open_requests, lambda: len(self._futures))
         self._inbox: SimpleQueue[_Note] = SimpleQueue()
         self._notifier = Notifier()
@@ -161,6 +176,7 @@ class ClientDispatcher:
         optional: bool = False,
         delay_s: float | None = None,
         event_id: str | None = None,
+        audit: Audit | None = None,
     ) -> Future[bool]:
         """Bring an event to the world that runs the plan. True once the run that took it is stored.
 
@@ -168,18 +184,22 @@ class ClientDispatcher:
         """
         message = Event(plan_id, step_id, data, optional, delay_s)
         return self._publish(
-            lambda request_id, now: self._decisions.event(request_id, message, now), event_id
+            lambda request_id, now: self._decisions.event(request_id, message, now), event_id, audit
         )
 
-    def cancel(self, plan_id: str, force: bool = False) -> Future[list[int]]:
+    def cancel(self, plan_id: str, force: bool = False, audit: Audit | None = None) -> Future[list[int]]:
         """Have Cancel, or with ``force`` Abort, sent to the plan's steps that can take it; which those are."""
         message = CancelPlan(plan_id, force)
-        return self._publish(lambda request_id, now: self._decisions.cancel(request_id, message, now))
+        return self._publish(
+            lambda request_id, now: self._decisions.cancel(request_id, message, now), audit=audit
+        )
 
-    def halt(self, plan_id: str) -> Future[Any]:
+    def halt(self, plan_id: str, audit: Audit | None = None) -> Future[Any]:
         """Have the plan stopped. The future gets what ``load_plan`` gives once it is."""
         message = HaltPlan(plan_id)
-        return self._publish(lambda request_id, now: self._decisions.halt(request_id, message, now))
+        return self._publish(
+            lambda request_id, now: self._decisions.halt(request_id, message, now), audit=audit
+        )
 
     def ping(self, world_id: str, timeout_s: float) -> Future[bool]:
         """True if the core of that world turns; fails if it does not say so in time."""
@@ -196,9 +216,26 @@ class ClientDispatcher:
             lambda request_id, now: self._decisions.ask(request_id, message, world_id, timeout_s, now)
         )
 
+    def workers(self, world_id: str, timeout_s: float) -> Future[WorkersReport]:
+        """What that world tells about its workers."""
+        return self._publish(
+            lambda request_id, now: self._decisions.ask(request_id, Workers(), world_id, timeout_s, now)
+        )
+
+    def drain(self, world_id: str, timeout_s: float, audit: Audit | None = None) -> Future[bool]:
+        """True once that world has begun to end."""
+        return self._publish(
+            lambda request_id, now: self._decisions.ask(request_id, Drain(), world_id, timeout_s, now),
+            audit=audit,
+        )
+
     def _publish(
-        self, decide: Callable[[str, float], Sequence[Decision]], request_id: str | None = None
+        self,
+        decide: Callable[[str, float], Sequence[Decision]],
+        request_id: str | None = None,
+        audit: Audit | None = None,
     ) -> Future[Any]:
+        """``audit`` is written down just before the request is first sent, which it is not if that cannot be done."""
         future = self.future_kind()
         # A request cannot be taken back, and a cancelled future could not be resolved.
         future.set_running_or_notify_cancel()
@@ -209,6 +246,8 @@ class ClientDispatcher:
                 return known
             if self._stopped is None:
                 self._futures[own_id] = future
+                if audit is not None:
+                    self._audits[own_id] = audit
                 self._inbox.put(lambda now: self._begin(own_id, decide, now))
                 return future
         future.set_exception(self._stopped)
@@ -276,6 +315,8 @@ class ClientDispatcher:
     def _do(self, decision: Decision) -> None:
         match decision:
             case Send(envelope):
+                if self._audits and not self._noted(envelope.request_id):
+                    return
                 self._connector.send(envelope)
                 failpoint("request_sent", when=lambda: isinstance(envelope.message, Execution))
             case LoadPlan(request_id, plan_id):
@@ -293,7 +334,22 @@ class ClientDispatcher:
             case LookUp(plan_ids):
                 self._look_up(plan_ids)
 
+    def _noted(self, request_id: str) -> bool:
+        """Whether nobody wants it known that this is asked for, or it is written down; else the request fails."""
+        audit = self._audits.pop(request_id, None)
+        if audit is None:
+            return True
+        try:
+            self._add_audit(audit.as_asked)
+        except Exception as error:
+            ours = error if isinstance(error, DynflowError) else RequestError(f"not asked: {error}")
+            self._carry_out(self._decisions.failed(request_id, ours))
+            return False
+        return True
+
     def _resolve(self, request_id: str, value: Callable[[], Any]) -> None:
+        if self._audits:
+            self._audits.pop(request_id, None)
         future = self._futures.pop(request_id, None)
         if future is not None:
             self._notifier.put(partial(_fulfil, future, value))
@@ -315,7 +371,7 @@ class ClientDispatcher:
 
     def _stop(self, request_id: str, plan_id: str) -> None:
         try:
-            done = self._stop_unowned(plan_id)
+            done = self._stop_unowned(plan_id, self._audits.get(request_id))
         except Exception as error:
             self._carry_out(self._decisions.failed(request_id, _as_ours(error, plan_id)))
         else:

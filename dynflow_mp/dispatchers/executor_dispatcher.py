@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from dynflow_mp.director.stimuli import CancelRequested, EventArrived, HaltRequested, PlanRequested
-from dynflow_mp.errors import NoExecutor, PeerBusy
-from dynflow_mp.executor.requests import Asked, StatusAsked
+from dynflow_mp.errors import NoExecutor, PeerBusy, RequestError
+from dynflow_mp.executor.requests import Asked, StatusAsked, WorkersAsked
 from dynflow_mp.model.messages import (
     CancelPlan,
     Done,
+    Drain,
     Envelope,
     Event,
     Execution,
@@ -27,6 +28,7 @@ from dynflow_mp.model.messages import (
     Response,
     Status,
     Told,
+    Workers,
 )
 
 REMEMBERED = 4096
@@ -51,6 +53,11 @@ class ExecutorDispatcher:
             return self.answer(client_id, request_id, Pong())
         if isinstance(message, Status):
             return StatusAsked(client_id, request_id, message.plan_id)
+        if isinstance(message, Workers):
+            return WorkersAsked(client_id, request_id)
+        if isinstance(message, Drain):  # a supervisor's does not come so far
+            refused = RequestError(f"world {self._world_id} is no supervisor: who has made it ends it")
+            return self.answer(client_id, request_id, Failed.of(refused))
         known = self._answers.get(request_id)
         if known is not None:
             return known._replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dynflow_mp.director.director import Director
 from dynflow_mp.director.instructions import (
     Answer,
     EndSubPlans,
@@ -22,9 +23,9 @@ from dynflow_mp.executor.feeder import Feeder
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.reader import Reader
-from dynflow_mp.executor.requests import Dispatcher, StatusAsked
+from dynflow_mp.executor.requests import Dispatcher, StatusAsked, WorkersAsked
 from dynflow_mp.executor.shelf import PageWanted
-from dynflow_mp.model.messages import Envelope, ExecutionStatus, Response
+from dynflow_mp.model.messages import Envelope, ExecutionStatus, Response, WorkersTold
 
 Emission = (
     Answer
@@ -36,6 +37,7 @@ Emission = (
     | PageWanted
     | Envelope
     | StatusAsked
+    | WorkersAsked
     | StartSubPlans
     | EndSubPlans
 )
@@ -44,8 +46,15 @@ Emission = (
 class Emitter:
     """Owned by the core's thread. ``ways`` has a function for each kind of thing that leaves."""
 
-    def __init__(self, floor: Floor, reader: Reader, dispatcher: Dispatcher, outside: Outside) -> None:
-        self._floor, self._reader = floor, reader
+    def __init__(
+        self,
+        floor: Floor,
+        reader: Reader,
+        dispatcher: Dispatcher,
+        outside: Outside,
+        director: Director,
+    ) -> None:
+        self._floor, self._reader, self._director = floor, reader, director
         self._dispatcher, self._outside = dispatcher, outside
         self.feeder = Feeder()
         """Sub-plans that wait for room."""
@@ -58,6 +67,7 @@ class Emitter:
             StatusAsked: lambda asked: self._answer(
                 asked, ExecutionStatus(self._floor.status(asked.plan_id))
             ),
+            WorkersAsked: lambda asked: self._answer(asked, self._workers_told()),
             Envelope: self._outside.send,
             HandOver: lambda order: self._outside.send(order.request),
             SendEvent: self._outside.send_event,
@@ -78,7 +88,11 @@ class Emitter:
         else:
             self._floor.errands.ready(order, order.data)
 
-    def _answer(self, asked: Answer | StatusAsked, response: Response) -> None:
+    def _workers_told(self) -> WorkersTold:
+        director = self._director
+        return WorkersTold(self._floor.report(director.world_id, director.running).to_data())
+
+    def _answer(self, asked: Answer | StatusAsked | WorkersAsked, response: Response) -> None:
         if asked.client_id == NOBODY:
             return
         self._outside.send(self._dispatcher.answer(asked.client_id, asked.request_id, response))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import Event
 from typing import Any
 
-from dynflow_mp.clock import monotonic
+from dynflow_mp.clock import monotonic, now_us
 from dynflow_mp.director.instructions import ReadyEvent, ReadyFinalize, ReadySteps, StopStep
 from dynflow_mp.director.protocol import FINALIZE
 from dynflow_mp.director.stimuli import ChunksWritten, FinalizeFinished, StepFinished, StepLost, Stimulus
@@ -30,6 +30,7 @@ from dynflow_mp.executor.news import (
 )
 from dynflow_mp.executor.pool import Assignment, Pool, QueuedJob
 from dynflow_mp.executor.reader import PageFailed, PlanLoaded
+from dynflow_mp.executor.report import Clocks, report
 from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
 from dynflow_mp.executor.staffing import Staffing, StaffSettings
 from dynflow_mp.executor.tidings import announced, certified, returned, stays_here, stopped, unreadable
@@ -39,6 +40,7 @@ from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.stops import EXECUTOR_ENDED
 from dynflow_mp.model.work import Errand, ErrandOutcome, ErrorRecord, FinalizeJob, StepJob, StepOutcome
+from dynflow_mp.model.workers_report import WorkersReport
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.floor")
@@ -69,6 +71,9 @@ class Floor:
         """What workers do that is no step."""
         self._enforcement = Enforcement(processes)
         self._assigned: list[Assignment] = []
+        self._started_us = now_us()
+        self._pids: dict[str, int] = {}
+        """Of workers from when they said hello until their last word was heard."""
         self._draining = False
         self._time_is_over = False
         """What is still with workers is being made to end: an errand that fails now is left for another executor."""
@@ -177,14 +182,14 @@ class Floor:
     def _work_finished(self, news: WorkFinished) -> list[Stimulus]:
         stimuli: list[Stimulus] = []
         now = monotonic()
-        outcomes = news.outcomes
+        outcomes, pid = news.outcomes, self._pids.get(news.worker_id)
         if self._enforcement:
             outcomes = self._certified(news)
         for number, outcome in outcomes:
             if type(outcome) is StepOutcome:
                 item = self._pool.finished(news.worker_id, number, outcome.execution_time, now)
                 if item is not None:
-                    stimuli.append(self._step_finished(item.job, outcome))
+                    stimuli.append(self._step_finished(item.job, outcome, pid))
             elif type(outcome) is ErrandOutcome:
                 item = self._pool.finished(news.worker_id, number, outcome.execution_time, now)
                 if item is not None and isinstance(item.job, Errand) and not self._interrupted(outcome):
@@ -194,7 +199,7 @@ class Floor:
                 spent_s = sum(part.execution_time for part in parts)
                 item = self._pool.finished(news.worker_id, number, spent_s, now)
                 if item is not None:
-                    stimuli.append(FinalizeFinished(item.plan_id, parts))
+                    stimuli.append(FinalizeFinished(item.plan_id, parts, pid))
         return stimuli
 
     def _interrupted(self, outcome: ErrandOutcome) -> bool:
@@ -219,7 +224,7 @@ class Floor:
             return outcome._replace(error=certified(outcome.error, certificate))
         return tuple(part._replace(error=certified(part.error, certificate)) for part in outcome)
 
-    def _step_finished(self, job: Any, outcome: StepOutcome) -> Stimulus:
+    def _step_finished(self, job: Any, outcome: StepOutcome, pid: int | None) -> Stimulus:
         if self._draining and outcome.state is StepState.ERROR and outcome.error is not None:
             error = ErrorRecord.from_bytes(outcome.error)
             if (
@@ -227,10 +232,10 @@ class Floor:
             ):  # the same as if it had not listened, and its worker had been killed
                 self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
                 said = error.cause, error.message, error.backtrace, error.certificate
-                return StepLost(job.plan_id, job.step_id, 0, *said)
+                return StepLost(job.plan_id, job.step_id, 0, *said, pid)
         output = job.output if outcome.output is None else outcome.output
         self._shelf.finished(job.plan_id, job.action_id, outcome.state, output)
-        return StepFinished(job.plan_id, job.attempt, outcome)
+        return StepFinished(job.plan_id, job.attempt, outcome, pid)
 
     def _chunks_came(self, news: ChunksCame) -> list[Stimulus]:
         """Heard of before the outcome, so that the worker may forget them; those of a job it does not have are nobody's."""
@@ -256,6 +261,7 @@ class Floor:
 
     def _worker_ready(self, news: WorkerReady) -> list[Stimulus]:
         self._pool.add_worker(news.worker_id, news.queue)
+        self._pids[news.worker_id] = news.pid
         log.info(
             "worker ready",
             extra={"action": "worker_ready", "worker": news.worker_id, "pid": news.pid},
@@ -275,6 +281,7 @@ class Floor:
             lost += self._lost(item, news, ended_by, certificate and certificate.without_last_words())
         for item in leftover.begun[-1:]:
             lost += self._lost(item, news, ended_by, certificate)
+        self._pids.pop(news.worker_id, None)
         if ended_by is not None and lost and not isinstance(leftover.begun[-1].job, Errand):
             lost[-1] = stopped(lost[-1], ended_by, news)
         if not self._draining:
@@ -291,7 +298,7 @@ class Floor:
         self, item: QueuedJob, news: WorkerDied, ended_by: EndedBy | None, certificate: Certificate | None
     ) -> Sequence[Stimulus]:
         """A job that its worker had begun, or finished without saying so."""
-        job = item.job
+        job, pid = item.job, self._pids.get(news.worker_id)
         if isinstance(job, Errand):
             if self._time_is_over:
                 return ()  # not done, as all that never went to a worker
@@ -300,9 +307,10 @@ class Floor:
             return self.errands.died(item, job, ended_by.cause, ended_by.message, ended=True)
         stack = () if certificate is None else certificate.stack
         if isinstance(job, FinalizeJob):
-            return [StepLost(job.plan_id, FINALIZE, news.part, news.cause, news.message, stack, certificate)]
+            said = FINALIZE, news.part, news.cause, news.message, stack, certificate, pid
+            return [StepLost(job.plan_id, *said)]
         self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
-        return [StepLost(job.plan_id, job.step_id, 0, news.cause, news.message, stack, certificate)]
+        return [StepLost(job.plan_id, job.step_id, 0, news.cause, news.message, stack, certificate, pid)]
 
     def _start_failed(self, news: StartFailed) -> list[Stimulus]:
         old = self._staffing.failed_to_start(news, replace=not self._draining)
@@ -401,6 +409,19 @@ class Floor:
     def free_slots(self) -> dict[str, int]:
         """Per queue: how many more steps could begin at once."""
         return self._pool.free_slots()
+
+    def report(self, world_id: str, running_plans: int) -> WorkersReport:
+        """The workers, what each is at, and what became of others."""
+        clocks = Clocks(monotonic(), now_us())
+        return report(
+            world_id,
+            self._pool,
+            self._staffing,
+            self._processes,
+            clocks,
+            self._started_us,
+            running_plans,
+        )
 
     def status(self, plan_id: str | None) -> dict[str, dict[str, int]]:
         """Per queue: ``pool_size``, ``free_workers``, ``queue_size``."""

@@ -125,7 +125,7 @@ class Loop:
         self._outside, self._any_stopped, self._any_hooks = outside, False, False
         self.timers: Timers[EventDue | StepDue | DeadlineDue] = Timers()
         """What is to be heard later, on the steady clock."""
-        self._emitter = Emitter(floor, reader, dispatcher, outside)
+        self._emitter = Emitter(floor, reader, dispatcher, outside, director)
         self._writes: list[Write] = []
         self._emissions: list[Emission] = []
         self._given_up: list[str] = []

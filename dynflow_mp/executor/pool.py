@@ -58,7 +58,17 @@ class Leftover(NamedTuple):
 class _Worker:
     """What one worker holds."""
 
-    __slots__ = ("busy_since", "expected_s", "held", "id", "last_number", "queue", "resting", "size")
+    __slots__ = (
+        "busy_since",
+        "expected_s",
+        "given_back",
+        "held",
+        "id",
+        "last_number",
+        "queue",
+        "resting",
+        "size",
+    )
 
     def __init__(self, worker_id: str, queue: str) -> None:
         self.id = worker_id
@@ -67,6 +77,7 @@ class _Worker:
         self.expected_s = 0.0
         self.size = 0
         self.last_number = 0
+        self.given_back = 0
         self.busy_since = 0.0
         self.resting = False
 
@@ -102,6 +113,21 @@ class Pool:
         """How many jobs a worker was given so far, those that it gave back included."""
         worker = self._workers.get(worker_id)
         return 0 if worker is None else worker.last_number
+
+    def done(self, worker_id: str) -> int:
+        """How many jobs a worker has answered for."""
+        worker = self._workers.get(worker_id)
+        return 0 if worker is None else worker.last_number - worker.given_back - len(worker.held)
+
+    def since(self, worker_id: str) -> float:
+        """When a worker ended its last job, or was given its first one (steady clock); 0: it was given none."""
+        worker = self._workers.get(worker_id)
+        return 0.0 if worker is None else worker.busy_since
+
+    def first_of(self, worker_id: str) -> QueuedJob | None:
+        """What a worker begins next, or is at, of what it holds."""
+        worker = self._workers.get(worker_id)
+        return None if worker is None else next(iter(worker.held.values()), None)
 
     def rest(self, worker_id: str) -> None:
         """A worker gets nothing more, for the time being."""
@@ -259,6 +285,7 @@ class Pool:
             item = worker.held.pop(number, None)
             if item is not None:
                 self._release(worker, item, self._costs.get(item.action_class))
+                worker.given_back += 1
                 items.append(item)
         return items
 

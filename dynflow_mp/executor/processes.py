@@ -180,6 +180,11 @@ class Processes:
         worker = self._roster.by_id.get(worker_id)
         return 0 if worker is None else worker.page.begun
 
+    def begun_at(self, worker_id: str) -> float:
+        """When that was (steady clock); 0 where that cannot be told."""
+        worker = self._roster.by_id.get(worker_id)
+        return 0.0 if worker is None else worker.page.use.begun_at
+
     def resident(self, worker_id: str) -> int | None:
         """How many bytes a worker has in memory; None where that cannot be told."""
         pid = self._roster.pids.get(worker_id)

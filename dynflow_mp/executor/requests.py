@@ -16,7 +16,14 @@ class StatusAsked(NamedTuple):
     plan_id: str | None
 
 
-Asked = PlanRequested | EventArrived | CancelRequested | HaltRequested | StatusAsked | Envelope
+class WorkersAsked(NamedTuple):
+    """A world asks about the workers; the floor knows."""
+
+    client_id: str
+    request_id: str
+
+
+Asked = PlanRequested | EventArrived | CancelRequested | HaltRequested | StatusAsked | WorkersAsked | Envelope
 """What a request asks for; an Envelope is its answer, to be sent as it is."""
 
 

@@ -18,12 +18,15 @@ from dynflow_mp.executor.intensity import Intensity
 from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady
 from dynflow_mp.executor.recycling import Enough, Recycling, WorkerLimits
 from dynflow_mp.executor.timers import Timers
+from dynflow_mp.executor.turnover import Turnover
 from dynflow_mp.executor.workforce import Workforce
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.floor")
 
 _ALWAYS_THE_SAME = 0.5
+_NOT_STARTED, _RECYCLED, _STEP_STOPPED = "start_failed", "recycled", "step_stopped"
+"""Ends of workers that a system has no words for."""
 
 
 class StaffSettings(NamedTuple):
@@ -50,6 +53,8 @@ class Staffing:
         self._crew = Crew(settings.pools, settings.chance)
         self._intensity = Intensity(settings.pools, settings.most_deaths, self._crew.alive)
         self._recycling = Recycling(settings.limits, settings.chance, steps, processes.remembered)
+        self.turnover = Turnover(settings.pools)
+        """Who lives, and how many came and went."""
         self._refills: Timers[str] = Timers()
         self._successors: dict[str, Enough] = {}
         """Whom a worker that starts is to follow."""
@@ -69,6 +74,7 @@ class Staffing:
         """A worker has said hello; returns who is to leave for it."""
         now = monotonic()
         self._crew.ready(news.worker_id, news.queue)
+        self.turnover.ready(news.worker_id)
         self._recycling.ready(news.worker_id, news.queue, now)
         if self._crew.complete:
             self._complete.set()
@@ -91,6 +97,7 @@ class Staffing:
         self._recycling.gone(worker_id)
         has_successor = self._has_successor(worker_id)
         told_to = by_us or has_successor or news.cause == LEASE_LOST
+        self.turnover.ended(worker_id, news.queue, _end(news.cause, by_us, has_successor))
         post = self._crew.ended(worker_id, news.queue, now, told_to)
         if not told_to and news.cause != REPLACED:
             self._intensity.died(news.queue, news.message, now)
@@ -117,6 +124,7 @@ class Staffing:
         """
         now = monotonic()
         too_often = self._intensity.start_failed(news.queue, news.reason, now)
+        self.turnover.ended(news.worker_id, news.queue, _NOT_STARTED)
         if not self._complete.is_set() and (too_often or not news.killed):
             raise WorkerStartFailed(news.exit_code, news.reason)
         log.error(
@@ -168,7 +176,9 @@ class Staffing:
 
     def _spawn(self, queue: str) -> str:
         worker_id = self._processes.spawn(queue)
-        self._crew.started(worker_id, monotonic())
+        now = monotonic()
+        self._crew.started(worker_id, now)
+        self.turnover.started(worker_id, queue, now)
         return worker_id
 
     def _say_condition(self) -> None:
@@ -191,3 +201,10 @@ class Staffing:
     def wait(self, now: float, longest: float) -> float:
         """How long until a place is to be filled (seconds), ``longest`` at most."""
         return self._refills.wait(now, longest)
+
+
+def _end(cause: str, by_us: bool, has_successor: bool) -> str:
+    """What a worker's end is counted under."""
+    if has_successor:
+        return _RECYCLED
+    return _STEP_STOPPED if by_us else cause

@@ -36,6 +36,9 @@ class Workforce(Protocol):
     def begun(self, worker_id: str) -> int:
         """The number of the job that a worker began last; 0 for one that is gone."""
 
+    def begun_at(self, worker_id: str) -> float:
+        """When that was (steady clock); 0 where that cannot be told."""
+
     def resident(self, worker_id: str) -> int | None:
         """How many bytes a worker has in memory; None where that cannot be told."""
 

@@ -17,6 +17,7 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.director import amending
 from dynflow_mp.director.amending import Amendment
 from dynflow_mp.errors import AlreadyRunning
+from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.writes import Write
@@ -38,24 +39,44 @@ class Amendments:
     def __init__(self, store: Store, coordinator: Coordinator, max_payload: int) -> None:
         self._store, self._coordinator, self._max_payload = store, coordinator, max_payload
 
-    def skip(self, plan_id: str, step_id: int) -> list[int]:
-        """Skip a failed step; the ids of all steps that are skipped with it, its own among them."""
+    def skip(self, plan_id: str, step_id: int, audit: Audit | None = None) -> list[int]:
+        """Skip a failed step; the ids of all steps that are skipped with it, its own among them.
+
+        ``audit`` says who wants it.
+        """
         world_id = self._coordinator.world_id
 
         def decided(skeleton: PlanSkeleton) -> tuple[Amendment, Also]:
-            return amending.skip(skeleton, step_id, world_id, now_us()), _nothing_else
+            return amending.skip(skeleton, step_id, world_id, now_us()), self._noted(audit)
 
         return self._amend(plan_id, decided)
 
-    def edit_input(self, plan_id: str, step_id: int, changes: Mapping[str, Any], replace: bool) -> None:
-        """Change keys of a failed step's input, or replace it whole."""
-        world_id = self._coordinator.world_id
+    def edit_input(
+        self,
+        plan_id: str,
+        step_id: int,
+        changes: Mapping[str, Any],
+        replace: bool,
+        audit: Audit | None = None,
+    ) -> None:
+        """Change keys of a failed step's input, or replace it whole; ``audit`` says who wants it."""
+        world_id, noted = self._coordinator.world_id, self._noted(audit)
 
         def decided(skeleton: PlanSkeleton) -> tuple[Amendment, Also]:
-            amendment = amending.edit(skeleton, step_id, world_id, now_us())
-            return amendment, self._edited(skeleton, skeleton.steps.action_id(step_id), changes, replace)
+            # Of one moment with what is noted: in the plan's history the two are one.
+            amendment = amending.edit(skeleton, step_id, world_id, now_us() if audit is None else audit.time)
+            edited = self._edited(skeleton, skeleton.steps.action_id(step_id), changes, replace)
+
+            def also(connection: Connection) -> None:
+                edited(connection)
+                noted(connection)
+
+            return amendment, also
 
         self._amend(plan_id, decided)
+
+    def _noted(self, audit: Audit | None) -> Also:
+        return lambda connection: self._store.add_audit_within(connection, audit)
 
     def _edited(
         self, skeleton: PlanSkeleton, action_id: int, changes: Mapping[str, Any], replace: bool
@@ -89,7 +110,3 @@ class Amendments:
 
         turn = TurnCommit(self._store, writes, self._coordinator.fence, follow)
         return repeated(turn.attempt, patience_s=PATIENCE_S)
-
-
-def _nothing_else(connection: Connection) -> None:
-    """What is written is all that changes."""

@@ -31,6 +31,7 @@ from dynflow_mp.errors import (
     WorldFenced,
 )
 from dynflow_mp.maintenance.processes_alive import gone
+from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.model.plans import PlanSkeleton
 from dynflow_mp.model.states import PlanState
@@ -95,15 +96,17 @@ class Recovery:
             log.info("world %s is recovered elsewhere", world.id, extra={"action": "recovery_elsewhere"})
         return "invalidated"
 
-    def invalidate(self, world_id: str) -> int:
+    def invalidate(self, world_id: str, audit: Audit | None = None) -> int:
         """Declare a world dead and take over what it held; how many plans that was.
 
         From then on it can write nothing, be it dead or not. Raises :class:`LockTaken` while another
-        world does the same.
+        world does the same. ``audit`` says who wants it, if it is somebody.
         """
         with self._coordinator.holding(WorldInvalidationLock(self._coordinator.world_id, world_id)):
-            self._shut_out(world_id)
+            lived = self._shut_out(world_id, audit)
             plans = self._plans_of(world_id)
+            if audit is not None and plans and not lived:
+                self._store.add_audit(audit, self._coordinator.fence)
             left = self._take_over(plans, world_id)
             self._release_other_locks(world_id)
             self._locks_released()
@@ -118,13 +121,16 @@ class Recovery:
             )
         return len(plans) - len(left)
 
-    def _shut_out(self, world_id: str) -> None:
-        """First of all, for good: only then is what is read about its plans the last word."""
+    def _shut_out(self, world_id: str, audit: Audit | None) -> bool:
+        """First of all, for good: only then is what is read about its plans the last word. Whether it lived."""
         try:
-            self._coordinator.set_world_state(world_id, "dead")
+            self._coordinator.set_world_state(
+                world_id, "dead", lambda connection: self._store.add_audit_within(connection, audit)
+            )
         except RecordNotFound:
-            return  # dead already, or not registered: it cannot write either
+            return False  # dead already, or not registered: it cannot write either
         log.warning("world %s is dead", world_id, extra={"action": "world_dead", "world": world_id})
+        return True
 
     def _plans_of(self, world_id: str) -> dict[str, ExecutionLock | None]:
         """The plans it holds, by its locks, and by their rows should a lock be missing."""

@@ -18,6 +18,7 @@ from dynflow_mp.director.abandoned import halt
 from dynflow_mp.director.instructions import Answer, DropPlan, EndSubPlans, Instruction
 from dynflow_mp.errors import InvalidPlan, LockTaken
 from dynflow_mp.maintenance.processes_alive import gone
+from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.messages import Envelope
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.writes import ClaimPlan, Write
@@ -48,15 +49,15 @@ class UnownedPlans:
         self._answer, self._invalidate = answer, invalidate
         self._end_sub_plans = end_sub_plans
 
-    def halt(self, plan_id: str) -> bool:
+    def halt(self, plan_id: str, audit: Audit | None = None) -> bool:
         """Stop a plan; False if somebody has it, or took it meanwhile. Of one that is stopped: True.
 
-        One that cannot be read is stopped all the same. Raises :class:`PlanNotFound`.
+        One that cannot be read is stopped all the same. ``audit`` says who wants it. Raises :class:`PlanNotFound`.
         """
         try:
             skeleton = self._store.load_skeleton(plan_id)
         except InvalidPlan:
-            return self._store.stop_unreadable(plan_id, now_us(), self._coordinator.fence)
+            return self._store.stop_unreadable(plan_id, now_us(), self._coordinator.fence, audit)
         if skeleton.state is PlanState.STOPPED:
             return True
         if skeleton.owner_id is not None:
@@ -64,7 +65,7 @@ class UnownedPlans:
             return False
         instructions = halt(skeleton, self._coordinator.world_id, now_us())
         writes = [self._as_ours(order) for order in instructions if not isinstance(order, _ORDERS)]
-        if not self._commit(writes):
+        if not self._commit(writes, audit):
             return False
         for order in instructions:
             if isinstance(order, Answer) and order.client_id:
@@ -93,8 +94,13 @@ class UnownedPlans:
             return write._replace(world_id=f"{write.world_id}-{secrets.token_hex(4)}")
         return write
 
-    def _commit(self, writes: list[Write]) -> bool:
-        turn = TurnCommit(self._store, writes, self._coordinator.fence, self._follow)
+    def _commit(self, writes: list[Write], audit: Audit | None) -> bool:
+        def follow(connection: Connection, written: Sequence[Write], lost: frozenset[str]) -> None:
+            self._follow(connection, written, lost)
+            if not lost:
+                self._store.add_audit_within(connection, audit)
+
+        turn = TurnCommit(self._store, writes, self._coordinator.fence, follow)
         try:
             return not repeated(turn.attempt, patience_s=PATIENCE_S)
         except GuardFailed:

@@ -3,6 +3,7 @@
 Execution ─▶ Accepted … Done | Failed      Event ─▶ Done | Failed
 CancelPlan ─▶ Told | Failed                HaltPlan ─▶ Done | Failed
 Ping ─▶ Pong | Failed                      Status ─▶ ExecutionStatus | Failed
+Workers ─▶ WorkersTold | Failed            Drain ─▶ Done | Failed
 """
 
 from __future__ import annotations
@@ -87,6 +88,18 @@ class Status(NamedTuple):
     plan_id: str | None = None
 
 
+class Workers(_Bare):
+    """Which workers has this executor, and what is each of them at?"""
+
+    __slots__ = ()
+
+
+class Drain(_Bare):
+    """End as when asked to by a signal; Done once that has begun. Only a supervisor does it."""
+
+    __slots__ = ()
+
+
 class LookAtDelayed(_Bare):
     """Plans were scheduled or let go: if it is you who has them planned, look at once. Not answered."""
 
@@ -152,18 +165,24 @@ class ExecutionStatus(NamedTuple):
     queues: dict[str, dict[str, int]]
 
 
-Request = Execution | Event | CancelPlan | HaltPlan | Ping | Status | LookAtDelayed
-Response = Accepted | Done | Told | Failed | Pong | ExecutionStatus
+class WorkersTold(NamedTuple):
+    """What :meth:`~dynflow_mp.model.workers_report.WorkersReport.to_data` says."""
+
+    report: dict[str, Any]
+
+
+Request = Execution | Event | CancelPlan | HaltPlan | Ping | Status | Workers | Drain | LookAtDelayed
+Response = Accepted | Done | Told | Failed | Pong | ExecutionStatus | WorkersTold
 Message = Request | Response
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        *(Execution, Event, CancelPlan, HaltPlan, Ping, Status, LookAtDelayed),
-        *(Accepted, Done, Told, Failed, Pong, ExecutionStatus),
+        *(Execution, Event, CancelPlan, HaltPlan, Ping, Status, Workers, Drain, LookAtDelayed),
+        *(Accepted, Done, Told, Failed, Pong, ExecutionStatus, WorkersTold),
     )
 }
-REQUESTS = (Execution, Event, CancelPlan, HaltPlan, Ping, Status, LookAtDelayed)
+REQUESTS = (Execution, Event, CancelPlan, HaltPlan, Ping, Status, Workers, Drain, LookAtDelayed)
 
 
 class Envelope(NamedTuple):
@@ -230,6 +249,7 @@ _FIELD_TYPES: dict[str, tuple[type, ...]] = {
     "error_class": (str,),
     "message": (str,),
     "queues": (dict,),
+    "report": (dict,),
     "force": (bool,),
     "holder": (str, type(None)),
     "step_ids": (list,),

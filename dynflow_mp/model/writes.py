@@ -107,7 +107,8 @@ class MoveStep(NamedTuple):
 class SaveOutcome(NamedTuple):
     """What came of one attempt: the step's row, guarded by (``from_state``, attempt), and its action's.
 
-    ``output``/``input``/``error`` None: unchanged, unchanged, none; ``progress_weight`` None: as planned.
+    ``output``/``input``/``error`` None: unchanged, unchanged, none; ``progress_weight`` None: as planned; ``worker_pid``
+    None: not known.
     """
 
     plan_id: str
@@ -125,6 +126,7 @@ class SaveOutcome(NamedTuple):
     output: bytes | None
     input: bytes | None
     error: bytes | None
+    worker_pid: int | None = None
 
 
 class AddChunks(NamedTuple):

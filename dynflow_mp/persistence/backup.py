@@ -1,6 +1,7 @@
 """Plans that are about to be deleted, written down as JSON lines: one file per kind of row, one row a line.
 
-    <directory>/<YYYYMMDD>/execution_plans.jsonl, steps.jsonl, actions.jsonl, step_attempts.jsonl, output_chunks.jsonl
+    <directory>/<YYYYMMDD>/execution_plans.jsonl, steps.jsonl, actions.jsonl, step_attempts.jsonl, output_chunks.jsonl,
+                           audits.jsonl
 
 Payloads are written as what they hold. What JSON does not have is an object with one key: ``{"$datetime": "…"}``,
 ``$date``, ``$uuid``, ``$decimal``, ``$bytes`` (base64), ``$event`` (one of the engine's); ``$raw`` (base64) is a payload
@@ -27,6 +28,7 @@ from dynflow_mp.model.signals import Signal
 from dynflow_mp.persistence.tables import (
     actions,
     actions_with_outputs,
+    audits,
     execution_plans,
     output_chunks,
     outputs,
@@ -44,6 +46,7 @@ _KINDS: tuple[tuple[str, Select[Any], Column[str]], ...] = (
     ),
     ("step_attempts", select(step_attempts), step_attempts.c.execution_plan_id),
     ("output_chunks", select(output_chunks), output_chunks.c.execution_plan_id),
+    ("audits", select(audits), audits.c.execution_plan_id),
 )
 _ROWS_AT_ONCE = 1000
 

@@ -1,11 +1,12 @@
-"""Column types whose form differs between databases: the one place for it."""
+"""Column types, and a function, whose form differs between databases: the one place for it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CHAR, LargeBinary, String
+from sqlalchemy import CHAR, Integer, LargeBinary, String
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 
 class PlanId(CHAR):
@@ -42,3 +43,22 @@ def _name_on_mysql(column_type: Name, compiler: Any, **options: Any) -> str:
 @compiles(Blob, "mysql", "mariadb")
 def _blob_on_mysql(column_type: Blob, compiler: Any, **options: Any) -> str:
     return "LONGBLOB"
+
+
+class PlaceOf(FunctionElement[int]):
+    """Where in bytes, the first argument, other bytes begin, the second; from 1, 0 for nowhere."""
+
+    name = "place_of"
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(PlaceOf)
+def _place(element: PlaceOf, compiler: Any, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)})"
+
+
+@compiles(PlaceOf, "postgresql")
+def _place_on_postgresql(element: PlaceOf, compiler: Any, **options: Any) -> str:
+    whole, part = element.clauses
+    return f"position({compiler.process(part, **options)} IN {compiler.process(whole, **options)})"

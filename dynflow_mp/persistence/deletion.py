@@ -12,6 +12,7 @@ from dynflow_mp.persistence.held_by_plans import give_up_locks
 from dynflow_mp.persistence.skeleton import CHUNK
 from dynflow_mp.persistence.tables import (
     actions,
+    audits,
     delayed_plans,
     events,
     execution_plans,
@@ -25,6 +26,7 @@ from dynflow_mp.persistence.tables import (
 )
 
 _OF_A_PLAN = (
+    audits,
     delayed_plans,
     plan_dependencies,
     hook_calls,

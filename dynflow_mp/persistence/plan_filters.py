@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, exists, false, or_
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, literal, or_, select
 
 from dynflow_mp.errors import QueryError
-from dynflow_mp.persistence.tables import delayed_plans, execution_plans
+from dynflow_mp.model.states import PlanState, Result
+from dynflow_mp.persistence.action_classes import Classes, classes_meant
+from dynflow_mp.persistence.column_types import Blob, PlaceOf
+from dynflow_mp.persistence.tables import actions, delayed_plans, execution_plans, steps
 
 Filters = Mapping[str, Any]
 
@@ -36,7 +39,17 @@ _PSEUDO = {
 }
 _DELAYED = "delayed"
 """Whether a plan waits for its time: no column, but to be asked for like one."""
-_TIMES = frozenset({"started_at", "ended_at", "requested_at", "created_at"})
+CONTAINS, SINCE, UNTIL, ACTION, ERROR = (
+    *("label_contains", "started_since", "started_until", "action_class", "error_contains"),
+)
+"""More that plans are found by: a part of the label, a span of time, the class of any action, a text in errors of steps."""
+MOST_SEARCHED = 10_000
+"""In so many plans, the newest that have errors, a text is looked for."""
+SEARCHING = (CONTAINS, ACTION, ERROR)
+"""Filters for which very many plans may be looked at that they do not let through."""
+_TIMES = frozenset({"started_at", "ended_at", "requested_at", "created_at", SINCE, UNTIL})
+_TROUBLED = (Result.ERROR.value, Result.WARNING.value, Result.CANCELLED.value)
+_RUNNING = PlanState.RUNNING.value
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -48,16 +61,18 @@ def filtered(query: Select[Any], filters: Filters | None) -> Select[Any]:
         raise QueryError(f"filters must be a mapping of columns to values, not {filters!r}")
     allowed = {**{name: execution_plans.c[name] for name in METADATA}, **_PSEUDO}
     given = {str(name): value for name, value in filters.items()}
-    if _DELAYED in given:
-        query = query.where(_waits(given.pop(_DELAYED)))
+    conditions = [ask(given.pop(name)) for name, ask in _ASKED.items() if name in given]
+    error = given.pop(ERROR, None)
     unknown = sorted(set(given) - set(allowed))
     if unknown:
-        raise QueryError(
-            f"plans cannot be filtered by {', '.join(unknown)}; by {', '.join((*allowed, _DELAYED))} they can"
-        )
+        known = ", ".join((*allowed, *_ASKED, ERROR))
+        raise QueryError(f"plans cannot be filtered by {', '.join(unknown)}; by {known} they can", unknown[0])
     if "caller_action_id" in given and "caller_execution_plan_id" not in given:
         raise QueryError("caller_action_id names an action only together with caller_execution_plan_id")
-    return query.where(*(_matching(name, allowed[name], value) for name, value in given.items()))
+    conditions += [_matching(name, allowed[name], value) for name, value in given.items()]
+    if error is not None:
+        conditions.append(_failed_with(error, tuple(conditions)))
+    return query.where(*conditions)
 
 
 def _waits(wanted: Any) -> ColumnElement[bool]:
@@ -66,6 +81,71 @@ def _waits(wanted: Any) -> ColumnElement[bool]:
         raise QueryError(f"{_DELAYED}={wanted!r}: must be true or false")
     there = exists().where(delayed_plans.c.execution_plan_id == execution_plans.c.id)
     return there if wanted else ~there
+
+
+def with_full_names(connection: Connection, filters: Filters | None) -> Filters | None:
+    """The same filters, with every class named as it is stored: they may name it without its module."""
+    if not isinstance(filters, Mapping) or ACTION not in filters:
+        return filters
+    given = filters[ACTION]
+    names = given if isinstance(given, (list, tuple, set, frozenset)) else [given]
+    return {**filters, ACTION: classes_meant(connection, [_text(ACTION, name) for name in names])}
+
+
+def _labelled(part: Any) -> ColumnElement[bool]:
+    """Whatever the case of letters is; on SQLite that goes for ASCII's."""
+    return execution_plans.c.label.icontains(_text(CONTAINS, part), autoescape=True)
+
+
+def _since(time: Any) -> ColumnElement[bool]:
+    return cast("ColumnElement[bool]", execution_plans.c.started_at >= _moment(SINCE, time))
+
+
+def _until(time: Any) -> ColumnElement[bool]:
+    return cast("ColumnElement[bool]", execution_plans.c.started_at < _moment(UNTIL, time))
+
+
+def _with_action(given: Any) -> ColumnElement[bool]:
+    """Looked up from the actions if there are few of the classes, else from the plans."""
+    names = given.names if isinstance(given, Classes) else [given] if isinstance(given, str) else given
+    of_class = actions.c.action_class.in_([_text(ACTION, name) for name in names])
+    if isinstance(given, Classes) and given.frequent:
+        return exists().where(of_class, actions.c.execution_plan_id == execution_plans.c.id)
+    return execution_plans.c.id.in_(select(actions.c.execution_plan_id).where(of_class))
+
+
+def _failed_with(text: Any, others: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Errors are stored with their texts as they are. Looked into are the newest plans that have any, so many at most."""
+    there = exists().where(
+        steps.c.execution_plan_id == execution_plans.c.id,
+        steps.c.error.is_not(None),
+        PlaceOf(steps.c.error, literal(_text(ERROR, text).encode(), Blob())) > 0,
+    )
+    newest = (
+        select(execution_plans.c.id)
+        .where(troubled(), *others)
+        .order_by(execution_plans.c.started_at.desc(), execution_plans.c.id.desc())
+        .limit(MOST_SEARCHED)
+        .subquery()
+    )
+    return and_(execution_plans.c.id.in_(select(newest.c.id)), there)
+
+
+def troubled() -> ColumnElement[bool]:
+    """Plans that may have errors: they did not go well, or are not over."""
+    return or_(execution_plans.c.result.in_(_TROUBLED), execution_plans.c.state == _RUNNING)
+
+
+def _text(name: str, given: Any) -> str:
+    if not isinstance(given, str):
+        raise QueryError(f"{name}: a {type(given).__name__} is no text", name)
+    return str.__str__(given)
+
+
+def _moment(name: str, given: Any) -> Any:
+    if not isinstance(given, datetime):
+        raise QueryError(f"{name}: a {type(given).__name__} is no time", name)
+    return _stored(name, given)
 
 
 def _matching(name: str, column: Any, value: Any) -> ColumnElement[bool]:
@@ -98,6 +178,15 @@ def _stored(name: str, value: Any) -> Any:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     raise QueryError(f"{name}: a {type(value).__name__} cannot be compared with it")
+
+
+_ASKED: Mapping[str, Callable[[Any], ColumnElement[bool]]] = {
+    _DELAYED: _waits,
+    CONTAINS: _labelled,
+    SINCE: _since,
+    UNTIL: _until,
+    ACTION: _with_action,
+}
 
 
 def ordered(query: Select[Any], order_by: str | None, desc: bool, nulls_are_last: bool) -> Select[Any]:

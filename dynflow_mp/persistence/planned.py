@@ -16,7 +16,7 @@ from dynflow_mp.persistence import tables
 from dynflow_mp.persistence.statements import Row, Statement, inserting, run_all
 
 _INSERT_PLAN = inserting(tables.execution_plans)
-_INSERT_STEP = inserting(tables.steps, without=("due_at", "crashes", "retries"))
+_INSERT_STEP = inserting(tables.steps, without=("due_at", "crashes", "retries", "worker_pid"))
 _INSERT_ACTION = inserting(tables.actions)
 _STORED_AT = Statement(
     select(tables.execution_plans.c.created_at).where(tables.execution_plans.c.id == bindparam("plan")),

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from dynflow_mp.errors import PlanNotFound
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
-from dynflow_mp.persistence.plan_filters import Filters, filtered, ordered, paged
+from dynflow_mp.persistence.plan_filters import Filters, filtered, ordered, paged, with_full_names
 from dynflow_mp.persistence.rows import (
     PHASES,
     PLAN_STATES,
@@ -98,19 +98,28 @@ def find_plans(
 ) -> list[PlanRow]:
     """The plans that ``filters`` let through, in order, one page of them or all."""
     nulls_are_last = connection.dialect.name == "postgresql"
-    query = ordered(filtered(select(execution_plans), filters), order_by, desc, nulls_are_last)
+    query = ordered(
+        filtered(select(execution_plans), with_full_names(connection, filters)),
+        order_by,
+        desc,
+        nulls_are_last,
+    )
     return [_plan_row(row) for row in connection.execute(paged(query, page, per_page))]
 
 
 def count_plans(connection: Connection, filters: Filters | None) -> int:
     """How many plans ``filters`` let through."""
-    query = filtered(select(func.count()).select_from(execution_plans), filters)
+    query = filtered(select(func.count()).select_from(execution_plans), with_full_names(connection, filters))
     return int(connection.execute(query).scalar_one())
 
 
 def find_plan_ids(connection: Connection, filters: Filters | None, limit: int) -> list[str]:
     """Ids of at most ``limit`` plans that ``filters`` let through, oldest id first."""
-    query = filtered(select(execution_plans.c.id), filters).order_by(execution_plans.c.id).limit(limit)
+    query = (
+        filtered(select(execution_plans.c.id), with_full_names(connection, filters))
+        .order_by(execution_plans.c.id)
+        .limit(limit)
+    )
     return list(connection.execute(query).scalars())
 
 
@@ -136,7 +145,7 @@ def find_old_plan_ids(connection: Connection, ended_before: int, limit: int) -> 
 
 def find_plan_statuses(connection: Connection, filters: Filters | None) -> dict[str, PlanStatus]:
     """Where the plans stand that ``filters`` let through, by id."""
-    rows = connection.execute(filtered(_STATUS, filters))
+    rows = connection.execute(filtered(_STATUS, with_full_names(connection, filters)))
     return {row[0]: _status(row) for row in rows}
 
 

@@ -75,6 +75,7 @@ class StepRow(NamedTuple):
     due_at: int | None = None
     crashes: int | None = None
     retries: int | None = None
+    worker_pid: int | None = None
 
 
 class AttemptRow(NamedTuple):

@@ -183,7 +183,14 @@ class Schedule(Waiting):
 
         return self._database.change(stop_it, fence)
 
-    def cancel(self, plan_id: str, world_id: str, now: int, fence: Fence | None = None) -> bool:
+    def cancel(
+        self,
+        plan_id: str,
+        world_id: str,
+        now: int,
+        fence: Fence | None = None,
+        within: Within | None = None,
+    ) -> bool:
         """Cancel a plan that waits; false when it does not: then it is to be cancelled like any other.
 
         One that is being planned at this moment is cancelled, too: what comes of the planning is not stored.
@@ -191,7 +198,7 @@ class Schedule(Waiting):
         with self._database.read() as connection:
             if _state_of(connection, plan_id) not in (_SCHEDULED, _PLANNING):
                 return False
-        return self.stop(plan_id, CANCELLED, world_id, now, fence)
+        return self.stop(plan_id, CANCELLED, world_id, now, fence, within)
 
     def forget(self, plan_id: str, fence: Fence | None = None) -> None:
         """Delete the delay record of a plan that does not wait, if it has one."""

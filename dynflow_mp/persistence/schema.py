@@ -22,7 +22,7 @@ from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.driver_errors import persistence_error
 from dynflow_mp.persistence.tables import execution_plans, metadata, schema_version
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision there is, oldest first; the last is what this version works with."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -5,7 +5,7 @@ planner ─▶ save_plan     reader ─▶ load_skeleton, load_payloads     core
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,18 @@ from sqlalchemy import Connection, select
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.errors import AlreadyRunning, PersistenceError, PlanIdTaken, PlanNotFound, RequestError
+from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.held_by_plans import OnConflict
 from dynflow_mp.model.plans import Payload, PlannedPlan, PlanSkeleton
+from dynflow_mp.model.states import PlanState
 from dynflow_mp.model.sub_plans import Briefing
 from dynflow_mp.model.writes import Write
 from dynflow_mp.persistence import (
+    audits,
     deletion,
     held_by_plans,
     new_plans,
+    plan_pages,
     plan_rows,
     planned,
     queries,
@@ -28,9 +32,11 @@ from dynflow_mp.persistence import (
     sub_plans,
     turn,
 )
+from dynflow_mp.persistence.action_classes import stored_classes
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
 from dynflow_mp.persistence.inputs import put_input
+from dynflow_mp.persistence.plan_pages import PageRows
 from dynflow_mp.persistence.rows import (
     ActionRow,
     AttemptRow,
@@ -95,15 +101,21 @@ class Store:
             lambda connection, _in_doubt: held_by_plans.give_up_orphans(connection, found), fence
         )
 
-    def request(self, plan_id: str, now: int, fence: Fence | None = None) -> PlanStatus:
+    def request(
+        self, plan_id: str, now: int, fence: Fence | None = None, audit: Audit | None = None
+    ) -> PlanStatus:
         """Ask that a planned or paused plan be executed; where it stands now. Raises PlanNotFound.
 
         Who resumes a plan whose deadline has passed has decided that late is better than never: it has none any more.
+        ``audit`` is written down if that is something new.
         """
 
         def ask_for_it(connection: Connection, _in_doubt: bool) -> dict[str, PlanStatus]:
             plan_rows.request(connection, plan_id, now)
-            return queries.read_statuses(connection, [plan_id])
+            found = queries.read_statuses(connection, [plan_id])
+            if audit is not None and plan_id in found and found[plan_id].state in _DEEDS:
+                audits.add(connection, audit.called(_DEEDS[found[plan_id].state]))
+            return found
 
         found = self.database.change(ask_for_it, fence)
         if plan_id not in found:
@@ -204,11 +216,18 @@ class Store:
         """
         plan_rows.disown(connection, plan_id, owner_id)
 
-    def stop_unreadable(self, plan_id: str, now: int, fence: Fence | None = None) -> bool:
+    def stop_unreadable(
+        self, plan_id: str, now: int, fence: Fence | None = None, audit: Audit | None = None
+    ) -> bool:
         """Stop a plan that nobody owns without looking into it; False if somebody does. Its events go with it."""
-        return self.database.change(
-            lambda connection, _in_doubt: plan_rows.stop_unreadable(connection, plan_id, now), fence
-        )
+
+        def stop_it(connection: Connection, _in_doubt: bool) -> bool:
+            stopped = plan_rows.stop_unreadable(connection, plan_id, now)
+            if stopped:
+                audits.add(connection, audit)
+            return stopped
+
+        return self.database.change(stop_it, fence)
 
     def forget_delay(self, connection: Connection, plan_id: str) -> None:
         """In the caller's transaction: a scheduled plan is not to start any more."""
@@ -227,6 +246,28 @@ class Store:
         """Requested plans, planned or paused, that nobody owns; longest waiting first."""
         with self.database.read() as connection:
             return queries.read_requested(connection, limit)
+
+    # -- what people did -------------------------------------------------------------------------------
+
+    def add_audit(self, audit: Audit, fence: Fence | None = None) -> None:
+        """Write down what is about to be asked of another world."""
+        self.database.change(lambda connection, _in_doubt: audits.add(connection, audit), fence)
+
+    def add_audit_within(self, connection: Connection, audit: Audit | None) -> None:
+        """In the caller's transaction: write down what is done in it."""
+        audits.add(connection, audit)
+
+    def load_audits(self, plan_id: str) -> list[Audit]:
+        """What people did to a plan, in order."""
+        return self.database.ask(lambda connection: audits.of_plan(connection, plan_id))
+
+    def latest_audits(
+        self, plan_id: str | None, by: str | None, since: int | None, before: str | None, most: int
+    ) -> list[Audit]:
+        """What people did, the latest first: to a plan, by somebody, from a time on, before another of them."""
+        return self.database.ask(
+            lambda connection: audits.latest(connection, plan_id, by, since, before, most)
+        )
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -283,6 +324,18 @@ class Store:
             lambda connection: queries.find_plans(connection, filters, order_by, desc, page, per_page)
         )
 
+    def page_of_plans(
+        self, filters: Mapping[str, Any] | None, order_by: str, desc: bool, page: int, per_page: int
+    ) -> PageRows:
+        """One page of the plans these filters let through, and how many they are."""
+        return self.database.ask(
+            lambda connection: plan_pages.read_page(connection, filters, order_by, desc, page, per_page)
+        )
+
+    def action_classes(self) -> list[str]:
+        """The names of the classes that actions are stored under, in order."""
+        return self.database.ask(stored_classes)
+
     def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int:
         """How many plans these filters let through."""
         return self.database.ask(lambda connection: queries.count_plans(connection, filters))
@@ -299,16 +352,20 @@ class Store:
         batch_size: int = 1000,
         backup_dir: Path | None = None,
         fence: Fence | None = None,
+        audit_of: Callable[[int], Audit | None] = lambda gone: None,
     ) -> int:
         """Delete the plans these filters let through, whatever their state; how many there were.
 
-        Whoever runs one of them finds it lost with its next write.
+        Whoever runs one of them finds it lost with its next write. ``audit_of`` says what is to be written down about
+        so many plans that go in one transaction.
         """
         deleted = 0
 
         def delete_some(connection: Connection, _in_doubt: bool) -> tuple[int, bool]:
             plan_ids = queries.find_plan_ids(connection, filters, batch_size)
             gone = deletion.delete_plans(connection, plan_ids, backup_dir)
+            if gone:
+                audits.add(connection, audit_of(gone))
             return gone, len(plan_ids) == batch_size
 
         more = True
@@ -361,6 +418,10 @@ class Store:
                     for step_id, state, attempts in connection.execute(query):
                         found[plan_id, step_id] = (state, attempts)
         return found
+
+
+_DEEDS = {PlanState.PLANNED: "execute", PlanState.PAUSED: "resume"}
+"""What asking for a plan is called that can be asked for."""
 
 
 def _not_found(plan_id: str) -> PlanNotFound:

@@ -165,6 +165,7 @@ class TurnRows:
             output,
             given,
             error,
+            worker_pid,
         ) = write
         self._wave((plan_id, step_id), _OUTCOME_RANK).outcomes.append(
             (
@@ -175,6 +176,7 @@ class TurnRows:
                 real_time,
                 progress_done,
                 progress_weight,
+                worker_pid,
                 plan_id,
                 step_id,
                 from_state._value_,

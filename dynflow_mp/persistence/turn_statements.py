@@ -206,6 +206,7 @@ OUTCOME = changing(
         "new_real_time": _step.real_time,
         "new_progress_done": _step.progress_done,
         "new_progress_weight": _step.progress_weight,
+        "new_worker_pid": _step.worker_pid,
         **_THIS_STEP,
         **_THIS_ATTEMPT,
     },
@@ -220,6 +221,7 @@ OUTCOME = changing(
             real_time=given("new_real_time"),
             progress_done=given("new_progress_done"),
             progress_weight=func.coalesce(given("new_progress_weight"), _step.progress_weight),
+            worker_pid=given("new_worker_pid"),
         )
     ),
 )

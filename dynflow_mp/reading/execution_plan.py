@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from heapq import merge
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dynflow_mp.actions.action import Action, action_in, find_or_missing
@@ -22,6 +24,7 @@ from dynflow_mp.reading.recorded_error import RecordedError
 from dynflow_mp.reading.step import Step, at
 
 if TYPE_CHECKING:
+    from dynflow_mp.model.audits import Audit
     from dynflow_mp.persistence.rows import ActionRow, AttemptRow, ChunkRow, PlanRow, StepRow
 
 EAGER_STEPS = 500
@@ -45,6 +48,8 @@ class PlanSource(Protocol):
 
     def load_attempts(self, plan_id: str, step_id: int | None = None) -> list[AttemptRow]: ...
 
+    def load_audits(self, plan_id: str) -> list[Audit]: ...
+
     def find_execution_plans(
         self,
         filters: Mapping[str, Any] | None = None,
@@ -63,10 +68,13 @@ class PastEvent(NamedTuple):
     time: datetime
     name: str
     world_id: str | None
+    by: str | None = None
+    """Who did it, if somebody did and said so."""
 
     def __str__(self) -> str:
         where = f" @ {self.world_id}" if self.world_id else ""
-        return f"{self.time:%Y-%m-%d %H:%M:%S} UTC: {self.name}{where}"
+        who = f" by {self.by}" if self.by else ""
+        return f"{self.time:%Y-%m-%d %H:%M:%S} UTC: {self.name}{who}{where}"
 
 
 class ExecutionPlan:
@@ -161,9 +169,19 @@ class ExecutionPlan:
 
     @cached_property
     def execution_history(self) -> list[PastEvent]:
-        """Who executed it when."""
+        """Who executed it when, and what people did to it by hand."""
         entries = history_from_data(decode(self._row.history))
-        return [PastEvent(_known(at(entry.time)), entry.name, entry.world_id) for entry in entries]
+        audits = self._source.load_audits(self.id)
+        # What is in both was written in one transaction: the audit says more.
+        told = [
+            (entry.time, entry.name, entry.world_id, None)
+            for entry in entries
+            if not any(one.time == entry.time and one.deed.startswith(entry.name) for one in audits)
+        ]
+        deeds = [(audit.time, audit.deed, audit.world_id, audit.by) for audit in audits]
+        # Each in its own order, whatever the clocks of several hosts say.
+        lines = merge(told, deeds, key=itemgetter(0))
+        return [PastEvent(_known(at(time)), name, world_id, by) for time, name, world_id, by in lines]
 
     def sub_plans(self, action_id: int | None = None) -> list[ExecutionPlan]:
         """The plans that actions of this one triggered, or one of them, as they are stored now."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
+from dynflow_mp.clock import now_us
+from dynflow_mp.errors import QueryError
 from dynflow_mp.model.codec import MAX_PAYLOAD, encode
 from dynflow_mp.persistence.database import Fence
 from dynflow_mp.persistence.rows import PlanStatus, StepCount
@@ -14,8 +17,11 @@ from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading import damaged_plan
+from dynflow_mp.reading.audits import PastDeed, checked_most, noted, past_deeds
 from dynflow_mp.reading.delayed_plan import DelayedPlan
 from dynflow_mp.reading.execution_plan import ExecutionPlan
+from dynflow_mp.reading.plan_page import PlanPage, page_of
+from dynflow_mp.reading.plan_query import PlanQuery
 
 
 class Library:
@@ -27,8 +33,10 @@ class Library:
         fence: Fence | None = None,
         max_payload: int = MAX_PAYLOAD,
         middleware: NamedRules = NO_RULES,
+        world_id: str = "",
     ) -> None:
         self._store, self._fence, self._max_payload = store, fence, max_payload
+        self._world_id = world_id
         self._schedule = Schedule(store.database)
         self._middleware = middleware
 
@@ -50,12 +58,24 @@ class Library:
         per_page: int | None = None,
     ) -> list[ExecutionPlan]:
         """Plans by column: a value or a list of them each; ``page`` counts from 0 and needs ``per_page``;
-        ``delayed`` true or false: whether they wait for their time.
+        ``delayed`` true or false: whether they wait for their time. ``label_contains``, ``started_since``, ``started_until``,
+        ``action_class`` and ``error_contains`` are as in :class:`~dynflow_mp.reading.plan_query.PlanQuery`.
 
         Raises :class:`QueryError` for what cannot be asked. Steps and actions are read when looked at.
         """
         rows = self._store.find_execution_plans(filters, order_by, desc, page, per_page)
         return [ExecutionPlan(row, self._store, self._middleware) for row in rows]
+
+    def page_of_plans(self, query: PlanQuery) -> PlanPage:
+        """One page of a list of plans with the list's length: quick however many are stored, and without their steps."""
+        rows = self._store.page_of_plans(
+            query.filters(), query.order_by, query.desc, query.page, query.per_page
+        )
+        return page_of(rows, query, datetime.fromtimestamp(now_us() / 1_000_000, UTC))
+
+    def action_classes(self) -> list[str]:
+        """The names of the classes that actions are stored under, in order: what plans can be found by."""
+        return self._store.action_classes()
 
     def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int:
         """How many plans these filters let through."""
@@ -75,14 +95,49 @@ class Library:
         backup_dir: Path | str | None = None,
         *,
         batch_size: int = 1000,
+        by: str | None = None,
     ) -> int:
         """Delete plans, whatever their state, after writing them to ``backup_dir`` as JSON lines if given; how many.
+
+        What people did to a plan is deleted with it; that it was deleted ``by`` somebody is not.
 
         What is written is on the disk before anything is deleted: ``<backup_dir>/<YYYYMMDD>/execution_plans.jsonl``,
         ``steps.jsonl``, ``actions.jsonl`` and more, see :mod:`dynflow_mp.persistence.backup`.
         """
         directory = None if backup_dir is None else Path(backup_dir)
-        return self._store.delete_execution_plans(filters, batch_size, directory, self._fence)
+        noted(by, None, "", self._world_id)  # what is wrong with the name is said before anything is deleted
+        return self._store.delete_execution_plans(
+            filters,
+            batch_size,
+            directory,
+            self._fence,
+            lambda gone: noted(by, None, f"delete {gone:,} plan{'' if gone == 1 else 's'}", self._world_id),
+        )
+
+    def audits(
+        self,
+        plan_id: str | None = None,
+        *,
+        by: str | None = None,
+        since: datetime | None = None,
+        before: str | None = None,
+        most: int = 200,
+    ) -> list[PastDeed]:
+        """What people did by hand and said who they are, the latest first, ``most`` at most.
+
+        Only to a plan, ``by`` somebody, ``since`` a time, or earlier than the deed with the id ``before``.
+        Raises :class:`QueryError`.
+        """
+        if since is not None and (not isinstance(since, datetime) or since.tzinfo is None):
+            raise QueryError(f"since={since!r}: must be a datetime with a time zone")
+        found = self._store.latest_audits(
+            None if plan_id is None else plan_id_of(plan_id),
+            by,
+            None if since is None else int(since.timestamp() * 1_000_000),
+            before,
+            checked_most(most),
+        )
+        return past_deeds(found)
 
     def replace_input(self, plan_id: str, action_id: int, values: dict[str, Any]) -> None:
         """Give an action other input, without references; for a plan nobody runs, before it is resumed."""

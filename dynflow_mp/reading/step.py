@@ -86,6 +86,11 @@ class Step:
         return self._row.attempts
 
     @property
+    def worker_pid(self) -> int | None:
+        """The process that ran it last, on its executor's host; None if that is not known, or it has not ended yet."""
+        return self._row.worker_pid
+
+    @property
     def error(self) -> RecordedError | None:
         """Why it failed last; None again once a later attempt succeeded."""
         data = self._row.error

@@ -74,6 +74,7 @@ class InThreadParts(Parts):
             self.library.load_execution_plan,
             self._executor_of,
             stop_unowned=self._unowned_plans().halt,
+            add_audit=self._add_audit,
             go_on=self.go_on,
         )
         self._ending.on_close("client dispatcher", lambda: self.client.stop("the world is terminated"))

@@ -13,6 +13,7 @@ from dynflow_mp.connectors.connector import Connector, Receiver
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.dispatchers.notifier import Notifier
 from dynflow_mp.errors import UnknownReceiver
+from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope
 
 
@@ -89,8 +90,8 @@ class InThreadClient(ClientDispatcher):
     def start(self) -> None:
         """There is no thread to start."""
 
-    def _publish(self, decide: Any, request_id: str | None = None) -> Any:
-        future = super()._publish(decide, request_id)
+    def _publish(self, decide: Any, request_id: str | None = None, audit: Audit | None = None) -> Any:
+        future = super()._publish(decide, request_id, audit)
         self._go_on()
         return future
 

@@ -7,6 +7,8 @@ import os
 from dynflow_mp.config import Config
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import ForkedWorld, WorldTerminated
+from dynflow_mp.model.audits import Audit
+from dynflow_mp.reading.audits import noted
 from dynflow_mp.reading.library import Library
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.parts import Parts
@@ -43,6 +45,10 @@ class Ground:
         self._check_alive()
         self._parts.client.wait_for_room(ROOM_S)
         self._check_alive()
+
+    def _noted(self, by: str | None, plan_id: str | None, deed: str) -> Audit | None:
+        """What is to be written down about a deed; nothing if nobody is named. Raises :class:`BadArgument`."""
+        return noted(by, plan_id, deed, self.id)
 
     def _scheduling(self) -> Scheduling:
         self._check_alive()

@@ -45,7 +45,8 @@ from dynflow_mp.maintenance.recovery import Recovery
 from dynflow_mp.maintenance.sub_plan_endings import SubPlanEndings
 from dynflow_mp.maintenance.unowned import UnownedPlans
 from dynflow_mp.maintenance.watched_plans import WatchedPlans
-from dynflow_mp.model.messages import Envelope, LookAtDelayed
+from dynflow_mp.model.audits import Audit
+from dynflow_mp.model.messages import Done, Drain, Envelope, LookAtDelayed
 from dynflow_mp.persistence.database import Database, write_locks
 from dynflow_mp.persistence.envelopes import EnvelopeStore
 from dynflow_mp.persistence.hook_store import HookStore
@@ -91,6 +92,8 @@ class Parts:
         self.event_post: EventPost | None = None
         """Only with workers."""
         self.liveness: Liveness | None = None
+        self.end_world: Callable[[], object] = lambda: None
+        """Has the world end, as far as its settings give running steps time; must not wait."""
         self._config, self._ending, self._fenced = config, ending, fenced
 
     # -- opening -----------------------------------------------------------------------------------
@@ -124,7 +127,9 @@ class Parts:
         self.store = Store(database)
         self.schedule = Schedule(database)
         self.coordinator = Coordinator(database, self.world_id, lambda: not self._ending.begun)
-        self.library = Library(self.store, self.coordinator.fence, middleware=self.middleware)
+        self.library = Library(
+            self.store, self.coordinator.fence, middleware=self.middleware, world_id=self.world_id
+        )
         self.amendments = Amendments(self.store, self.coordinator, self._config.max_payload)
         self.connector = _connector(self._config, self.coordinator, database)
         # Others let nobody in whose key they have not read, so the record has it from the start.
@@ -144,6 +149,7 @@ class Parts:
             self.library.load_execution_plan,
             self._executor_of,
             stop_unowned=self._unowned_plans().halt,
+            add_audit=self._add_audit,
             no_executor_timeout_s=self._config.no_executor_timeout_s,
             reask_interval_s=self._config.reask_interval_s,
             max_open_requests=self._config.max_open_requests,
@@ -154,6 +160,9 @@ class Parts:
     def _executor_of(self, plan_id: str) -> str | None:
         lock = self.coordinator.execution_lock(plan_id)
         return None if lock is None else lock.world_id
+
+    def _add_audit(self, audit: Audit) -> None:
+        self.store.add_audit(audit, self.coordinator.fence)
 
     def _unowned_plans(self) -> UnownedPlans:
         # What is opened later is looked up when it is needed.
@@ -386,8 +395,24 @@ class Parts:
             self.client.receive(envelope)
         elif isinstance(envelope.message, LookAtDelayed):
             self._look_for_scheduled()
+        elif isinstance(envelope.message, Drain) and self._is_supervisor:
+            self._drain_asked(envelope)
         elif self.core is not None:
             self.core.ask(envelope)
+
+    @property
+    def _is_supervisor(self) -> bool:
+        """Whether this world is all that its program is for: then others may end it."""
+        return self.core is not None and self._config.eligible is True
+
+    def _drain_asked(self, envelope: Envelope) -> None:
+        log.warning(
+            "world %s asks for the end of this one",
+            envelope.sender_id,
+            extra={"action": "drain_asked", "world": envelope.sender_id},
+        )
+        self.connector.send(envelope.answer(self.world_id, Done()))
+        self.end_world()
 
     def undeliverable(self, envelope: Envelope, error: DynflowError) -> None:
         """An envelope of ours went nowhere."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.records import AutoExecuteLock, WorldRecord
-from dynflow_mp.errors import LockTaken, PlanNotFound, PlanStopped, RequestTimeout
+from dynflow_mp.errors import LockTaken, PlanNotFound, PlanStopped, RequestError, RequestTimeout
 from dynflow_mp.maintenance.processes_alive import gone
+from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.workers_report import WorkersReport
 from dynflow_mp.persistence.rows import PlanRow
 from dynflow_mp.planning.delaying import ROOT_STEP_ID
 from dynflow_mp.planning.ids import plan_id_of
@@ -26,35 +29,42 @@ log = logger("world")
 class Requests(Ground):
     """A world's methods that ask whichever executor it concerns; their futures end with the answer."""
 
-    def execute(self, plan_id: str, *, sub_plans: bool = False) -> Future[ExecutionPlan]:
+    def execute(
+        self, plan_id: str, *, sub_plans: bool = False, by: str | None = None
+    ) -> Future[ExecutionPlan]:
         """Run a planned plan, or resume a paused one; the future ends with the plan when the attempt ended.
 
-        ``sub_plans``: resume all plans below it, too, that are paused with an error.
+        ``sub_plans``: resume all plans below it, too, that are paused with an error. ``by``: who wants it, which is
+        then written down.
         """
         self._check_room()
         with_sub_plans = arguments.flag("sub_plans", sub_plans)
         try:
             plan_id = plan_id_of(plan_id)
+            audit = self._noted(by, plan_id, "execute")
             if with_sub_plans:
-                self._resume_below(plan_id)
+                self._resume_below(plan_id, by)
         except PlanNotFound as error:
             return failed(error)
-        return self._execute(plan_id)
+        return self._execute(plan_id, audit=audit)
 
-    def _execute(self, plan_id: str, *, yielding: bool = False) -> Future[ExecutionPlan]:
+    def _execute(
+        self, plan_id: str, *, yielding: bool = False, audit: Audit | None = None
+    ) -> Future[ExecutionPlan]:
         try:
-            status = self._parts.store.request(plan_id, now_us(), fence=self.coordinator.fence)
+            status = self._parts.store.request(plan_id, now_us(), self.coordinator.fence, audit)
         except PlanNotFound as error:
             return failed(error)
         if status.state is PlanState.STOPPED:
             return failed(PlanStopped(f"plan {plan_id} is stopped; it cannot be executed again", plan_id))
         return self._parts.client.execute(plan_id, yielding=yielding)
 
-    def _resume_below(self, plan_id: str) -> None:
+    def _resume_below(self, plan_id: str, by: str | None) -> None:
         """Their callers wait for them, and see that they are asked for before they run."""
         store = self._parts.store
         for below in store.failed_below(plan_id):
-            store.request(below, now_us(), fence=self.coordinator.fence)
+            audit = self._noted(by, below, "resume")
+            store.request(below, now_us(), self.coordinator.fence, audit)
             self._parts.client.execute(below)
 
     def event(
@@ -65,6 +75,7 @@ class Requests(Ground):
         *,
         optional: bool = False,
         delay_s: float | None = None,
+        by: str | None = None,
     ) -> Future[bool]:
         """Wake a suspended step with ``event`` (any plain datum); true once the step has taken it.
 
@@ -76,11 +87,13 @@ class Requests(Ground):
         if delay_s is not None:
             arguments.seconds("delay_s", delay_s)
         try:
-            return self._parts.client.event(plan_id_of(plan_id), step_id, data, optional, delay_s)
+            plan_id = plan_id_of(plan_id)
+            audit = self._noted(by, plan_id, f"send an event to step {step_id}")
+            return self._parts.client.event(plan_id, step_id, data, optional, delay_s, audit=audit)
         except PlanNotFound as error:
             return failed(error)
 
-    def cancel(self, plan_id: str, force: bool = False) -> Future[list[int]]:
+    def cancel(self, plan_id: str, force: bool = False, *, by: str | None = None) -> Future[list[int]]:
         """Send Cancel, or with ``force`` Abort, to every step of the plan that runs or waits and is Cancellable.
 
         The ids of the steps that were told; what they then do is theirs. A scheduled plan is stopped at once. The
@@ -90,13 +103,15 @@ class Requests(Ground):
         forced = arguments.flag("force", force)
         try:
             plan_id = plan_id_of(plan_id)
-            if self._scheduling().cancel(plan_id):
+            audit = self._noted(by, plan_id, "cancel by force" if forced else "cancel")
+            noted = partial(self._parts.store.add_audit_within, audit=audit)
+            if self._scheduling().cancel(plan_id, noted):
                 return with_result([ROOT_STEP_ID])
-            return self._parts.client.cancel(plan_id, forced)
+            return self._parts.client.cancel(plan_id, forced, audit)
         except PlanNotFound as error:
             return failed(error)
 
-    def halt(self, plan_id: str) -> Future[ExecutionPlan]:
+    def halt(self, plan_id: str, *, by: str | None = None) -> Future[ExecutionPlan]:
         """Stop the plan for good, whatever its state: nothing more of it begins, code that runs is stopped.
 
         The future ends with the stopped plan, once nothing of it runs any more. It fails with
@@ -105,6 +120,7 @@ class Requests(Ground):
         self._check_alive()
         try:
             plan_id = plan_id_of(plan_id)
+            audit = self._noted(by, plan_id, "halt")
             status = self._parts.store.plan_statuses([plan_id]).get(plan_id)
         except PlanNotFound as error:
             return failed(error)
@@ -112,7 +128,7 @@ class Requests(Ground):
             return failed(PlanNotFound(f"no plan {plan_id} is stored", plan_id))
         if status.state is PlanState.STOPPED:
             return failed(PlanStopped(f"plan {plan_id} is stopped already", plan_id))
-        return self._parts.client.halt(plan_id)
+        return self._parts.client.halt(plan_id, audit)
 
     def ping(self, world_id: str, timeout: float = 5.0) -> Future[bool]:
         """True when that executor's core answers within ``timeout`` seconds.
@@ -123,9 +139,9 @@ class Requests(Ground):
         """
         self._check_alive()
         timeout_s = arguments.seconds("timeout", timeout)
-        for record in self.coordinator.find_worlds(id=arguments.world_id(world_id)):
-            if not record.executor:
-                return _answered(record)
+        client = self._client_named(world_id)
+        if client is not None:
+            return _answered(client)
         return self._parts.client.ping(world_id, timeout_s)
 
     def execution_status(
@@ -136,6 +152,38 @@ class Requests(Ground):
         timeout_s = arguments.seconds("timeout", timeout)
         wanted = None if plan_id is None else plan_id_of(plan_id)
         return self._parts.client.status(arguments.world_id(world_id), wanted, timeout_s)
+
+    def workers_report(self, world_id: str, timeout: float = 5.0) -> Future[WorkersReport]:
+        """Which workers that executor has, what each of them is at, and what became of others.
+
+        The future fails with :class:`RequestTimeout`, :class:`UnknownReceiver`, or :class:`RequestError` for a client.
+        """
+        self._check_alive()
+        timeout_s = arguments.seconds("timeout", timeout)
+        client = self._client_named(world_id)
+        if client is not None:
+            return failed(RequestError(f"world {client.id} is a client: it has no workers"))
+        return self._parts.client.workers(world_id, timeout_s)
+
+    def drain(self, world_id: str, timeout: float = 5.0, *, by: str | None = None) -> Future[bool]:
+        """Have a supervisor end as on SIGTERM: it takes nothing new, running steps get their time; true once it has begun to.
+
+        The future fails with :class:`RequestError` for a world that is no supervisor, :class:`RequestTimeout`, or
+        :class:`UnknownReceiver`. ``by``: who wants it, which is then written down.
+        """
+        self._check_alive()
+        timeout_s = arguments.seconds("timeout", timeout)
+        client = self._client_named(world_id)
+        if client is not None or world_id == self.id:
+            return failed(
+                RequestError(f"world {world_id} is no supervisor: who has made it ends it, with terminate()")
+            )
+        return self._parts.client.drain(world_id, timeout_s, self._noted(by, None, f"drain world {world_id}"))
+
+    def _client_named(self, world_id: str) -> WorldRecord | None:
+        """The record of that world if it is one without workers. Raises :class:`BadArgument`."""
+        found = self.coordinator.find_worlds(id=arguments.world_id(world_id))
+        return next((record for record in found if not record.executor), None)
 
     def auto_execute(self) -> list[Future[ExecutionPlan]]:
         """Execute plans that were planned or left paused without an error and that nobody runs.

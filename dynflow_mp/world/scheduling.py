@@ -14,7 +14,7 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.errors import BadArgument, PlanningError
 from dynflow_mp.model.plans import DelayRecord, HistoryEntry
-from dynflow_mp.persistence.schedule import Schedule
+from dynflow_mp.persistence.schedule import Schedule, Within
 from dynflow_mp.planning.delaying import schedule
 from dynflow_mp.planning.ids import new_plan_id, plan_id_of
 from dynflow_mp.reading.trigger_result import Scheduled
@@ -90,10 +90,13 @@ class Scheduling:
         if not frozen:
             self._tell()
 
-    def cancel(self, plan_id: str) -> bool:
-        """Stop a plan that waits for its time or is being planned; false when it does neither."""
+    def cancel(self, plan_id: str, within: Within | None = None) -> bool:
+        """Stop a plan that waits for its time or is being planned; false when it does neither.
+
+        ``within`` is done in the same transaction.
+        """
         world_id, fence = self._coordinator.world_id, self._coordinator.fence
-        cancelled = self._schedule.cancel(plan_id, world_id, now_us(), fence)
+        cancelled = self._schedule.cancel(plan_id, world_id, now_us(), fence, within)
         if cancelled:
             self._tell()  # others may come after it
         return cancelled

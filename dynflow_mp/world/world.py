@@ -53,6 +53,7 @@ class World(Planning, Later, Repairs):
         self.terminated = self._ending.terminated
         """Set once the world has ended."""
         self._parts = self._new_parts()
+        self._parts.end_world = self.terminate
         try:
             self._boot()
         except BaseException:

@@ -268,6 +268,9 @@ class SimulatedProcesses:
         worker = self.workers.get(worker_id)
         return 0 if worker is None else worker.begun
 
+    def begun_at(self, worker_id: str) -> float:
+        return 0.0
+
     def resident(self, worker_id: str) -> int | None:
         return None
 

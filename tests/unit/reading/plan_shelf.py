@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from dynflow_mp import Action, PlanNotFound
+from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.flows import flow_tokens
 from dynflow_mp.model.plans import HistoryEntry, PlannedPlan, history_to_data
@@ -24,6 +25,7 @@ class PlanShelf:
         self.steps: dict[int, StepRow] = {}
         self.actions: dict[int, ActionRow] = {}
         self.chunks: list[ChunkRow] = []
+        self.audits: list[Audit] = []
         self.reads: list[str] = []
 
     def put(self, made: PlannedPlan, history: Sequence[HistoryEntry] = ()) -> None:
@@ -46,6 +48,9 @@ class PlanShelf:
 
     def load_output_chunks(self, plan_id: str, action_id: int, kind: str | None = None) -> list[ChunkRow]:
         return [row for row in self.chunks if kind is None or row.kind == kind]
+
+    def load_audits(self, plan_id: str) -> list[Audit]:
+        return [audit for audit in self.audits if audit.plan_id == plan_id]
 
     def change_plan(self, **fields: Any) -> None:
         self.plans[PLAN_ID] = self.plans[PLAN_ID]._replace(**fields)
