@@ -40,7 +40,7 @@ def mapping_of(text: str, what: str) -> dict[str, Any]:
     """As :func:`value_of`, for what must be an object."""
     found = value_of(text, what)
     if not isinstance(found, dict):
-        raise click.UsageError(f"{what}: must be a JSON object, such as '{{\"path\": \"/srv\"}}'")
+        raise click.UsageError(f'{what}: must be a JSON object, such as \'{{"path": "/srv"}}\'')
     return found
 
 

@@ -48,7 +48,9 @@ def plan_shape(plan: ExecutionPlan, *, whole: bool = True) -> Shape:
         "caller_action_id": plan.caller_action_id,
     }
     if not plan.valid:
-        return {**shape, "history": [past_shape(event) for event in plan.execution_history]} if whole else shape
+        return (
+            {**shape, "history": [past_shape(event) for event in plan.execution_history]} if whole else shape
+        )
     shape["progress"] = plan.progress
     if whole:
         shape["sub_plans_count"] = plan.sub_plans_count

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from dynflow_mp.cli.words import SPAN
+from dynflow_mp.cli.words import SPAN, FloatType
 from dynflow_mp.errors import RequestTimeout
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class WaitingCommand(click.Command):
         return super().parse_args(ctx, told + args[end:])
 
 
-class _WaitSpan(click.ParamType):
+class _WaitSpan(FloatType):
     name = "span"
 
     def convert(

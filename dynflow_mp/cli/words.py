@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    FloatType = click.ParamType[float]
+    TimeType = click.ParamType[datetime]
+else:  # a plain class before click 8.3
+    FloatType = TimeType = click.ParamType
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
@@ -56,7 +63,7 @@ def amount(number: float) -> str:
     return f"{number:.1f} TiB"
 
 
-class Span(click.ParamType):
+class Span(FloatType):
     """Seconds, or a number with its unit: ``90``, ``90s``, ``5m``, ``2h``, ``3d``."""
 
     name = "span"
@@ -76,7 +83,7 @@ class Span(click.ParamType):
         return seconds
 
 
-class Moment(click.ParamType):
+class Moment(TimeType):
     """A time: ISO 8601 (UTC unless it says another zone); with ``ago``, also a span that ends now, else one that begins now."""
 
     name = "time"
@@ -98,7 +105,9 @@ class Moment(click.ParamType):
             pass
         if _SPAN.fullmatch(text.lower()) is None:
             self.fail(
-                f"{text[:40]!r} is neither a time such as 2026-11-26T14:30 nor a span such as 2h", parameter, context
+                f"{text[:40]!r} is neither a time such as 2026-11-26T14:30 nor a span such as 2h",
+                parameter,
+                context,
             )
         away = timedelta(seconds=SPAN.convert(text, parameter, context))
         return datetime.now(UTC) - away if self._ago else datetime.now(UTC) + away

@@ -61,7 +61,11 @@ same_error_option = click.option(
     help="Of many plans: stop when so many have come back with the same error.",
 )
 at_once_option = click.option(
-    "--at-once", type=click.IntRange(1, 1000), default=20, show_default=True, help="Of many plans: so many at a time."
+    "--at-once",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="Of many plans: so many at a time.",
 )
 
 
@@ -122,7 +126,9 @@ def _follow(run: Any, terminal: Terminal) -> None:
         progress = run.progress
         if monotonic() >= next_at:
             next_at = monotonic() + _TELL_S
-            click.echo(f"{progress.done:,} done, {progress.failed:,} failed, {progress.left:,} left", err=True)
+            click.echo(
+                f"{progress.done:,} done, {progress.failed:,} failed, {progress.left:,} left", err=True
+            )
         return progress.left == 0 or progress.stopped_because is not None
 
     try:

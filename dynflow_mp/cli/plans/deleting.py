@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dynflow_mp.cli.deeds import by
 from dynflow_mp.cli.exit_status import NOT_FOUND, REFUSED, WELL
 from dynflow_mp.cli.opening import Where
 from dynflow_mp.cli.options import asked, on_database, prints
@@ -66,7 +67,10 @@ def delete(
         click.echo(f"dynflow-mp: not there: {', '.join(facts['missing'])}", err=True)
         return NOT_FOUND
     if filters is None and facts["not_stopped"]:
-        click.echo("dynflow-mp: plans that have not stopped are not deleted; dynflow-mp plans halt stops them", err=True)
+        click.echo(
+            "dynflow-mp: plans that have not stopped are not deleted; dynflow-mp plans halt stops them",
+            err=True,
+        )
         return REFUSED
     return WELL
 
@@ -96,5 +100,5 @@ def _delete(world: World, plan_ids: Sequence[str], backup: Path | None) -> int:
     deleted = 0
     for start in range(0, len(plan_ids), _AT_ONCE):
         chosen = {"id": list(plan_ids[start : start + _AT_ONCE]), "state": "stopped"}
-        deleted += world.persistence.delete_execution_plans(chosen, backup)
+        deleted += world.persistence.delete_execution_plans(chosen, backup, by=by())
     return deleted

@@ -53,7 +53,11 @@ def flow_of(plan: ExecutionPlan, room: int | None = None) -> Iterator[Drawn]:
     trees = [(phase, tree) for phase, tree in trees if tree.total]
     for phase, tree in trees:
         # Finalize steps come last and are few: a quarter of the room is theirs, at the most.
-        own = None if room is None else max(3, room - room // 4 if phase is Phase.RUN and len(trees) > 1 else room)
+        own = (
+            None
+            if room is None
+            else max(3, room - room // 4 if phase is Phase.RUN and len(trees) > 1 else room)
+        )
         lines = tree_lines(tree, own)
         if room is not None:
             room -= len(lines) + 1

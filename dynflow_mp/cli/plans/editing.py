@@ -16,8 +16,12 @@ from dynflow_mp.cli.waiting import WaitingCommand, wait_option
 @click.command(cls=WaitingCommand)
 @plan_argument
 @step_argument
-@click.option("--set", "pairs", multiple=True, metavar="KEY=JSON", help="A key and its new value. May be repeated.")
-@click.option("--input", "given", metavar="JSON|@FILE", help="Several keys as an object; @- reads standard input.")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="KEY=JSON", help="A key and its new value. May be repeated."
+)
+@click.option(
+    "--input", "given", metavar="JSON|@FILE", help="Several keys as an object; @- reads standard input."
+)
 @click.option("--replace", is_flag=True, help="What is given is all of the input; other keys go.")
 @click.option("--resume", "then_resume", is_flag=True, help="Resume the plan after it.")
 @wait_option
@@ -47,7 +51,9 @@ def edit(
             world.edit_input(plan_id, step_id, changes, replace=replace, by=by())
             keys = sorted(changes)
             return Outcome(
-                plan_id, f"edited step {step_id}: {', '.join(keys) or 'no keys'}", {"step_id": step_id, "keys": keys}
+                plan_id,
+                f"edited step {step_id}: {', '.join(keys) or 'no keys'}",
+                {"step_id": step_id, "keys": keys},
             )
 
         outcome = attempted(plan_id, one)

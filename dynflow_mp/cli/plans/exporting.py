@@ -27,7 +27,9 @@ _AT_ONCE = 200
 @click.command()
 @plans_argument
 @filtered
-@click.option("--output", type=click.Path(path_type=Path), help="A new file, 0600, instead of standard output.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="A new file, 0600, instead of standard output."
+)
 @on_database
 def export(plan_ids: tuple[str, ...], filters: Filters, output: Path | None, where: Where) -> int:
     """Write plans as JSON lines, each as 'plans show --json' shows it, the oldest first; without filters all.

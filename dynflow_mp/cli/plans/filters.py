@@ -39,12 +39,24 @@ def filtered(command: _Command) -> _Command:
     """``--state``, ``--result``, ``--label`` and so on, as ``filters``."""
 
     @click.option(
-        "--state", "states", multiple=True, type=click.Choice([state.value for state in PlanState]), help="In one of these states."
+        "--state",
+        "states",
+        multiple=True,
+        type=click.Choice([state.value for state in PlanState]),
+        help="In one of these states.",
     )
-    @click.option("--result", "results", multiple=True, type=click.Choice([result.value for result in Result]), help="With one of these results.")
+    @click.option(
+        "--result",
+        "results",
+        multiple=True,
+        type=click.Choice([result.value for result in Result]),
+        help="With one of these results.",
+    )
     @click.option("--label", help="A part of the label.")
     @click.option("--action", help="With an action of this class, with its module or without.")
-    @click.option("--since", type=AGO, help="Started at this time or later: ISO 8601 (UTC), or 2h for two hours ago.")
+    @click.option(
+        "--since", type=AGO, help="Started at this time or later: ISO 8601 (UTC), or 2h for two hours ago."
+    )
     @click.option("--until", type=AGO, help="Started before this time.")
     @click.option("--error", help="A text in the errors of its steps.")
     @click.option("--caller", shell_complete=completion.plan_ids, help="Sub-plans of this plan.")

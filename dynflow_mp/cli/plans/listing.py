@@ -42,7 +42,8 @@ def list_plans(filters: Filters, where: Where, terminal: Terminal, **paging: Any
         terminal.json({"plans": plans, "total": page.total, "page": query.page, "per_page": query.per_page})
         return
     terminal.table(
-        ("ID", "STATE", "RESULT", "DONE", "STARTED (UTC)", "TOOK", "LABEL"), [_row(line) for line in page.plans]
+        ("ID", "STATE", "RESULT", "DONE", "STARTED (UTC)", "TOOK", "LABEL"),
+        [_row(line) for line in page.plans],
     )
     terminal.line(_extent(page.total, query))
 

@@ -66,7 +66,11 @@ def resumed(
         return Outcome(plan_id)
 
     def wait(plan_id: str) -> Outcome:
-        return ended(futures[plan_id], plan_id, wait_s) if wait_s is not None else taken(world, futures[plan_id], plan_id)
+        return (
+            ended(futures[plan_id], plan_id, wait_s)
+            if wait_s is not None
+            else taken(world, futures[plan_id], plan_id)
+        )
 
     asked = [attempted(plan_id, ask) for plan_id in dict.fromkeys(plan_ids)]
     return [attempted(each.plan_id, wait) if each.error is None else each for each in asked]
@@ -91,7 +95,9 @@ def taken(world: World, future: Future[Any], plan_id: str, within_s: float = _TA
         try:
             return ended(future, plan_id, 0.0)._replace(status=0)
         except NoExecutor as error:
-            wanted = NoExecutor(f"{error}; it stays asked for, and the next executor that starts runs it", plan_id)
+            wanted = NoExecutor(
+                f"{error}; it stays asked for, and the next executor that starts runs it", plan_id
+            )
             return Outcome(plan_id, error=wanted, status=NO_ANSWER)
     statuses = world.persistence.find_statuses({"id": plan_id})
     state = str(statuses[plan_id].state) if plan_id in statuses else "gone"

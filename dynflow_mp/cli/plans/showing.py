@@ -24,7 +24,9 @@ _HIDDEN = "not shown: its class is not known here, so nobody knows what it hides
 
 @click.command()
 @plan_argument
-@click.option("--step", "step_id", type=click.IntRange(1), help="Only this step, with input, output and traceback.")
+@click.option(
+    "--step", "step_id", type=click.IntRange(1), help="Only this step, with input, output and traceback."
+)
 @click.option("--all", "everything", is_flag=True, help=f"All steps, also of a plan of more than {_ROOM}.")
 @on_database
 @prints

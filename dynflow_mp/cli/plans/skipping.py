@@ -87,4 +87,6 @@ def _check(plan_id: str | None, step_ids: tuple[int, ...], filters: Filters, fai
 def _tell_dry(plan_id: str, step_ids: list[int], terminal: Terminal) -> None:
     if terminal.as_json:
         terminal.json({"deed": "skip", "dry_run": True, "plans": [{"plan_id": plan_id, "steps": step_ids}]})
-    terminal.line(f"{plan_id}: would skip {', '.join(map(str, step_ids)) or 'nothing'}, and what needs their outputs")
+    terminal.line(
+        f"{plan_id}: would skip {', '.join(map(str, step_ids)) or 'nothing'}, and what needs their outputs"
+    )

@@ -19,7 +19,9 @@ _ANSWER_S = 30.0
 @plan_argument
 @step_argument
 @click.argument("json_or_file", metavar="JSON|@FILE")
-@click.option("--optional", is_flag=True, help="It is no error if the step does not wait for events any more.")
+@click.option(
+    "--optional", is_flag=True, help="It is no error if the step does not wait for events any more."
+)
 @click.option("--delay", type=SPAN, help="Have it arrive so much later (90s, 5m); then it is not waited for.")
 @on_database
 @prints

@@ -125,7 +125,9 @@ def _tell(looks: Iterator[ExecutionPlan], terminal: Terminal) -> ExecutionPlan:
         changes = _changes(states, plan) if plan.valid else []
         states.update((change.step_id, change.after) for change in changes)
         if before is not None or terminal.as_json:
-            _tell_changes([change for change in changes if before or change.after != "pending"], plan, terminal)
+            _tell_changes(
+                [change for change in changes if before or change.after != "pending"], plan, terminal
+            )
         now = (str(plan.state), str(plan.result))
         if now != before:
             _tell_plan(plan, terminal)
@@ -164,9 +166,7 @@ def _tell_changes(changes: list[_Change], plan: ExecutionPlan, terminal: Termina
             )
             continue
         words = f"{_now()}  step {change.step_id} {change.action_class}: {change.before or 'new'} → "
-        terminal.line(
-            words, (change.after, style_of(change.after)), "" if error is None else f"  {error}"
-        )
+        terminal.line(words, (change.after, style_of(change.after)), "" if error is None else f"  {error}")
 
 
 def _tell_plan(plan: ExecutionPlan, terminal: Terminal) -> None:
