@@ -42,6 +42,7 @@ def policy_of(kind: type[Action]) -> ActionPolicy:
         retry=None if retry is None else retry.frozen(),
         asks_for_rescue=_asks_for_rescue(kind),
         hooks=" ".join(hooks_of(kind)),
+        sensitive=tuple(kind.sensitive),
     )
 
 

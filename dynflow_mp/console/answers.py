@@ -57,4 +57,7 @@ def refused_of(error: DynflowError, **facts: Any) -> Refused:
     plan_id = getattr(error, "plan_id", None)
     if plan_id is not None:
         facts.setdefault("plan_id", plan_id)
+    field = getattr(error, "field", None)
+    if field is not None:
+        facts.setdefault("field", field)
     return Refused(status, str(error), {}, kind=type(error).__name__, **facts)

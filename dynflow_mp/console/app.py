@@ -15,8 +15,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from dynflow_mp.console import health, login, pages
+from dynflow_mp.console import health, live, login, metrics, pages
 from dynflow_mp.console.answers import refused_of
+from dynflow_mp.console.api.app import create_api
+from dynflow_mp.console.bulk_runs import BulkRuns
+from dynflow_mp.console.feed import Feed
 from dynflow_mp.console.refusals import Refused, refusal
 from dynflow_mp.console.security.attempts import Attempts
 from dynflow_mp.console.security.authentication import Authentication
@@ -36,14 +39,20 @@ def create_app(world: Any, settings: ConsoleSettings | None = None) -> Starlette
     """
     settings = settings or ConsoleSettings()
     attempts = Attempts()
+    feed = Feed(world, settings.feed_interval_s, settings.max_listeners)
+    world.before_termination(feed.close)
+    noted = {"world": world, "settings": settings, "feed": feed, "bulk_runs": BulkRuns(world)}
     routes: list[BaseRoute] = [
-        *health.routes(),
+        *health.routes(world),
+        *metrics.routes(world),
+        *live.routes(),
         *login.routes(attempts),
         *pages.routes(),
+        Mount("/api", create_api(), name="api"),
         Mount("/static", StaticFiles(packages=[("dynflow_mp.console", "static")]), name="static"),
     ]
     middleware = [
-        Middleware(Entrance, world=world, settings=settings),
+        Middleware(Entrance, noted=noted),
         Middleware(HostCheck, settings=settings),
         Middleware(Authentication, settings=settings, attempts=attempts),
         Middleware(BodyLimit, settings=settings),

@@ -19,6 +19,7 @@ from dynflow_mp import __version__
 from dynflow_mp.console import wording
 from dynflow_mp.console.notices import put_notice, taken_notice
 from dynflow_mp.console.places import prefix_of
+from dynflow_mp.console.plain_values import plain
 
 
 def path_for(request: Request, name: str, /, query: Any = None, **params: Any) -> str:
@@ -81,7 +82,7 @@ def go_to(request: Request, path: str, notice: str | None = None) -> Response:
 
 def pretty(value: Any) -> str:
     """Data as indented JSON; what JSON does not have is written as text."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return json.dumps(plain(value), indent=2, ensure_ascii=False)
 
 
 @pass_context

@@ -81,6 +81,8 @@ class ActionPolicy(NamedTuple):
     """Whether the class overrides a method that tells rescue strategies: then its actions are asked."""
     hooks: str = ""
     """What its hooks are called for, parted by spaces."""
+    sensitive: tuple[str, ...] = ()
+    """Paths in its input and output that are not shown, also where the class is not known."""
 
     def to_data(self) -> list[Any]:
         return [list(field) if isinstance(field, tuple) else field for field in self]
@@ -89,5 +91,7 @@ class ActionPolicy(NamedTuple):
     def from_data(cls, data: list[Any]) -> ActionPolicy:
         """Policies of plans made by an earlier version have fewer fields: the others are as by default."""
         policy = cls(*data[: len(cls._fields)])
+        if policy.sensitive:
+            policy = policy._replace(sensitive=tuple(policy.sensitive))
         retry: Any = policy.retry
         return policy if retry is None else policy._replace(retry=RetryPolicy.from_data(retry))

@@ -35,6 +35,7 @@ from dynflow_mp.persistence import (
 from dynflow_mp.persistence.action_classes import stored_classes
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
+from dynflow_mp.persistence.figures import Figures, Pulse, read_figures, read_pulses
 from dynflow_mp.persistence.inputs import put_input
 from dynflow_mp.persistence.plan_pages import PageRows
 from dynflow_mp.persistence.rows import (
@@ -339,6 +340,14 @@ class Store:
     def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int:
         """How many plans these filters let through."""
         return self.database.ask(lambda connection: queries.count_plans(connection, filters))
+
+    def pulses(self, plan_ids: Sequence[str]) -> dict[str, Pulse]:
+        """Where these plans stand, to be compared with where they stood before; those that are not stored are left out."""
+        return self.database.ask(lambda connection: read_pulses(connection, plan_ids))
+
+    def figures(self, most_classes: int) -> Figures:
+        """How many plans are stored, and of which kinds."""
+        return self.database.ask(lambda connection: read_figures(connection, most_classes))
 
     def find_statuses(self, filters: Mapping[str, Any] | None = None) -> dict[str, PlanStatus]:
         """Where the plans stand that these filters let through."""

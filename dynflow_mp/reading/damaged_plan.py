@@ -47,6 +47,10 @@ class DamagedPlan(ExecutionPlan):
         raise self._reason
 
     @property
+    def dependencies(self) -> Any:
+        raise self._reason
+
+    @property
     def entry_action(self) -> Any:
         raise self._reason
 

@@ -9,7 +9,7 @@ from heapq import merge
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from dynflow_mp.actions.action import Action, action_in, find_or_missing
+from dynflow_mp.actions.action import Action, Missing, action_in, find_or_missing
 from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
 from dynflow_mp.errors import DynflowError, PlanNotFound
 from dynflow_mp.model.codec import decode
@@ -158,6 +158,10 @@ class ExecutionPlan:
         return self._row.caller_action_id
 
     @cached_property
+    def _policies(self) -> dict[str, ActionPolicy]:
+        return {name: ActionPolicy.from_data(data) for name, data in decode(self._row.policies).items()}
+
+    @cached_property
     def run_flow(self) -> Flow:
         """In which order its run steps run."""
         return flow_from_tokens(decode(self._row.run_flow))
@@ -166,6 +170,11 @@ class ExecutionPlan:
     def finalize_flow(self) -> Flow:
         """In which order its finalize steps run."""
         return flow_from_tokens(decode(self._row.finalize_flow))
+
+    @cached_property
+    def dependencies(self) -> dict[int, tuple[int, ...]]:
+        """By action, the actions whose outputs its input refers to."""
+        return {consumer: tuple(made) for consumer, made in decode(self._row.dependencies)}
 
     @cached_property
     def execution_history(self) -> list[PastEvent]:
@@ -240,8 +249,7 @@ class ExecutionPlan:
             return True
         if self.state is not PlanState.RUNNING:
             return False
-        policies = {name: ActionPolicy.from_data(data) for name, data in decode(self._row.policies).items()}
-        able = {name for name, policy in policies.items() if policy.cancellable}
+        able = {name for name, policy in self._policies.items() if policy.cancellable}
         return bool(able) and any(
             step.action_class_name in able and step.phase is Phase.RUN
             for step in self.steps_in_state(StepState.RUNNING, StepState.SUSPENDED)
@@ -325,7 +333,16 @@ class ExecutionPlan:
         kind = self._classes.get(name)
         if kind is None:
             kind = self._classes[name] = find_or_missing(name)
+            if issubclass(kind, Missing):
+                kind.sensitive = self._declared_sensitive(name)
         return kind
+
+    def _declared_sensitive(self, name: str) -> tuple[str, ...]:
+        """What a class did not want shown when the plan was made; it need not be known here."""
+        try:
+            return self._policies[name].sensitive
+        except (DynflowError, LookupError, TypeError, ValueError, AttributeError):
+            return ()
 
     def __repr__(self) -> str:
         return f"<ExecutionPlan {self.id} {self.label}: {self.state}, {self.result}>"

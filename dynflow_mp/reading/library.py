@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.errors import QueryError
 from dynflow_mp.model.codec import MAX_PAYLOAD, encode
 from dynflow_mp.persistence.database import Fence
+from dynflow_mp.persistence.figures import Figures, Pulse
 from dynflow_mp.persistence.rows import PlanStatus, StepCount
 from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.store import Store
@@ -84,6 +85,14 @@ class Library:
     def find_statuses(self, filters: Mapping[str, Any] | None = None) -> dict[str, PlanStatus]:
         """State and result of the plans these filters let through, by id."""
         return self._store.find_statuses(filters)
+
+    def pulses(self, plan_ids: Sequence[str]) -> dict[str, Pulse]:
+        """Where these plans stand, to be compared with where they stood before; those that are not stored are left out."""
+        return self._store.pulses([plan_id_of(plan_id) for plan_id in plan_ids])
+
+    def figures(self, most_classes: int = 100) -> Figures:
+        """How many plans are stored, and of which kinds; the classes beyond ``most_classes`` are ``other``."""
+        return self._store.figures(most_classes)
 
     def step_counts(self, plan_id: str) -> list[StepCount]:
         """How many steps are in which phase and state: a plan's progress without reading the plan."""

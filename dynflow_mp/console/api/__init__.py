@@ -1,1 +1,1 @@
-"""The JSON API: everything the pages do, for programs."""
+"""The JSON API at ``/api``: everything the pages do, for programs; what it has is in ``/api/openapi.json``."""

@@ -5,6 +5,7 @@ A mounted console shares the scope with the application around it: what is noted
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,13 +26,14 @@ _MOST_HEADER_BYTES = 32_768
 class Entrance:
     """The outermost of what is ours: notes in ``request.state``, security headers, refusals, errors.
 
-    ``world``, ``settings``, ``seal``, ``console`` (the application), ``user`` (None until it is known), ``csrf_token``,
-    ``form`` and ``body`` are there for every page.
+    ``world``, ``settings`` and what else is ``noted``, ``seal``, ``console`` (the application), ``user`` (None until it is
+    known), ``csrf_token``, ``form`` and ``body`` are there for every page.
     """
 
-    def __init__(self, app: ASGIApp, *, world: Any, settings: ConsoleSettings) -> None:
-        self._app, self._world, self._settings = app, world, settings
-        self._seal = Seal.of(settings)
+    def __init__(self, app: ASGIApp, *, noted: Mapping[str, Any]) -> None:
+        self._app, self._notes = app, noted
+        self._settings: ConsoleSettings = noted["settings"]
+        self._seal = Seal.of(self._settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -74,8 +76,7 @@ class Entrance:
             own["root_path"] = prefix
         own["state"] = {
             **(scope.get("state") or {}),
-            "world": self._world,
-            "settings": self._settings,
+            **self._notes,
             "seal": self._seal,
             "console": scope["app"],
             "console_prefix": prefix,

@@ -24,10 +24,12 @@ class HostCheck:
         self._app, self._names = app, settings.hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and path_within(scope) not in HEALTH_PATHS:
-            if self._named(scope) not in self._names:
-                raise Refused(421)
+        if scope["type"] == "http" and not self._answers_to(scope):
+            raise Refused(421)
         await self._app(scope, receive, send)
+
+    def _answers_to(self, scope: Scope) -> bool:
+        return path_within(scope) in HEALTH_PATHS or self._named(scope) in self._names
 
     def _named(self, scope: Scope) -> str | None:
         given = Headers(scope=scope).getlist("host")

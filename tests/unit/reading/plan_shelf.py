@@ -115,7 +115,7 @@ def _plan_row(made: PlannedPlan, history: Sequence[HistoryEntry]) -> PlanRow:
         encode(flow_tokens(made.finalize_flow), "flow"),
         encode(history_to_data(history), "history"),
         b"",
-        b"",
+        encode([[consumer, list(made)] for consumer, made in made.dependencies], "dependencies"),
         made.started_at,
         made.ended_at,
         made.execution_time,
