@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from dynflow_mp.cli.exit_status import IN_WORDS
@@ -23,7 +21,7 @@ def config() -> None:
 @prints
 def show(database_url: str | None, changed: bool, terminal: Terminal) -> None:
     """Show every setting with its origin: option, environment variable, file, or default. Secrets are masked."""
-    from dynflow_mp.cli.origins import settings_in_force
+    from dynflow_mp.cli.origins import in_words, settings_in_force
 
     given = {} if database_url is None else {"database_url": database_url}
     found = [each for each in settings_in_force(given) if not changed or each.origin != "default"]
@@ -34,19 +32,6 @@ def show(database_url: str | None, changed: bool, terminal: Terminal) -> None:
         return
     terminal.table(
         ("SETTING", "VALUE", "ORIGIN"),
-        [(each.name, _told(each.value), each.origin) for each in found],
+        [(each.name, in_words(each.value), each.origin) for each in found],
         flexible=1,
     )
-
-
-def _told(value: Any) -> str:
-    """As a file of settings has it, near enough."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={item}" for key, item in value.items()) or "{}"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "[]"
-    return str(value)

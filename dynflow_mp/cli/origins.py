@@ -33,6 +33,19 @@ def settings_in_force(given: Mapping[str, Any]) -> list[Setting]:
     ]
 
 
+def in_words(value: Any) -> str:
+    """As a file of settings has it, near enough."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={item}" for key, item in value.items()) or "{}"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "[]"
+    return str(value)
+
+
 def _shown(name: str, value: Any) -> Any:
     if name == "database_url":
         from dynflow_mp.persistence.opening import parsed_url, shown

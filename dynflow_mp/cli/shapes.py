@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from dynflow_mp.actions.action import Missing
 from dynflow_mp.errors import DynflowError
 from dynflow_mp.persistence.backup import to_json
 from dynflow_mp.reading.concealment import shown, shown_error
@@ -86,24 +85,16 @@ def step_shape(step: Step, plan: ExecutionPlan) -> Shape:
 
 
 def action_shapes(plan: ExecutionPlan) -> Iterator[Shape]:
-    """Its actions; of a class that is not known here, input and output are not shown: it may hide some of it."""
+    """Its actions, without what their classes hide: that was stored with the plan."""
     names = {step.action_id: step.action_class_name for step in plan.steps.values()}
     actions = {action_id: plan.action(action_id) for action_id in _loaded(plan)}
     for action_id, action in actions.items():
-        values = shown_values(action)
-        yield {
-            "id": action_id,
-            "action_class": names.get(action_id),
-            "hidden": values is None,
-            "input": None if values is None else values[0],
-            "output": None if values is None else values[1],
-        }
+        given, made = shown_values(action)
+        yield {"id": action_id, "action_class": names.get(action_id), "input": given, "output": made}
 
 
-def shown_values(action: Action) -> tuple[Any, Any] | None:
-    """Input and output without what is secret; None where the class, which knows what is, is not known here."""
-    if isinstance(action, Missing):
-        return None
+def shown_values(action: Action) -> tuple[Any, Any]:
+    """Input and output without what is secret; what cannot be read says why."""
     try:
         values = shown(action)
         return to_json(values.input), to_json(values.output)

@@ -154,12 +154,11 @@ def _waited(made: Any, wait_s: float, terminal: Terminal) -> int:
     if not terminal.as_json:
         _tell(terminal, made.id, "triggered")
     plan = answer(made.finished, seconds_of(wait_s), f"plan {made.id}")
-    values = shown_values(plan.entry_action)
+    _, output = shown_values(plan.entry_action)
     errors = [f"step {step.id} {step.action_class}: {error_of(step, plan)}" for step in plan.failed_steps]
     for error in errors:
         click.echo(f"dynflow-mp: {in_one_line(error)}", err=True)
     if terminal.as_json:
-        output = None if values is None else values[1]
         _tell(terminal, made.id, str(plan.state), result=str(plan.result), output=output, errors=errors)
     else:
         click.echo(f"{plan.state} with {plan.result}", err=True)

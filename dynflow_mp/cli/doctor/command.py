@@ -54,7 +54,6 @@ def doctor(quiet: bool, where: Where, terminal: Terminal) -> int:
 def examined(where: Where) -> Iterator[Finding]:
     """Everything that is looked at, one after the other."""
     yield from _safely("program", programs)
-    yield clock()
     try:
         config = where.config()
     except DynflowError as error:
@@ -64,17 +63,17 @@ def examined(where: Where) -> Iterator[Finding]:
         return
     yield from _safely("settings", lambda: _settings(where))
     yield from _safely("settings", lambda: keys(config))
-    yield from _safely("limits", lambda: limits(config))
+    yield from _safely("limits", lambda: [*limits(config), clock()])
     yield from _safely("database", lambda: _database(where, config))
 
 
 def _settings(where: Where) -> Iterator[Finding]:
-    from dynflow_mp.cli.origins import settings_in_force
+    from dynflow_mp.cli.origins import in_words, settings_in_force
 
     given = {} if where.database_url is None else {"database_url": where.database_url}
     for setting in settings_in_force(given):
         if setting.origin != "default" or setting.name == "database_url":
-            yield Finding("settings", setting.name, f"{setting.value} ({setting.origin})")
+            yield Finding("settings", setting.name, f"{in_words(setting.value)} ({setting.origin})")
 
 
 def _database(where: Where, config: Config) -> Iterator[Finding]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dynflow_mp.cli.deeds import by
-from dynflow_mp.cli.exit_status import BROKEN, WELL
+from dynflow_mp.cli.escaping import in_one_line
+from dynflow_mp.cli.exit_status import BROKEN, INTERRUPTED, WELL
 from dynflow_mp.cli.options import asked, dry_run_option, plans_argument, yes_option
-from dynflow_mp.cli.plans.filters import Filters, filtered
+from dynflow_mp.cli.plans.filters import Filters, filtered_or_failed
 from dynflow_mp.cli.terminal import Terminal
 from dynflow_mp.cli.waiting import until
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _Command = Callable[..., Any]
 _TELL_S = 2.0
+_LET_GO_S = 2.0
 
 
 def chosen(command: _Command) -> _Command:
@@ -28,7 +30,7 @@ def chosen(command: _Command) -> _Command:
     plans are named), ``yes`` and ``dry_run``."""
 
     @plans_argument
-    @filtered
+    @filtered_or_failed
     @click.option("--all", "everything", is_flag=True, help="Of all plans there are, without any filter.")
     @yes_option
     @dry_run_option
@@ -84,7 +86,7 @@ def in_bulk(
 
     Ctrl-C stops it: what has begun goes on, no other plan is begun.
     """
-    bulk = world.bulk(deed, chosen.query() if isinstance(chosen, Filters) else list(chosen), by=by())
+    bulk = world.bulk(deed, _plans(world, chosen), by=by())
     preview = bulk.preview()
     facts = {"total": preview.total, "eligible": preview.eligible, "refused": dict(preview.refused)}
     if dry_run:
@@ -101,8 +103,18 @@ def in_bulk(
         return WELL
     asked(f"{_named(deed)} {preview.eligible:,} plan{'' if preview.eligible == 1 else 's'}?", yes)
     run = bulk.run(stop_on_same_error=stop_on_same_error, at_once=at_once)
-    _follow(run, terminal)
-    return _told(deed, facts, run.progress, terminal)
+    interrupted = _follow(run)
+    status = _told(deed, facts, run.progress, terminal)
+    return INTERRUPTED if interrupted else status
+
+
+def _plans(world: World, chosen: Filters | Sequence[str]) -> Any:
+    """As a bulk deed takes them: ids, or a query."""
+    if not isinstance(chosen, Filters):
+        return list(chosen)
+    if chosen.failure is None:
+        return chosen.query()
+    return world.persistence.plans_of_failure(chosen.failure, chosen.query() if chosen.pairs else None)
 
 
 _COUNTS = ("done", "succeeded", "failed", "skipped", "left")
@@ -118,24 +130,27 @@ def _previewed(deed: str, facts: dict[str, Any]) -> list[str]:
     return lines + [f"  not {count:,}: {reason}" for reason, count in facts["refused"].items()]
 
 
-def _follow(run: Any, terminal: Terminal) -> None:
+def _follow(run: Any) -> bool:
+    """Until it has ended; whether Ctrl-C did not let it."""
     next_at = monotonic() + _TELL_S
 
     def has_ended() -> bool:
         nonlocal next_at
-        progress = run.progress
         if monotonic() >= next_at:
             next_at = monotonic() + _TELL_S
+            progress = run.progress
             click.echo(
                 f"{progress.done:,} done, {progress.failed:,} failed, {progress.left:,} left", err=True
             )
-        return progress.left == 0 or progress.stopped_because is not None
+        return bool(run.finished.done())
 
     try:
-        until(has_ended, None)
+        until(has_ended, None, run.finished)
     except KeyboardInterrupt:
         run.stop()
-        until(has_ended, 30.0)
+        until(run.finished.done, _LET_GO_S, run.finished)
+        return True
+    return False
 
 
 def _told(deed: str, facts: dict[str, Any], progress: Any, terminal: Terminal) -> int:
@@ -145,5 +160,5 @@ def _told(deed: str, facts: dict[str, Any], progress: Any, terminal: Terminal) -
         terminal.json({"deed": deed, **facts, **counts, "stopped_because": because})
     terminal.line(", ".join(f"{count:,} {name}" for name, count in counts.items()))
     if because:
-        click.echo(f"dynflow-mp: stopped: {because}", err=True)
+        click.echo(f"dynflow-mp: stopped: {in_one_line(str(because))}", err=True)
     return BROKEN if because or progress.failed else WELL

@@ -77,6 +77,8 @@ def delete(
 
 def _all_of(world: World, filters: Filters) -> Sequence[str]:
     """Their ids, all before any is deleted: pages move when plans go."""
+    if filters.failure is not None:
+        return world.persistence.plans_of_failure(filters.failure, filters.query() if filters.pairs else None)
     query = filters.query(per_page=_AT_ONCE, order_by="created_at", desc="false")
     found: list[str] = []
     while True:

@@ -20,12 +20,13 @@ _Command = Callable[..., Any]
 
 
 class Filters(NamedTuple):
-    """Names and texts, as in an address; none of them: all plans."""
+    """Names and texts, as in an address, and the key of a group of failures; none of them: all plans."""
 
     pairs: tuple[tuple[str, str], ...]
+    failure: str | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.pairs)
+        return bool(self.pairs) or self.failure is not None
 
     def query(self, **more: Any) -> PlanQuery:
         """As the library takes it. Raises :class:`QueryError`."""
@@ -87,5 +88,19 @@ def filtered(command: _Command) -> _Command:
             *((name, value) for name, value in single.items() if value),
         ]
         return command(*args, filters=Filters(tuple(pairs)), **options)
+
+    return chosen
+
+
+def filtered_or_failed(command: _Command) -> _Command:
+    """As :func:`filtered`, and ``--failure``."""
+
+    @filtered
+    @click.option(
+        "--failure", metavar="KEY", help="The plans behind one error, as 'plans failures' groups them."
+    )
+    @wraps(command)
+    def chosen(*args: Any, filters: Filters, failure: str | None, **options: Any) -> Any:
+        return command(*args, filters=filters._replace(failure=failure), **options)
 
     return chosen

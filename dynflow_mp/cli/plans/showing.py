@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from dynflow_mp.reading.step import Step
 
 _ROOM = 200
-_HIDDEN = "not shown: its class is not known here, so nobody knows what it hides; name its module with --app"
 
 
 @click.command()
@@ -110,9 +109,8 @@ def _show_step(plan: ExecutionPlan, step_id: int, terminal: Terminal) -> int:
         told = {
             **step_shape(step, plan),
             "plan_id": plan.id,
-            "hidden": values is None,
-            "input": None if values is None else values[0],
-            "output": None if values is None else values[1],
+            "input": values[0],
+            "output": values[1],
             "failed_attempts": [
                 {
                     "number": number,
@@ -126,10 +124,9 @@ def _show_step(plan: ExecutionPlan, step_id: int, terminal: Terminal) -> int:
         terminal.json(told)
         return WELL
     terminal.line(*step_in_words(step, plan))
-    for name, value in zip(("input", "output"), values or (_HIDDEN, _HIDDEN), strict=True):
+    for name, value in zip(("input", "output"), values, strict=True):
         terminal.line((name, "bold"))
-        text = value if values is None else json.dumps(value, indent=2, ensure_ascii=False)
-        _show_lines(text, terminal, "  ")
+        _show_lines(json.dumps(value, indent=2, ensure_ascii=False), terminal, "  ")
     error = error_of(step, plan)
     if error is not None:
         terminal.line(("error", "bold"))

@@ -24,6 +24,8 @@ class Node(Protocol):
     def failed(self) -> int: ...
     @property
     def running(self) -> int: ...
+    @property
+    def suspended(self) -> int: ...
 
 
 class Counts(NamedTuple):
@@ -33,19 +35,21 @@ class Counts(NamedTuple):
     done: int
     failed: int
     running: int
+    suspended: int
 
     @classmethod
     def of(cls, nodes: Iterable[Node]) -> Counts:
         """Of all of these together."""
-        sums = [0, 0, 0, 0]
+        sums = [0] * len(cls._fields)
         for node in nodes:
-            for place, number in enumerate((node.total, node.done, node.failed, node.running)):
-                sums[place] += number
+            for place, name in enumerate(cls._fields):
+                sums[place] += getattr(node, name)
         return cls(*sums)
 
     def __str__(self) -> str:
         parts = [f"{self.done:,} of {self.total:,} done"]
         parts += [f"{self.running:,} running"] if self.running else []
+        parts += [f"{self.suspended:,} suspended"] if self.suspended else []
         parts += [f"{self.failed:,} failed"] if self.failed else []
         return ", ".join(parts)
 
@@ -100,7 +104,7 @@ def _most_urgent(children: Sequence[Node], left: int | None) -> list[Node]:
 def _urgency(node: Node) -> int:
     if node.failed:
         return 0
-    if node.running:
+    if node.running or node.suspended:
         return 1
     return 3 if node.done == node.total else 2
 
