@@ -24,6 +24,7 @@ _GROUPS = {
     "config": Lazy(
         "dynflow_mp.cli.config_command:config", "The settings in force, and where each comes from."
     ),
+    "console": Lazy("dynflow_mp.cli.console:console", "See plans and worlds in a browser, and steer them."),
     "db": Lazy("dynflow_mp.cli.db:db", "The tables of a database: show, check, upgrade."),
     "doctor": Lazy(
         "dynflow_mp.cli.doctor.command:doctor", "Look at everything; say what is wrong, and what to do."

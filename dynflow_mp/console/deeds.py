@@ -16,7 +16,7 @@ from starlette.requests import Request
 from dynflow_mp.console.answers import refused_of
 from dynflow_mp.console.refusals import Refused
 from dynflow_mp.errors import BadArgument, DynflowError, PlanNotFound, RecordNotFound
-from dynflow_mp.model.states import PlanState, StepState
+from dynflow_mp.model.states import Phase, PlanState, StepState
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.redaction import MASK
@@ -63,7 +63,7 @@ class Deeds:
         """Skip a failed step of a paused plan with all that needs it; the plan is not resumed by it."""
         plan_id = _id(plan_id)
         self._note("skip", plan_id=plan_id, step_id=step_id)
-        skipped = self._of_plan(plan_id, lambda: self._world.skip(plan_id, step_id, by=self.by))
+        skipped = self._skipped(plan_id, step_id)
         return Outcome(True, _skipped(skipped), {"plan_id": plan_id, "skipped": skipped})
 
     def skip_and_resume(self, plan_id: str, step_id: int | None = None) -> Outcome:
@@ -74,9 +74,7 @@ class Deeds:
         skipped: set[int] = set()
         for one in failed:
             if one not in skipped:
-                skipped.update(
-                    self._of_plan(plan_id, lambda one=one: self._world.skip(plan_id, one, by=self.by))
-                )
+                skipped.update(self._skipped(plan_id, one))
         future = self._of_plan(plan_id, lambda: self._world.execute(plan_id, by=self.by))
         outcome = self._of_attempt(plan_id, future)
         steps = sorted(skipped)
@@ -198,9 +196,14 @@ class Deeds:
                 result=str(status.result),
             )
 
+    def _skipped(self, plan_id: str, step_id: int) -> list[int]:
+        found: list[int] = self._of_plan(plan_id, lambda: self._world.skip(plan_id, step_id, by=self.by))
+        return found
+
     def _failed(self, plan_id: str) -> list[int]:
         plan = _ours(lambda: self._world.persistence.load_execution_plan(plan_id))
-        failed = [step.id for step in _ours(lambda: plan.steps_in_state(StepState.ERROR))]
+        steps = _ours(lambda: plan.steps_in_state(StepState.ERROR))
+        failed = [step.id for step in steps if step.phase is not Phase.PLAN]
         if not failed:
             raise Refused(
                 409,

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Hashable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+import anyio
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
@@ -31,6 +32,7 @@ _HEARTBEAT_S = 15.0
 _SEND_S = 20.0
 """A browser that takes nothing for so long is gone."""
 _AGAIN_MS = 2_000
+_GRACE_S = 1.0
 
 
 class PlansTopic(NamedTuple):
@@ -121,11 +123,28 @@ def _listening(request: Request, topic: Topic) -> Response:
     feed: Feed = request.state.feed
     if feed.full:
         raise Refused(503, "Too many pages are open already.", {"Retry-After": "30"})
-    return EventSourceResponse(_events(feed, topic), ping=int(_HEARTBEAT_S), send_timeout=_SEND_S)
-
-
-async def _events(feed: Feed, topic: Topic) -> AsyncIterator[ServerSentEvent]:
     listener = Listener(topic)
+    return EventSourceResponse(
+        _events(feed, listener),
+        ping=int(_HEARTBEAT_S),
+        send_timeout=_SEND_S,
+        shutdown_event=cast(anyio.Event, _Ending(listener)),
+        shutdown_grace_period=_GRACE_S,
+    )
+
+
+class _Ending:
+    """What is set when the server is told to end: the stream then comes to its end, instead of being cut off."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def set(self) -> None:
+        """It is told to."""
+        self._listener.close()
+
+
+async def _events(feed: Feed, listener: Listener) -> AsyncIterator[ServerSentEvent]:
     try:
         feed.join(listener)
         async for change in listener.changes():

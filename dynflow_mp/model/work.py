@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import msgpack
+
 from dynflow_mp.errors import DamagedData
 from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.codec import decode, encode
@@ -176,3 +178,32 @@ class ErrorRecord(NamedTuple):
         if not all(isinstance(one, str) for one in texts):
             raise DamagedData("a stored error holds what is no text")
         return record
+
+
+def beginning_of_error(data: bytes) -> tuple[str, str]:
+    """Class and message of a stored :class:`ErrorRecord` of which only the first bytes are there; the message as far as it goes.
+
+    Of bytes that hold no error: what is said instead.
+    """
+    reader = msgpack.Unpacker(unicode_errors="replace")
+    reader.feed(data)
+    try:
+        reader.read_array_header()
+        name = reader.unpack()
+        return str(name), _text_at(data, reader.tell())
+    except (ValueError, TypeError, IndexError, msgpack.UnpackException):
+        return "?", "its error cannot be read"
+
+
+_TEXT_HEADS = {0xD9: 2, 0xDA: 3, 0xDB: 5}
+
+
+def _text_at(data: bytes, place: int) -> str:
+    """The text that begins there, or as much of it as there is. Raises ``IndexError`` and ``ValueError`` for anything else."""
+    kind = data[place]
+    head = 1 if kind & 0xE0 == 0xA0 else _TEXT_HEADS.get(kind, 0)
+    if not head:
+        raise ValueError("no text")
+    begin = place + head
+    length = kind & 0x1F if head == 1 else int.from_bytes(data[place + 1 : begin], "big")
+    return data[begin : begin + length].decode("utf-8", "ignore")

@@ -98,9 +98,13 @@ class WorkersReport(NamedTuple):
 
 
 def _queue(data: Mapping[str, Any]) -> QueueFacts:
-    numbers = (int(data[name]) for name in ("size", "free", "waiting", "restarts"))
     return QueueFacts(
-        _text(data["name"]), *numbers, {_text(cause): int(count) for cause, count in data["deaths"].items()}
+        _text(data["name"]),
+        int(data["size"]),
+        int(data["free"]),
+        int(data["waiting"]),
+        int(data["restarts"]),
+        {_text(cause): int(count) for cause, count in data["deaths"].items()},
     )
 
 

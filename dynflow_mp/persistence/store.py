@@ -35,6 +35,7 @@ from dynflow_mp.persistence import (
 from dynflow_mp.persistence.action_classes import stored_classes
 from dynflow_mp.persistence.culprits import Step
 from dynflow_mp.persistence.database import Database, Fence
+from dynflow_mp.persistence.failed_steps import FailedSteps, read_failed_steps
 from dynflow_mp.persistence.figures import Figures, Pulse, read_figures, read_pulses
 from dynflow_mp.persistence.inputs import put_input
 from dynflow_mp.persistence.plan_pages import PageRows
@@ -332,6 +333,10 @@ class Store:
         return self.database.ask(
             lambda connection: plan_pages.read_page(connection, filters, order_by, desc, page, per_page)
         )
+
+    def failed_steps(self, filters: Mapping[str, Any] | None) -> FailedSteps:
+        """Steps in error of the plans these filters let through, newest plans first; a bounded number."""
+        return self.database.ask(lambda connection: read_failed_steps(connection, filters))
 
     def action_classes(self) -> list[str]:
         """The names of the classes that actions are stored under, in order."""

@@ -12,6 +12,7 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.errors import QueryError
 from dynflow_mp.model.codec import MAX_PAYLOAD, encode
 from dynflow_mp.persistence.database import Fence
+from dynflow_mp.persistence.failed_steps import FailedSteps
 from dynflow_mp.persistence.figures import Figures, Pulse
 from dynflow_mp.persistence.rows import PlanStatus, StepCount
 from dynflow_mp.persistence.schedule import Schedule
@@ -21,6 +22,7 @@ from dynflow_mp.reading import damaged_plan
 from dynflow_mp.reading.audits import PastDeed, checked_most, noted, past_deeds
 from dynflow_mp.reading.delayed_plan import DelayedPlan
 from dynflow_mp.reading.execution_plan import ExecutionPlan
+from dynflow_mp.reading.failure_groups import FailureGroups, grouped, normalised
 from dynflow_mp.reading.plan_page import PlanPage, page_of
 from dynflow_mp.reading.plan_query import PlanQuery
 
@@ -73,6 +75,21 @@ class Library:
             query.filters(), query.order_by, query.desc, query.page, query.per_page
         )
         return page_of(rows, query, datetime.fromtimestamp(now_us() / 1_000_000, UTC))
+
+    def failure_groups(self, query: PlanQuery | None = None, most: int = 200) -> FailureGroups:
+        """Failed steps by what their errors have in common, of all plans or of those in a list.
+
+        Looked at are the newest plans in error, some thousands; the result says whether there are more (``cut``).
+        """
+        return grouped(self._failed_steps(query), most)
+
+    def plans_of_failure(self, key: str, query: PlanQuery | None = None) -> list[str]:
+        """Ids of the plans of one such group, newest first; none where it is gone."""
+        steps = self._failed_steps(query).steps
+        return list(dict.fromkeys(step.plan_id for step in steps if normalised(step).key == key))
+
+    def _failed_steps(self, query: PlanQuery | None) -> FailedSteps:
+        return self._store.failed_steps(None if query is None else query.filters())
 
     def action_classes(self) -> list[str]:
         """The names of the classes that actions are stored under, in order: what plans can be found by."""

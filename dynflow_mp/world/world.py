@@ -12,7 +12,7 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
 from time import monotonic
 from typing import Any, Self
@@ -23,6 +23,7 @@ from dynflow_mp.errors import ConfigError, WorldFenced
 from dynflow_mp.telemetry import logger
 from dynflow_mp.world import arguments
 from dynflow_mp.world.budget import RESERVE_S
+from dynflow_mp.world.bulk import Bulk, Deed, ListQuery, same_error
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.later import Later
 from dynflow_mp.world.parts import Parts
@@ -112,6 +113,17 @@ class World(Planning, Later, Repairs):
         """The worker processes, by worker id; empty for a client world."""
         core = self._parts.core
         return {} if core is None else core.worker_pids
+
+    # -- many plans at once ------------------------------------------------------------------------
+
+    def bulk(self, deed: Deed | str, plan_ids: Iterable[str] | ListQuery, *, by: str | None = None) -> Bulk:
+        """The same for many plans: ``resume``, ``cancel``, ``skip_and_resume`` or ``halt``; nothing is done yet.
+
+        The plans are chosen here and now, by ids or by a query. ``by``: who wants it, written down with each plan.
+        See :class:`~dynflow_mp.world.bulk.Bulk` for its ``preview()`` and ``run()``.
+        """
+        self._check_alive()
+        return Bulk(self, self._parts.store.plan_statuses, deed, plan_ids, by, same_error)
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ def create_api() -> FastAPI:
     return api
 
 
-def _refuse(request: Request, error: HTTPException) -> Response:
+async def _refuse(request: Request, error: Exception) -> Response:
     return refusal(request.scope, refused_by(error))
 
 

@@ -55,9 +55,11 @@ def _runs(request: Request) -> BulkRuns:
 
 
 def _plans(wanted: shapes.Bulk) -> list[str] | PlanQuery:
-    if (wanted.plan_ids is None) == (wanted.query is None):
-        raise Refused(400, "Either plan_ids or query says which plans are meant.", field="plan_ids")
-    return PlanQuery.from_params(wanted.query) if wanted.plan_ids is None else wanted.plan_ids
+    if wanted.plan_ids is not None and wanted.query is None:
+        return wanted.plan_ids
+    if wanted.query is not None and wanted.plan_ids is None:
+        return PlanQuery.from_params(wanted.query)
+    raise Refused(400, "Either plan_ids or query says which plans are meant.", field="plan_ids")
 
 
 def _told(started: StartedRun) -> Facts:

@@ -133,4 +133,4 @@ def _form(text: str) -> FormData:
         raise Refused(400, "The form is not UTF-8.") from error
     except ValueError as error:
         raise Refused(400, f"The form cannot be read: {error}.") from error
-    return FormData(pairs)
+    return FormData([*pairs])
