@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dynflow_mp.errors import DynflowError
+from dynflow_mp.model.references import OutputReference
 from dynflow_mp.persistence.backup import to_json
 from dynflow_mp.reading.concealment import shown, shown_error
 
@@ -97,10 +98,19 @@ def shown_values(action: Action) -> tuple[Any, Any]:
     """Input and output without what is secret; what cannot be read says why."""
     try:
         values = shown(action)
-        return to_json(values.input), to_json(values.output)
+        return _plain(to_json(values.input)), _plain(to_json(values.output))
     except DynflowError as error:  # damaged data of one action
         problem = {"cannot be shown": str(error)}
         return problem, problem
+
+
+def _plain(value: Any) -> Any:
+    """References of a step that has not run yet, as ``{"$reference": "Step(3).output['x']"}``."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return {"$reference": str(value)} if isinstance(value, OutputReference) else value
 
 
 def error_of(step: Step, plan: ExecutionPlan) -> RecordedError | None:

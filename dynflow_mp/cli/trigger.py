@@ -45,7 +45,7 @@ _TAKEN_S = 2.0
     "--on-conflict", type=click.Choice(["raise", "return", "replace"]), help="What to do if one does."
 )
 @click.option("--deadline", type=SPAN, help="After so long nothing more of it begins.")
-@click.option("--id", "plan_id", help="The plan's id, a UUID of your choice.")
+@click.option("--id", "plan_id", type=click.UUID, help="The plan's id, a UUID of your choice.")
 @on_database
 @prints
 def trigger(
@@ -114,7 +114,9 @@ def _start(at: datetime | None, after: float | None) -> datetime | None:
 
 def _named(options: dict[str, Any]) -> dict[str, Any]:
     names = {"deadline": "deadline_s", "plan_id": "id"}
-    return {names.get(name, name): value for name, value in options.items()}
+    return {
+        names.get(name, name): str(value) if name == "plan_id" else value for name, value in options.items()
+    }
 
 
 def _run(

@@ -30,6 +30,7 @@ _AT_ONCE = 200
 @click.option(
     "--output", type=click.Path(path_type=Path), help="A new file, 0600, instead of standard output."
 )
+@click.option("--json", is_flag=True, expose_value=False, help="It does so anyway.")
 @on_database
 def export(plan_ids: tuple[str, ...], filters: Filters, output: Path | None, where: Where) -> int:
     """Write plans as JSON lines, each as 'plans show --json' shows it, the oldest first; without filters all.

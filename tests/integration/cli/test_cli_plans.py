@@ -60,7 +60,16 @@ def test_a_list_shows_what_the_filters_let_through(executor: World, on: Program,
     assert good.id in [plan["id"] for plan in by_action["plans"]]
     assert (by_action["page"], by_action["per_page"]) == (0, 50)
     assert by_action["total"] == len(by_action["plans"])
-    assert table.output.splitlines()[0].split() == ["ID", "STATE", "RESULT", "DONE", "STARTED", "(UTC)", "TOOK", "LABEL"]
+    assert table.output.splitlines()[0].split() == [
+        "ID",
+        "STATE",
+        "RESULT",
+        "DONE",
+        "STARTED",
+        "(UTC)",
+        "TOOK",
+        "LABEL",
+    ]
     assert re.search(rf"{good.id}  stopped  success  100 %", table.output)
 
 
@@ -69,7 +78,9 @@ def test_a_list_comes_in_pages(executor: World, on: Program):
         ended(executor, Quick)
 
     first = on("plans", "list", "--per-page", "2", "--order-by", "created_at", "--asc", "--json").json
-    second = on("plans", "list", "--per-page", "2", "--page", "1", "--order-by", "created_at", "--asc", "--json").json
+    second = on(
+        "plans", "list", "--per-page", "2", "--page", "1", "--order-by", "created_at", "--asc", "--json"
+    ).json
 
     assert len(first["plans"]) == len({plan["id"] for plan in first["plans"] + second["plans"]}) / 2 == 2
     assert first["total"] >= 3
@@ -81,10 +92,23 @@ def test_a_plan_is_shown_with_its_steps_errors_and_history(executor: World, on: 
     people, programs = on("plans", "show", plan.id), on("plans", "show", plan.id, "--json")
 
     assert people.status == programs.status == 0
-    for words in ("Two", "paused, error", "✗ 3 NeedsFile error", "· 5 Quick pending", "FileNotFoundError", "pause execution"):
+    for words in (
+        "Two",
+        "paused, error",
+        "✗ 3 NeedsFile error",
+        "· 5 Quick pending",
+        "FileNotFoundError",
+        "pause execution",
+    ):
         assert words in people.output
     shape = programs.json
-    assert (shape["id"], shape["state"], shape["result"], shape["valid"]) == (plan.id, "paused", "error", True)
+    assert shape["actions"][2]["input"] == {"say": {"$reference": "Step(3).output['found']"}}
+    assert (shape["id"], shape["state"], shape["result"], shape["valid"]) == (
+        plan.id,
+        "paused",
+        "error",
+        True,
+    )
     assert [step["state"] for step in shape["steps"] if step["phase"] == "run"] == ["error", "pending"]
     assert shape["steps"][2]["error"]["class"] == "FileNotFoundError"
     assert [action["id"] for action in shape["actions"]] == [1, 2, 3]
@@ -94,7 +118,10 @@ def test_a_plan_is_shown_with_its_steps_errors_and_history(executor: World, on: 
 def test_one_step_is_shown_with_its_input_and_its_attempts(executor: World, on: Program, tmp_path: Path):
     plan = ended(executor, NeedsFile, path=str(tmp_path / "no"))
 
-    people, programs = on("plans", "show", plan.id, "--step", "2"), on("plans", "show", plan.id, "--step", "2", "--json")
+    people, programs = (
+        on("plans", "show", plan.id, "--step", "2"),
+        on("plans", "show", plan.id, "--step", "2", "--json"),
+    )
     missing = on("plans", "show", plan.id, "--step", "77")
 
     assert f'"path": "{tmp_path}/no"' in people.output
@@ -106,7 +133,16 @@ def test_one_step_is_shown_with_its_input_and_its_attempts(executor: World, on: 
 
 
 def test_a_plan_that_is_not_there_is_exit_status_3(on: Program):
-    for verb in (["show"], ["watch"], ["why"], ["resume"], ["cancel"], ["halt", "--yes"], ["delete", "--yes"], ["export"]):
+    for verb in (
+        ["show"],
+        ["watch"],
+        ["why"],
+        ["resume"],
+        ["cancel"],
+        ["halt", "--yes"],
+        ["delete", "--yes"],
+        ["export"],
+    ):
         told = on("plans", *verb, NOBODY)
 
         assert told.status == 3, verb
@@ -133,7 +169,10 @@ def test_an_export_is_a_line_for_each_plan(executor: World, on: Program, tmp_pat
     again = on("plans", "export", "--output", f"{tmp_path}/plans.jsonl")
 
     assert [json.loads(line)["id"] for line in told.output.splitlines()] == [plan.id for plan in plans]
-    assert [json.loads(line)["actions"][0]["output"] for line in told.output.splitlines()] == [{"said": 0}, {"said": 1}]
+    assert [json.loads(line)["actions"][0]["output"] for line in told.output.splitlines()] == [
+        {"said": 0},
+        {"said": 1},
+    ]
     assert to_file.status == 0
     lines = (tmp_path / "plans.jsonl").read_text().splitlines()
     assert {plan.id for plan in plans} <= {json.loads(line)["id"] for line in lines}
@@ -152,7 +191,11 @@ def test_watching_ends_with_the_plan_and_tells_how(executor: World, on: Program,
     assert people.output.splitlines()[-1].endswith("Many: stopped, success, 100 % done")
     lines = [json.loads(line) for line in programs.output.splitlines()]
     assert programs.status == 1
-    assert [(line["kind"], line["state"]) for line in lines] == [("step", "success"), ("step", "error"), ("plan", "paused")]
+    assert [(line["kind"], line["state"]) for line in lines] == [
+        ("step", "success"),
+        ("step", "error"),
+        ("plan", "paused"),
+    ]
     assert lines[1]["error"]["class"] == "FileNotFoundError"
 
 
@@ -180,12 +223,16 @@ def test_a_plan_that_waits_says_for_what(executor: World, on: Program):
 # -- doing -------------------------------------------------------------------------------------------
 
 
-def test_a_failed_plan_is_edited_and_resumed_and_both_are_in_its_history(executor: World, on: Program, tmp_path: Path):
+def test_a_failed_plan_is_edited_and_resumed_and_both_are_in_its_history(
+    executor: World, on: Program, tmp_path: Path
+):
     plan = ended(executor, NeedsFile, path=str(tmp_path / "no"))
     (tmp_path / "yes").touch()
 
     still = on("plans", "resume", plan.id, "--wait")
-    edited = on("plans", "edit", plan.id, "2", "--set", f'path="{tmp_path}/yes"', "--resume", "--wait=30s", "--json")
+    edited = on(
+        "plans", "edit", plan.id, "2", "--set", f'path="{tmp_path}/yes"', "--resume", "--wait=30s", "--json"
+    )
     again = on("plans", "resume", plan.id)
 
     assert (still.status, edited.status, again.status) == (1, 0, 4)
@@ -231,7 +278,9 @@ def test_an_event_is_taken_or_refused(executor: World, on: Program):
     assert "needs its quotes" in no_json.errors
 
 
-def test_cancelling_tells_steps_that_can_be_cancelled_and_halting_stops_whatever_it_is(executor: World, on: Program):
+def test_cancelling_tells_steps_that_can_be_cancelled_and_halting_stops_whatever_it_is(
+    executor: World, on: Program
+):
     able, unable = suspended(executor, Stoppable), suspended(executor, Evented)
 
     cancelled = on("plans", "cancel", able, "--json")
@@ -259,7 +308,9 @@ def test_only_stopped_plans_are_deleted(executor: World, on: Program, tmp_path: 
     assert list((tmp_path / "backup").glob("*/execution_plans.jsonl"))
 
 
-def test_many_plans_are_resumed_after_a_preview_and_stop_at_the_same_error(executor: World, on: Program, tmp_path: Path):
+def test_many_plans_are_resumed_after_a_preview_and_stop_at_the_same_error(
+    executor: World, on: Program, tmp_path: Path
+):
     plans = [ended(executor, NeedsFile, path=f"{tmp_path}/later") for _ in range(6)]
     chosen = ("--state", "paused", "--error", f"{tmp_path}/later")
 
@@ -345,7 +396,7 @@ def test_a_unique_key_that_is_held_is_exit_status_4(executor: World, on: Program
         (["cli_actions:Quick", "--wait=soon"], 2, "is no span of time"),
         (["cli_actions:Quick", "--at", "2h", "--after", "2h"], 2, "give one of them"),
         (["cli_actions:Quick", "--after", "2h", "--wait"], 2, "plans that start at once"),
-        (["cli_actions:Quick", "--id", "x"], 2, "UUID"),
+        (["cli_actions:Quick", "--id", "x"], 2, "is not a valid UUID"),
         (["cli_actions:FailsToPlan"], 1, "could not be planned: ValueError: not today"),
     ],
 )
@@ -386,8 +437,8 @@ def test_hostile_texts_do_not_reach_the_terminal(executor: World, on: Program):
         on("plans", "show", plan.id),
         on("plans", "show", plan.id, "--step", "2"),
         on("plans", "show", plan.id, "--json"),
-        on("plans", "watch", plan.id),
         on("plans", "failures"),
+        on("plans", "watch", plan.id, "--json"),
     ]
 
     for each in told:
