@@ -63,7 +63,10 @@ def create_app(world: Any, settings: ConsoleSettings | None = None) -> Starlette
         Refused: _refuse,
         DynflowError: _refuse_ours,
     }
-    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+    # It would name the host and the scheme as the proxy asked for them.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _refuse_http(request: Request, error: HTTPException) -> Response:

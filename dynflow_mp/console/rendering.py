@@ -20,6 +20,7 @@ from dynflow_mp.console import wording
 from dynflow_mp.console.notices import put_notice, taken_notice
 from dynflow_mp.console.places import prefix_of
 from dynflow_mp.console.plain_values import plain
+from dynflow_mp.console.views import words
 
 
 def path_for(request: Request, name: str, /, query: Any = None, **params: Any) -> str:
@@ -109,6 +110,7 @@ def _made_environment() -> Environment:
         count=wording.count_text,
         percent=wording.percent_text,
         pretty=pretty,
+        **words.FILTERS,
     )
     return environment
 

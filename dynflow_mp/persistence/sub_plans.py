@@ -26,12 +26,12 @@ _THIS_CALLER = (
     _plan.caller_execution_plan_id == bindparam("plan"),
     _plan.caller_action_id == bindparam("action"),
 )
-_BEGUN = case((_plan.lock_epoch > literal_column("0"), literal_column("1")), else_=literal_column("0"))
-_REQUESTED = case((_plan.requested_at.is_(None), literal_column("0")), else_=literal_column("1"))
+BEGUN = case((_plan.lock_epoch > literal_column("0"), literal_column("1")), else_=literal_column("0"))
+REQUESTED = case((_plan.requested_at.is_(None), literal_column("0")), else_=literal_column("1"))
 _COUNTS = Statement(
-    select(_plan.state, _plan.result, _BEGUN, _REQUESTED, func.count())
+    select(_plan.state, _plan.result, BEGUN, REQUESTED, func.count())
     .where(*_THIS_CALLER)
-    .group_by(_plan.state, _plan.result, _BEGUN, _REQUESTED),
+    .group_by(_plan.state, _plan.result, BEGUN, REQUESTED),
     ("plan", "action"),
 )
 _HELD_BACK = (

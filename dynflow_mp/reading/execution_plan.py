@@ -130,6 +130,21 @@ class ExecutionPlan:
         return at(self._row.deadline_at)
 
     @property
+    def created_at(self) -> datetime | None:
+        """When it was stored."""
+        return at(self._row.created_at)
+
+    @property
+    def requested_at(self) -> datetime | None:
+        """Since when it is to be run, by any executor; None: nobody has asked for it (any more)."""
+        return at(self._row.requested_at)
+
+    @property
+    def owner_id(self) -> str | None:
+        """The world that runs it."""
+        return self._row.owner_id
+
+    @property
     def started_at(self) -> datetime | None:
         return at(self._row.started_at)
 
@@ -170,6 +185,11 @@ class ExecutionPlan:
     def finalize_flow(self) -> Flow:
         """In which order its finalize steps run."""
         return flow_from_tokens(decode(self._row.finalize_flow))
+
+    @cached_property
+    def policies(self) -> dict[str, ActionPolicy]:
+        """What its action classes asked of the engine when it was planned."""
+        return {name: ActionPolicy.from_data(data) for name, data in decode(self._row.policies).items()}
 
     @cached_property
     def dependencies(self) -> dict[int, tuple[int, ...]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
 from dynflow_mp.clock import now_us
+from dynflow_mp.coordinator.records import Lock, WorldRecord
 from dynflow_mp.errors import QueryError
 from dynflow_mp.model.codec import MAX_PAYLOAD, encode
 from dynflow_mp.persistence.database import Fence
@@ -17,6 +18,7 @@ from dynflow_mp.persistence.figures import Figures, Pulse
 from dynflow_mp.persistence.rows import PlanStatus, StepCount
 from dynflow_mp.persistence.schedule import Schedule
 from dynflow_mp.persistence.store import Store
+from dynflow_mp.persistence.waiting_steps import read_waiting
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading import damaged_plan
 from dynflow_mp.reading.audits import PastDeed, checked_most, noted, past_deeds
@@ -25,6 +27,9 @@ from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.failure_groups import FailureGroups, grouped, normalised
 from dynflow_mp.reading.plan_page import PlanPage, page_of
 from dynflow_mp.reading.plan_query import PlanQuery
+from dynflow_mp.reading.wait import Wait
+from dynflow_mp.reading.wait_facts import wait_facts
+from dynflow_mp.reading.waiting import waits
 
 
 class Library:
@@ -74,7 +79,17 @@ class Library:
         rows = self._store.page_of_plans(
             query.filters(), query.order_by, query.desc, query.page, query.per_page
         )
-        return page_of(rows, query, datetime.fromtimestamp(now_us() / 1_000_000, UTC))
+        return page_of(rows, query, _now())
+
+    def why_waiting(self, plan_id: str, worlds: Iterable[WorldRecord], locks: Iterable[Lock]) -> list[Wait]:
+        """What a plan waits for, first, and each of its steps that waits, by id; nothing if it goes on, or is over.
+
+        ``worlds`` and ``locks`` as the coordinator finds them; of the locks those are needed that concern the plan, who looks
+        after scheduled plans, and takeovers. Raises :class:`PlanNotFound`, :class:`InvalidPlan`.
+        """
+        plan = self.load_execution_plan(plan_id)
+        rows = self._store.database.ask(lambda connection: read_waiting(connection, plan.id))
+        return waits(plan, wait_facts(rows, worlds, locks, _now()))
 
     def failure_groups(self, query: PlanQuery | None = None, most: int = 200) -> FailureGroups:
         """Failed steps by what their errors have in common, of all plans or of those in a list.
@@ -169,3 +184,7 @@ class Library:
         """Give an action other input, without references; for a plan nobody runs, before it is resumed."""
         data = encode(values, "input", self._max_payload)
         self._store.replace_input(plan_id_of(plan_id), action_id, data, self._fence)
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(now_us() / 1_000_000, UTC)

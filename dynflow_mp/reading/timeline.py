@@ -64,7 +64,7 @@ def timeline(plan: ExecutionPlan, now: datetime | None = None) -> Timeline:
     if now is None:
         now = datetime.fromtimestamp(now_us() / 1_000_000, UTC)
     steps = {step.id: step for step in plan.steps.values() if step.phase is not Phase.PLAN}
-    spans = {span.step_id: span for step in steps.values() if (span := _span(step, now)) is not None}
+    spans = {span.step_id: span for step in steps.values() if (span := span_of(step, now)) is not None}
     path = critical_path(Sequence((plan.run_flow, plan.finalize_flow)), spans, _needs(plan, steps))
     in_order = sorted(spans.values(), key=lambda span: (span.start, span.step_id))
     places, lanes = _packed(in_order, lambda span: steps[span.step_id].worker_pid)
@@ -90,19 +90,41 @@ def critical_path(
     That is what stands before it in ``flow``, and the steps whose outputs it ``needs``. Steps without a span never
     ran, and nothing waited for them.
     """
-    before = _before(flow, spans)
+    before = waited_for(flow, spans)
     path: list[int] = []
     seen: set[int] = set()
     last = _latest(spans.values())
     while last is not None and last.step_id not in seen:
         seen.add(last.step_id)
         path.append(last.step_id)
-        waited_for = [before.get(last.step_id), *needs(last.step_id)]
-        last = _latest(spans[step_id] for step_id in waited_for if step_id is not None and step_id in spans)
+        ahead = [before.get(last.step_id), *needs(last.step_id)]
+        last = _latest(spans[step_id] for step_id in ahead if step_id is not None and step_id in spans)
     return path[::-1]
 
 
-def _span(step: Step, now: datetime) -> Span | None:
+def waited_for(flow: Flow, spans: Mapping[int, Span]) -> dict[int, int]:
+    """By step, of all that stands before it in the flow and ran, the step that ended last: the one it waited for.
+
+    An element of a sequence waits for the element before it; what is first in it waits for what it waits for itself.
+    """
+    latest = _latest_within(flow, spans)
+    found: dict[int, int] = {}
+    todo: list[tuple[Flow, int | None]] = [(flow, None)]
+    while todo:
+        item, waits_for = todo.pop()
+        if isinstance(item, Concurrence):
+            todo.extend((part, waits_for) for part in item)
+        elif isinstance(item, Sequence):
+            for part in item:
+                todo.append((part, waits_for))
+                waits_for = latest.get(_key(part), waits_for)
+        elif waits_for is not None:
+            found[item] = waits_for
+    return found
+
+
+def span_of(step: Step, now: datetime) -> Span | None:
+    """When a step ran, one that goes on until ``now``; None for one that nobody has begun."""
     if step.started_at is None:
         return None
     end = now if step.state in _GOES_ON or step.ended_at is None else step.ended_at
@@ -124,27 +146,6 @@ def _needs(plan: ExecutionPlan, steps: Mapping[int, Step]) -> Callable[[int], It
 def _latest(spans: Iterable[Span]) -> Span | None:
     """The one that ended last; among those, the one that began first."""
     return max(spans, key=lambda span: (span.end, -span.start.timestamp(), -span.step_id), default=None)
-
-
-def _before(flow: Flow, spans: Mapping[int, Span]) -> dict[int, int]:
-    """By step, of all that stands before it in the flow and ran, the step that ended last: the one it waited for.
-
-    An element of a sequence waits for the element before it; what is first in it waits for what it waits for itself.
-    """
-    latest = _latest_within(flow, spans)
-    found: dict[int, int] = {}
-    todo: list[tuple[Flow, int | None]] = [(flow, None)]
-    while todo:
-        item, waits_for = todo.pop()
-        if isinstance(item, Concurrence):
-            todo.extend((part, waits_for) for part in item)
-        elif isinstance(item, Sequence):
-            for part in item:
-                todo.append((part, waits_for))
-                waits_for = latest.get(_key(part), waits_for)
-        elif waits_for is not None:
-            found[item] = waits_for
-    return found
 
 
 def _latest_within(flow: Flow, spans: Mapping[int, Span]) -> dict[int, int]:

@@ -26,6 +26,7 @@ from dynflow_mp.world.budget import RESERVE_S
 from dynflow_mp.world.bulk import Bulk, Deed, ListQuery, same_error
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.later import Later
+from dynflow_mp.world.looking import Looking
 from dynflow_mp.world.parts import Parts
 from dynflow_mp.world.planning import Planning
 from dynflow_mp.world.repairs import Repairs
@@ -35,7 +36,7 @@ log = logger("world")
 _HEAR_S = 0.2
 
 
-class World(Planning, Later, Repairs):
+class World(Planning, Later, Looking, Repairs):
     """One runtime instance in this process, under a fresh random id.
 
     Settings are keywords (or a :class:`Config`); see :class:`Config` for all of them. With

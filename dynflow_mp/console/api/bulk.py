@@ -18,7 +18,7 @@ routes = router("bulk")
 Facts = dict[str, JsonValue]
 
 
-@routes.post("/bulk/preview")
+@routes.post("/bulk-preview")
 def preview(request: Request, wanted: shapes.Bulk) -> Facts:
     """How many plans it would concern, and why not others. Nothing is done."""
     found = _runs(request).preview(wanted.deed, _plans(wanted), request.state.user)
@@ -58,7 +58,7 @@ def _plans(wanted: shapes.Bulk) -> list[str] | PlanQuery:
     if wanted.plan_ids is not None and wanted.query is None:
         return wanted.plan_ids
     if wanted.query is not None and wanted.plan_ids is None:
-        return PlanQuery.from_params(wanted.query)
+        return PlanQuery.from_params((name, text) for name, text in wanted.query)
     raise Refused(400, "Either plan_ids or query says which plans are meant.", field="plan_ids")
 
 

@@ -37,7 +37,7 @@ def one_plan(plan_id: PlanId, request: Request) -> Any:
     plan = plan_of(request, plan_id)
     counts: Counter[str] = Counter()
     for count in request.state.world.persistence.step_counts(plan.id):
-        counts[str(count.state)] += count.count
+        counts[str(count.state)] += count.number
     return {
         "id": plan.id,
         "label": plan.label,

@@ -250,9 +250,12 @@ class SendEvent(Taken):
     event: Any = None
 
 
+Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
 class Bulk(Taken):
     """A deed, and the plans: their ids, or the query of a list (as its address has it: pairs of names and texts)."""
 
     deed: str
     plan_ids: list[str] | None = Field(default=None, max_length=10_000)
-    query: list[tuple[str, str]] | None = Field(default=None, max_length=200)
+    query: list[Pair] | None = Field(default=None, max_length=200)

@@ -28,7 +28,7 @@ def list_worlds(request: Request) -> Any:
     return {"worlds": [_facts(record) for record in world.coordinator.find_worlds()], "own": world.id}
 
 
-@routes.post("/worlds/check", response_model=None, responses=ANSWERS)
+@routes.post("/validity-check", response_model=None, responses=ANSWERS)
 def check(request: Request) -> Response:
     """Look at every world's process, and invalidate those whose is gone."""
     return answer(deeds_of(request).check_validity())

@@ -68,12 +68,14 @@ class Entrance:
     def _noted(self, scope: Scope) -> Scope:
         prefix = str(scope.get("root_path", "")).rstrip("/")
         own = {**scope}
+        path = str(scope["path"])
         if self._settings.prefix:
             prefix += self._settings.prefix
-            path = str(scope["path"])
             # Some proxies take the prefix off, others leave it on.
-            own["path"] = path if path == prefix or path.startswith(f"{prefix}/") else f"{prefix}{path}"
+            if path != prefix and not path.startswith(f"{prefix}/"):
+                path = f"{prefix}{path}"
             own["root_path"] = prefix
+        own["path"] = f"{path}/" if path == prefix else path
         own["state"] = {
             **(scope.get("state") or {}),
             **self._notes,

@@ -1,1 +1,1 @@
-"""What a page shows, computed from what was read: pure, and so tested without a browser."""
+"""What a page shows, computed from what was read: pure functions and frozen values, no request and no database."""

@@ -114,7 +114,7 @@ def _plan_row(made: PlannedPlan, history: Sequence[HistoryEntry]) -> PlanRow:
         encode(flow_tokens(made.run_flow), "flow"),
         encode(flow_tokens(made.finalize_flow), "flow"),
         encode(history_to_data(history), "history"),
-        b"",
+        encode({name: policy.to_data() for name, policy in made.policies.items()}, "policies"),
         encode([[consumer, list(made)] for consumer, made in made.dependencies], "dependencies"),
         made.started_at,
         made.ended_at,

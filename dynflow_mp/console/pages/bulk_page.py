@@ -1,0 +1,152 @@
+"""Something is done with many plans: first said what it would be, then done, with its progress to be seen and stopped.
+
+list, failure ─▶ POST /bulk/confirm (nothing is done yet) ─▶ POST /bulk/run ─▶ GET /bulk/{run} ─▶ POST …/stop
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dynflow_mp.console.pages.asking import is_part, text_of, texts_of
+from dynflow_mp.console.refusals import Refused
+from dynflow_mp.console.rendering import path_for, render, see_other
+from dynflow_mp.console.views.plan_columns import in_words
+from dynflow_mp.planning.ids import plan_id_of
+from dynflow_mp.reading.plan_query import PlanQuery
+
+_MOST_CHOSEN = 500
+
+
+class BulkDeed(NamedTuple):
+    """One of the things that are done with many plans, in words."""
+
+    name: str
+    title: str
+    done: str
+    grave: bool = False
+    may_stop: bool = False
+
+
+DEEDS = {
+    deed.name: deed
+    for deed in (
+        BulkDeed("resume", "Resume", "resumed", may_stop=True),
+        BulkDeed(
+            "skip_and_resume", "Skip what failed and resume", "resumed without what failed", may_stop=True
+        ),
+        BulkDeed("cancel", "Cancel", "cancelled"),
+        BulkDeed("halt", "Halt", "halted", grave=True),
+    )
+}
+
+
+class Chosen(NamedTuple):
+    """Which plans: these, or all that a query or a failure stands for."""
+
+    plan_ids: tuple[str, ...] = ()
+    query: PlanQuery | None = None
+    failure: str = ""
+
+    @property
+    def all(self) -> bool:
+        return not self.plan_ids
+
+
+def routes() -> list[Route]:
+    """Confirmation, beginning, progress, end."""
+    return [
+        Route("/bulk/confirm", confirm, methods=["POST"], name="bulk_confirm"),
+        Route("/bulk/run", run, methods=["POST"], name="bulk_run"),
+        Route("/bulk/{run_id}", show, methods=["GET"], name="bulk"),
+        Route("/bulk/{run_id}/stop", stop, methods=["POST"], name="bulk_stop"),
+    ]
+
+
+def confirm(request: Request) -> Response:
+    """What it would be, and with how many; nothing is done."""
+    deed, chosen = _deed(request), _chosen(request)
+    preview = request.state.bulk_runs.preview(deed.name, _plans(request, chosen), request.state.user)
+    form = request.state.form
+    return render(
+        request,
+        "bulk_confirm.html",
+        deed=deed,
+        preview=preview,
+        all=chosen.all,
+        plan_ids=chosen.plan_ids,
+        query_text=text_of(form, "query"),
+        failure=chosen.failure,
+        query_words=in_words(chosen.query) if chosen.all and chosen.query is not None else "",
+        back=_back(request, chosen),
+    )
+
+
+def run(request: Request) -> Response:
+    """Begin."""
+    deed, chosen = _deed(request), _chosen(request)
+    started = request.state.bulk_runs.start(deed.name, _plans(request, chosen), request.state.user)
+    return see_other(request, "bulk", run_id=started.id)
+
+
+def show(request: Request) -> Response:
+    """How far a run is."""
+    started = request.state.bulk_runs.find(request.path_params["run_id"])
+    values: dict[str, Any] = {
+        "run_id": started.id,
+        "deed": DEEDS[started.deed],
+        "by": started.by,
+        "progress": started.run.progress,
+        "ended": started.ended,
+    }
+    return render(request, "bulk_progress.html" if is_part(request) else "bulk_run.html", **values)
+
+
+def stop(request: Request) -> Response:
+    """Begin no more of them."""
+    started = request.state.bulk_runs.stop(request.path_params["run_id"], request.state.user)
+    return see_other(request, "bulk", run_id=started.id, notice="Nothing more of it is begun.")
+
+
+def _deed(request: Request) -> BulkDeed:
+    found = DEEDS.get(text_of(request.state.form, "deed"))
+    if found is None:
+        raise Refused(400, f"deed: must be one of {', '.join(DEEDS)}", field="deed")
+    return found
+
+
+def _chosen(request: Request) -> Chosen:
+    form = request.state.form
+    failure = text_of(form, "failure")
+    if text_of(form, "all") == "true":
+        if failure:
+            return Chosen(failure=failure)
+        query = PlanQuery.from_params(parse_qsl(text_of(form, "query"), keep_blank_values=True))
+        return Chosen(query=replace(query, page=0))
+    ids = tuple(dict.fromkeys(plan_id_of(given) for given in texts_of(form, "plan_id")))
+    if not ids:
+        raise Refused(400, "No plan was chosen: tick the boxes of those that are meant, and try again.")
+    if len(ids) > _MOST_CHOSEN:
+        raise Refused(400, f"More than {_MOST_CHOSEN} plans: take all that match instead.", field="plan_id")
+    return Chosen(ids, failure=failure)
+
+
+def _plans(request: Request, chosen: Chosen) -> Any:
+    """What the world's bulk takes."""
+    if chosen.plan_ids:
+        return list(chosen.plan_ids)
+    if chosen.failure:
+        return request.state.world.persistence.plans_of_failure(chosen.failure)
+    return chosen.query
+
+
+def _back(request: Request, chosen: Chosen) -> str:
+    if chosen.failure:
+        return path_for(request, "failure", key=chosen.failure)
+    query = () if chosen.query is None else chosen.query.to_params()
+    return path_for(request, "plans", query=query)

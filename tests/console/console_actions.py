@@ -1,0 +1,57 @@
+"""Actions for plans that a console looks at."""
+
+from __future__ import annotations
+
+from dynflow_mp import Action, Cancellable
+
+
+class Greets(Action):
+    """Does what it is for."""
+
+    def run(self):
+        self.output["greeting"] = f"hello {self.input.get('name', 'world')}"
+
+
+class FailsUnlessTold(Action):
+    """Fails until its input says it may pass."""
+
+    def run(self):
+        if not self.input.get("may_pass"):
+            raise ValueError(f"it may not pass yet: {self.input.get('why', 'no reason')}")
+        self.output["passed"] = True
+
+
+class WaitsForWord(Action):
+    """Sleeps until an event comes, which becomes its output."""
+
+    def run(self, event=None):
+        if event is None:
+            self.suspend()
+        self.output["word"] = event
+
+
+class Sleeps(Action, abstract=True):
+    """Waits for ever."""
+
+    def run(self, event=None):
+        self.suspend()
+
+
+class WaitsUntilCancelled(Cancellable, Sleeps):
+    """Sleeps until it is cancelled."""
+
+    def cancel(self):
+        self.output["cancelled"] = True
+
+
+class KeepsSecrets(Action):
+    """What nobody shall see is in its input, its output and its error."""
+
+    sensitive = ("card.number",)
+
+    def run(self):
+        self.output["access_token"] = self.input["password"]
+        raise RuntimeError(
+            f"{self.input['password']} of card {self.input['card']['number']} at "
+            f"postgresql://app:{self.input['password']}@db/plans"
+        )
