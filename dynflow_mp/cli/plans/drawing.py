@@ -37,12 +37,12 @@ _LONGEST_ERROR = 300
 def head_of(plan: ExecutionPlan) -> Drawn:
     """Which plan it is and how it stands."""
     state, result = str(plan.state), str(plan.result)
-    head: Drawn = [(plan.label, "bold"), f"  {plan.id}  ", (state, style_of(state))]
+    head: Drawn = [(plan.label, "bold"), "  ", (state, style_of(state))]
     if result != "pending":
         head += [", ", (result, style_of(result))]
-    if not plan.valid:
-        return head
-    return [*head, f"  {bar(plan.progress)} {share(plan.progress)}"]
+    if plan.valid:
+        head.append(f"  {bar(plan.progress)} {share(plan.progress)}")
+    return [*head, f"  {plan.id}"]
 
 
 def flow_of(plan: ExecutionPlan, room: int | None = None) -> Iterator[Drawn]:
