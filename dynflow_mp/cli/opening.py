@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dynflow_mp.persistence.database import Database
     from dynflow_mp.persistence.store import Store
     from dynflow_mp.reading.library import Library
+    from dynflow_mp.reading.wait import Wait
     from dynflow_mp.world.world import World
 
 _UPGRADE = "run: dynflow-mp db upgrade"
@@ -59,6 +60,14 @@ class Look(NamedTuple):
     store: Store
     library: Library
     coordinator: Coordinator
+
+    def why_waiting(self, plan_id: str) -> list[Wait]:
+        """As a world says it: what a plan waits for, first, and each of its steps."""
+        from dynflow_mp.coordinator.records import DelayedExecutorLock, WorldInvalidationLock, plan_lock_id
+
+        about = self.coordinator.find_locks(id=[plan_lock_id(plan_id), DelayedExecutorLock.ID])
+        takeovers = self.coordinator.find_locks(class_name=WorldInvalidationLock.__name__)
+        return self.library.why_waiting(plan_id, self.coordinator.find_worlds(), [*about, *takeovers])
 
 
 class Where(NamedTuple):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dynflow_mp.cli.doctor.finding import NOTE, OK, WRONG, Finding
 from dynflow_mp.cli.words import span
 from dynflow_mp.clock import now_us
+from dynflow_mp.errors import RequestError
 from dynflow_mp.model.states import PlanState, Result
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _WORLDS, _PLANS = "worlds", "plans"
 _PATIENCE_S = 30.0
 """So long a plan may wait for an executor before something is wrong."""
 _MOST = 500
-_NAMED = 5
+_NAMED, _ASKED, _REASONS = 5, 20, 3
 
 
 def worlds_and_plans(look: Look) -> Iterator[Finding]:
@@ -71,7 +72,7 @@ def _unowned(look: Look, records: Sequence[WorldRecord], lost: Sequence[WorldRec
     running = look.library.find_statuses({"state": PlanState.RUNNING.value})
     left = [plan_id for plan_id, status in running.items() if status.owner_id not in there]
     if left:
-        what = f"{_many(len(left), 'plan')} of worlds that are not there: {_ids(left)}"
+        what = f"{_many(len(left), 'plan')} of worlds that are not there: {_ids(left)}{_why(look, left)}"
         advice = "an executor takes them over by itself; without one: dynflow-mp worlds check"
         yield Finding(_PLANS, "running for nobody", f"{len(left):,}", WRONG, what, advice)
 
@@ -85,7 +86,9 @@ def _waiting(look: Look, executors: Sequence[WorldRecord]) -> Iterator[Finding]:
     if not late:
         return
     many = f"{len(late):,}{' or more' if len(asked) == _MOST else ''}"
-    what = f"no executor has taken them for up to {span(max(waited.values()))}: {_ids(late)}"
+    what = (
+        f"no executor has taken them for up to {span(max(waited.values()))}: {_ids(late)}{_why(look, late)}"
+    )
     if not executors:
         advice = "start one: dynflow-mp supervisor --workers N --app MODULE"
     elif all(record.degraded for record in executors):
@@ -103,7 +106,8 @@ def _overdue(look: Look, executors: Sequence[WorldRecord]) -> Iterator[Finding]:
     due = Schedule(look.database).due(now_us() - int(patience_s * 1_000_000), _MOST)
     if not due:
         return
-    what = f"their time to start has passed by {span(patience_s)} and more: {_ids([plan.id for plan in due])}"
+    ids = [plan.id for plan in due]
+    what = f"their time to start has passed by {span(patience_s)} and more: {_ids(ids)}{_why(look, ids)}"
     advice = (
         "one executor has scheduled plans planned: dynflow-mp worlds locks shows which (DelayedExecutorLock)"
         if executors
@@ -126,6 +130,17 @@ def _paused(look: Look) -> Iterator[Finding]:
         yield Finding(
             _PLANS, "paused without an error", f"{len(idle):,}", NOTE, what, "dynflow-mp plans resume ID"
         )
+
+
+def _why(look: Look, plan_ids: Sequence[str]) -> str:
+    """What the first of them say for themselves, each reason once."""
+    reasons: dict[str, None] = {}
+    for plan_id in plan_ids[:_ASKED]:
+        try:
+            reasons.update((wait.sentence, None) for wait in look.why_waiting(plan_id)[:1])
+        except RequestError:  # gone meanwhile, or it cannot be read
+            continue
+    return "".join(f"; it {reason}" for reason in list(reasons)[:_REASONS])
 
 
 def _many(number: int, what: str) -> str:

@@ -10,7 +10,7 @@ from dynflow_mp.cli import completion
 from dynflow_mp.cli.deeds import Outcome, attempted, by, told
 from dynflow_mp.cli.exit_status import WELL
 from dynflow_mp.cli.opening import Where
-from dynflow_mp.cli.options import dry_run_option, on_database, prints, yes_option
+from dynflow_mp.cli.options import PLAN_ID, dry_run_option, on_database, prints, yes_option
 from dynflow_mp.cli.plans.choosing import at_once_option, in_bulk, same_error_option
 from dynflow_mp.cli.plans.filters import Filters, filtered_or_failed
 from dynflow_mp.cli.plans.resuming import resumed
@@ -19,7 +19,7 @@ from dynflow_mp.cli.waiting import WaitingCommand, wait_option
 
 
 @click.command(cls=WaitingCommand)
-@click.argument("plan_id", required=False, shell_complete=completion.plan_ids)
+@click.argument("plan_id", type=PLAN_ID, required=False, shell_complete=completion.plan_ids)
 @click.argument("step_ids", nargs=-1, type=click.IntRange(1), metavar="[STEP_ID]...")
 @filtered_or_failed
 @click.option("--failed", is_flag=True, help="All failed steps of the plan.")

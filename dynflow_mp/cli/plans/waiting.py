@@ -19,9 +19,7 @@ def why(plan_id: str, where: Where, terminal: Terminal) -> None:
     from dynflow_mp.cli.shapes import time_shape
 
     with where.looked_at() as look:
-        waits = look.library.why_waiting(
-            plan_id, look.coordinator.find_worlds(), look.coordinator.find_locks()
-        )
+        waits = look.why_waiting(plan_id)
     if terminal.as_json:
         shapes = [
             {
@@ -36,6 +34,7 @@ def why(plan_id: str, where: Where, terminal: Terminal) -> None:
         return
     if not waits:
         terminal.line("it waits for nothing")
+        return
     terminal.table(
         ("STEP", "FOR", "SINCE (UTC)", "WHY"),
         [

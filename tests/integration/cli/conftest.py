@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from databases import SQLITE, fresh_database
+from program_told import Program, Told
 
 from dynflow_mp.cli.program import run
 from dynflow_mp.world import World
-
-
-class Told(NamedTuple):
-    """What the program said, and how it ended."""
-
-    status: int
-    output: str
-    errors: str
-
-    @property
-    def json(self) -> Any:
-        """The one object of its output."""
-        return json.loads(self.output)
-
-
-Program = Callable[..., Told]
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from cli_actions import NeedsFile, Quick
-from conftest import Program
 from databases import POSTGRESQL, fresh_database
+from program_told import Program
 
 from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.maintenance.processes_alive import own_traces

@@ -20,7 +20,7 @@ from cli_actions import (
     Stoppable,
     Two,
 )
-from conftest import Program
+from program_told import Program
 
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.world import World
@@ -132,6 +132,14 @@ def test_one_step_is_shown_with_its_input_and_its_attempts(executor: World, on: 
     assert "has no step 77" in missing.errors
 
 
+def test_an_id_may_be_spelled_as_uuids_are(executor: World, on: Program):
+    plan = ended(executor, Quick)
+
+    for spelled in (plan.id.upper(), plan.id.replace("-", "")):
+        assert on("plans", "why", spelled).output == "it waits for nothing\n"
+        assert on("plans", "delete", spelled, "--dry-run", "--json").json["eligible"] == 1
+
+
 def test_a_plan_that_is_not_there_is_exit_status_3(on: Program):
     for verb in (
         ["show"],
@@ -215,8 +223,8 @@ def test_a_plan_that_waits_says_for_what(executor: World, on: Program):
     waits = on("plans", "why", plan_id, "--json").json["waits"]
     people = on("plans", "why", plan_id)
 
-    assert [(wait["step_id"], wait["kind"]) for wait in waits] == [(2, "event")]
-    assert waits[0]["sentence"] in people.output
+    assert [(wait["step_id"], wait["kind"]) for wait in waits] == [(None, "event"), (2, "event")]
+    assert waits[1]["sentence"] in people.output
     executor.halt(plan_id).result(30)
 
 

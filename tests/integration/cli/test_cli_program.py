@@ -13,7 +13,7 @@ from time import monotonic
 import click
 import pytest
 from cli_actions import Quick
-from conftest import Program
+from program_told import Program
 
 from dynflow_mp.cli.program import dynflow_mp
 from dynflow_mp.world import World

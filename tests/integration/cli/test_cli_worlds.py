@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_actions import Evented
-from conftest import Program
+from program_told import Program
 
 from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.world import World
