@@ -50,7 +50,7 @@ def list_worlds(executors: bool, clients: bool, state: str | None, where: Where,
     from dynflow_mp.cli.shapes import world_shape
     from dynflow_mp.maintenance.processes_alive import gone
 
-    with where.looked_at() as look:
+    with where.looked_at(actions=False) as look:
         found = look.coordinator.find_worlds()
     shapes = [world_shape(world, gone(world)) for world in found if state in (None, world.state)]
     if executors != clients:
@@ -89,7 +89,7 @@ def locks(where: Where, terminal: Terminal) -> None:
     """List who holds which lock: plans that are run, singletons, and what one world at a time does."""
     from dynflow_mp.cli.shapes import lock_shape
 
-    with where.looked_at() as look:
+    with where.looked_at(actions=False) as look:
         shapes = [lock_shape(lock) for lock in look.coordinator.find_locks()]
     if terminal.as_json:
         terminal.json({"locks": shapes})

@@ -88,7 +88,7 @@ def _database(where: Where, config: Config) -> Iterator[Finding]:
         yield from server(database)
     if standing.level == WRONG:
         return
-    with where.looked_at() as look:
+    with where.looked_at(actions=False) as look:
         yield from worlds_and_plans(look)
 
 

@@ -26,7 +26,7 @@ def failures(filters: Filters, most: int, where: Where, terminal: Terminal) -> N
 
     'plans resume --failure KEY' resumes the plans behind one.
     """
-    with where.looked_at() as look:
+    with where.looked_at(actions=False) as look:
         groups = look.library.failure_groups(filters.query() if filters else None, most)
     if terminal.as_json:
         terminal.json({"groups": [_shape(group) for group in groups], "cut": groups.cut})

@@ -35,7 +35,7 @@ def list_plans(filters: Filters, where: Where, terminal: Terminal, **paging: Any
     if paging["desc"] is not None:
         paging["desc"] = str(paging["desc"]).lower()
     query = filters.query(**paging)
-    with where.looked_at() as look:
+    with where.looked_at(actions=False) as look:
         page = look.library.page_of_plans(query)
     if terminal.as_json:
         plans = [line_shape(line) for line in page.plans]

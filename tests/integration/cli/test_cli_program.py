@@ -229,6 +229,23 @@ def test_a_missing_file_is_said_and_not_made(program: Program, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_module_of_the_settings_that_is_not_there_keeps_nobody_from_looking(
+    executor: World, on: Program, monkeypatch: pytest.MonkeyPatch
+):
+    plan_id = executor.trigger(Quick).finished.result(30).id
+    monkeypatch.setenv("DYNFLOW_APPS", "nowhere_at_all")
+
+    shown, named, listed = (
+        on("plans", "show", plan_id),
+        on("plans", "show", plan_id, "--app", "nowhere_at_all"),
+        on("plans", "list"),
+    )
+
+    assert (shown.status, named.status, listed.status) == (0, 2, 0)
+    assert "there is no module nowhere_at_all" in shown.errors
+    assert listed.errors == ""
+
+
 def test_tables_of_another_version_are_not_read(program: Program, tmp_path: Path):
     from sqlalchemy import text
 
