@@ -1,10 +1,11 @@
-"""Makes ``actions_for_tests`` and ``databases`` importable for every test below; databases for all of them."""
+"""Makes ``actions_for_tests``, ``browsers`` and ``databases`` importable for every test below; databases for all of them."""
 
 from __future__ import annotations
 
 import signal
 from pathlib import Path
 
+import browsers
 import databases
 import pytest
 
@@ -14,9 +15,10 @@ SELDOM = HERE / "seldom.txt"
 
 
 def pytest_sessionstart() -> None:
-    """A suite that was started with ``nohup`` would hand the ignored hang-up on to every process it starts."""
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """A suite that was started in the background would hand the signals it ignores on to every process it starts."""
+    for number, usual in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -43,3 +45,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for kind in databases.KINDS:
         if reason := databases.missing(kind):
             terminalreporter.write_line(f"left out: tests on {kind}: {reason}")
+    if reason := browsers.missing():
+        terminalreporter.write_line(f"left out: tests in a browser: {reason}")

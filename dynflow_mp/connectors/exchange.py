@@ -8,21 +8,18 @@ post, call ──▶ notes, bell ──▶ run ─┬─ Executors: requests out
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import zmq
 
-from dynflow_mp.bell import Bell
 from dynflow_mp.connectors.admission import Admission
 from dynflow_mp.connectors.askers import Askers
 from dynflow_mp.connectors.connector import Directory, Receiver
-from dynflow_mp.connectors.delivery import Delivery
 from dynflow_mp.connectors.doorkeeper import Doorkeeper
 from dynflow_mp.connectors.endpoints import Place
 from dynflow_mp.connectors.executors import Executors
 from dynflow_mp.connectors.keys import KeyPair
+from dynflow_mp.connectors.post_office import Office
 from dynflow_mp.errors import ConnectorError, DynflowError, NoExecutor
 from dynflow_mp.model.messages import ANY_EXECUTOR, Envelope, Execution
 from dynflow_mp.telemetry import logger
@@ -32,11 +29,12 @@ log = logger("connectors.exchange")
 _RETRY_S = 0.01
 """How soon to try again to answer an asker whose connection was full."""
 
-_Note = Envelope | Callable[[], object]
 
+class Exchange(Office):
+    """The office that has ZeroMQ's sockets. Others may read ``endpoint``, too.
 
-class Exchange:
-    """Everything the connector's thread owns. Others only call ``post``, ``call`` and read ``endpoint``."""
+    ``place`` is where it listens; None: nowhere.
+    """
 
     def __init__(
         self,
@@ -45,43 +43,31 @@ class Exchange:
         refresh_s: float,
         linger_s: float,
         keys: KeyPair | None = None,
+        place: Place | None = None,
     ) -> None:
+        super().__init__(receiver, linger_s)
         self.endpoint: str | None = None
-        self.delivery = Delivery(receiver)
         self.doorkeeper: Doorkeeper | None = None
         """Only where this world listens on TCP."""
-        self._directory, self._keys = directory, keys
+        self._directory, self._keys, self._place = directory, keys, place
         self._takes_work = receiver.takes_work
-        self._refresh_s, self._linger_s = refresh_s, linger_s
-        self._notes: deque[_Note] = deque()
-        self._bell = Bell()
+        self._refresh_s = refresh_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()
         self._askers = Askers(self._poller, self.delivery, linger_s)
         self._executors = Executors(self._context, self._poller, self.delivery, directory, refresh_s, keys)
         self._stop_by: float | None = None
 
-    # -- called by other threads ---------------------------------------------------------------
-
-    def post(self, envelope: Envelope) -> None:
-        self._notes.append(envelope)
-        self._bell.ring()
-
-    def call(self, what: Callable[..., object], *args: object) -> None:
-        """Have ``what(*args)`` done on the connector's thread."""
-        self._notes.append((lambda: what(*args)) if args else what)
-        self._bell.ring()
-
     # -- the thread ----------------------------------------------------------------------------
 
-    def run(self, place: Place | None, started: Future[None]) -> None:
-        """Serve until told to stop; ``started`` says when, or why not."""
+    def run(self, started: Future[None]) -> None:
+        place = self._place
         try:
             self._poller.register(self._bell.fd, zmq.POLLIN)
             if place is not None:
                 self.endpoint = self._askers.listen(self._context, place, self._guarded(place))
         except Exception as error:
-            self._close(place)
+            self._close()
             started.set_exception(error)
             return
         if not self._takes_work:
@@ -92,7 +78,7 @@ class Exchange:
             while not self._finished():
                 self._turn()
         finally:
-            self._close(place)
+            self._close()
 
     def _guarded(self, place: Place) -> Doorkeeper | None:
         if self._keys is None or not place.endpoint.startswith("tcp://"):
@@ -138,10 +124,6 @@ class Exchange:
         else:
             self._executors.hear(source, events)
 
-    def _waiting_notes(self) -> Iterator[_Note]:
-        for _ in range(len(self._notes)):
-            yield self._notes.popleft()
-
     # -- sending -------------------------------------------------------------------------------
 
     def _send(self, envelope: Envelope) -> None:
@@ -176,15 +158,13 @@ class Exchange:
         self.delivery.deliver(Envelope.from_bytes(data))
 
     def refuse_new_work(self) -> None:
-        """From now on this world's own requests go to other executors."""
         self._takes_work = False
 
     # -- the end -------------------------------------------------------------------------------
 
     def begin_to_stop(self) -> None:
-        """Send what is still to be sent, let it be read, then end."""
         if self._stop_by is None:
-            self._stop_by = time.monotonic() + self._linger_s
+            self._stop_by = time.monotonic() + self.linger_s
 
     def _finished(self) -> bool:
         if self._stop_by is None:
@@ -196,7 +176,7 @@ class Exchange:
         self._askers.say_farewell()
         return self._askers.all_through
 
-    def _close(self, place: Place | None) -> None:
+    def _close(self) -> None:
         left = max(0.0, (self._stop_by or 0.0) - time.monotonic())
         linger_ms = int(left * 1000)
         self._executors.close(linger_ms)
@@ -207,5 +187,5 @@ class Exchange:
             if isinstance(note, Envelope):
                 self.delivery.give_back(note, ConnectorError("the connector has stopped"))
         self._bell.close()
-        if place is not None:
-            place.release()
+        if self._place is not None:
+            self._place.release()

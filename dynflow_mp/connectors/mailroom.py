@@ -13,18 +13,15 @@ from __future__ import annotations
 import logging
 import select
 import time
-from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future
 from random import random
 
-from dynflow_mp.bell import Bell
 from dynflow_mp.connectors.connector import Directory, Receiver
-from dynflow_mp.connectors.delivery import Delivery
 from dynflow_mp.connectors.inbox import Inbox
 from dynflow_mp.connectors.known_worlds import KnownWorlds
 from dynflow_mp.connectors.listener import Listener
 from dynflow_mp.connectors.outgoing import Outgoing
+from dynflow_mp.connectors.post_office import Office
 from dynflow_mp.connectors.rhythm import QUICK_S, Rhythm
 from dynflow_mp.errors import ConnectorError, PeerBusy, PersistenceError
 from dynflow_mp.model.messages import Envelope
@@ -41,8 +38,6 @@ _OUTAGE_S = 60.0
 """How long what is to be sent waits for a database that is away."""
 _STOPPING_S = 0.05
 
-_Note = Envelope | Callable[[], object]
-
 
 class Timings:
     """How patient a mailroom is, in seconds."""
@@ -53,8 +48,8 @@ class Timings:
         self.poll_s, self.refresh_s, self.linger_s, self.patience_s = poll_s, refresh_s, linger_s, patience_s
 
 
-class Mailroom:
-    """Everything the connector's thread owns. Others only call ``post`` and ``call``."""
+class Mailroom(Office):
+    """The office that keeps its letters in the database."""
 
     def __init__(
         self,
@@ -64,7 +59,7 @@ class Mailroom:
         timings: Timings,
         last_number: int,
     ) -> None:
-        self.delivery = Delivery(receiver)
+        super().__init__(receiver, timings.linger_s)
         self._timings = timings
         self._store = EnvelopeStore(database)
         self._inbox = Inbox(self._store, self.delivery, lambda world_id: self.outgoing.heard_of(world_id))
@@ -79,24 +74,11 @@ class Mailroom:
         now = time.monotonic()
         self._rhythm = Rhythm(timings.poll_s, now)
         self._listener = Listener(database, receiver.world_id)
-        self._notes: deque[_Note] = deque()
-        self._bell = Bell()
         self._look_at = self._review_at = now
         self._away_since: float | None = None
         self._pause_s = _FIRST_PAUSE_S
         self._retry_at = now
         self._stop_by: float | None = None
-
-    # -- called by other threads -------------------------------------------------------------------
-
-    def post(self, envelope: Envelope) -> None:
-        self._notes.append(envelope)
-        self._bell.ring()
-
-    def call(self, what: Callable[..., object], *args: object) -> None:
-        """Have ``what(*args)`` done on the connector's thread."""
-        self._notes.append((lambda: what(*args)) if args else what)
-        self._bell.ring()
 
     # -- the thread --------------------------------------------------------------------------------
 
@@ -168,8 +150,7 @@ class Mailroom:
         return max(0.0, 1000 * (until - now) + 0.5)
 
     def _take_notes(self) -> None:
-        for _ in range(len(self._notes)):
-            note = self._notes.popleft()
+        for note in self._waiting_notes():
             if isinstance(note, Envelope):
                 self.outgoing.hold(note)
             else:
@@ -238,10 +219,12 @@ class Mailroom:
         self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s)
         self._look_at = min(self._look_at, self._retry_at)
 
+    def refuse_new_work(self) -> None:
+        self.outgoing.refuse_new_work()
+
     # -- the end -----------------------------------------------------------------------------------
 
     def begin_to_stop(self) -> None:
-        """Send what is still to be sent, then end."""
         if self._stop_by is None:
             self._stop_by = time.monotonic() + self._timings.linger_s
 

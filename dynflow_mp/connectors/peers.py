@@ -55,16 +55,17 @@ class Outbox:
     """What waits for one connection to have room, in order and bounded in number and bytes.
 
     A connection that is slow may take its time; one that takes nothing at all for ``patience_s`` is
-    given up, and what waited as long comes back.
+    given up, and what waited as long comes back. Time in which nobody looked, because this process
+    did not run, tells nothing about the connection: it does not count.
     """
 
-    __slots__ = ("_bytes", "_moved_at", "_waiting", "patience_s")
+    __slots__ = ("_bytes", "_looked_at", "_moved_at", "_waiting", "patience_s")
 
     def __init__(self, patience_s: float) -> None:
         self.patience_s = patience_s
         self._waiting: deque[Waiting] = deque()
         self._bytes = 0
-        self._moved_at = 0.0
+        self._moved_at = self._looked_at = 0.0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -72,7 +73,7 @@ class Outbox:
     def put(self, waiting: Waiting) -> bool:
         """Keep it, unless the outbox is full: then False. One alone fits, whatever its size."""
         if not self._waiting:
-            self._moved_at = waiting.since
+            self._moved_at = self._looked_at = waiting.since
         elif len(self._waiting) >= MAX_WAITING or self._bytes + len(waiting.data) > MAX_WAITING_BYTES:
             return False
         self._waiting.append(waiting)
@@ -89,7 +90,10 @@ class Outbox:
         self._moved_at = now
 
     def overdue(self, now: float) -> Iterator[Envelope]:
-        """Take out, oldest first, what has waited too long on a connection that stands still."""
+        """Take out, oldest first, what has waited too long on a connection that stands still. To be asked often."""
+        unwatched_s, self._looked_at = now - self._looked_at, now
+        if unwatched_s > self.patience_s / 2:
+            self._moved_at = min(now, self._moved_at + unwatched_s)
         if now - self._moved_at >= self.patience_s:
             while self._waiting and now - self._waiting[0].since >= self.patience_s:
                 yield self._take()

@@ -10,27 +10,20 @@ connection, also by an executor it never asked: that is how a successor finds it
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from concurrent.futures import Future
 
-from dynflow_mp.connectors.connector import Connector, Directory, Receiver
+from dynflow_mp.connectors.connector import Directory, Receiver
 from dynflow_mp.connectors.endpoints import Place, is_everywhere, reached_at
 from dynflow_mp.connectors.exchange import Exchange
 from dynflow_mp.connectors.keys import KeyPair, why_no_curve
+from dynflow_mp.connectors.post_office import OfficeConnector
 from dynflow_mp.errors import ConnectorError
-from dynflow_mp.model.messages import Envelope
-from dynflow_mp.telemetry import logger
-
-log = logger("connectors.zeromq")
 
 TRANSPORTS = frozenset({"ipc", "tcp"})
 """What stands before :// in endpoints that can be connected to."""
 
-_START_S = 10.0
 
-
-class ZeroMQConnector(Connector):
+class ZeroMQConnector(OfficeConnector):
     """The connector of one world that talks to other processes.
 
     An executor (``receiver.takes_work``), and anyone given ``listen``, binds a ROUTER. All sockets and
@@ -51,20 +44,17 @@ class ZeroMQConnector(Connector):
         keys: KeyPair | None = None,
         advertise_host: str | None = None,
     ) -> None:
+        super().__init__()
         self._directory, self._listen = directory, listen
         self._keys, self._advertise_host = keys, advertise_host
         self._refresh_s, self._linger_s = refresh_s, linger_s
-        self._guard = threading.Lock()
-        self._receiver: Receiver | None = None
-        self._exchange: Exchange | None = None
-        self._thread: threading.Thread | None = None
 
     @property
     def endpoint(self) -> str | None:
-        exchange = self._exchange
-        if exchange is None or exchange.endpoint is None:
+        office = self._office
+        if not isinstance(office, Exchange) or office.endpoint is None:
             return None
-        return reached_at(exchange.endpoint, self._advertise_host)
+        return reached_at(office.endpoint, self._advertise_host)
 
     @property
     def public_key(self) -> str | None:
@@ -73,30 +63,13 @@ class ZeroMQConnector(Connector):
     @property
     def refused_connections(self) -> Mapping[str, int]:
         """How many TCP connections were refused, by reason."""
-        doorkeeper = None if self._exchange is None else self._exchange.doorkeeper
+        office = self._office
+        doorkeeper = office.doorkeeper if isinstance(office, Exchange) else None
         return {} if doorkeeper is None else doorkeeper.refused
 
-    @property
-    def protocol_errors(self) -> int:
-        """How many messages were refused because they were not ours, or damaged."""
-        exchange = self._exchange
-        return 0 if exchange is None else exchange.delivery.protocol_errors
-
-    def start_listening(self, receiver: Receiver) -> None:
-        with self._guard:
-            if self._receiver is receiver:
-                return
-            if self._receiver is not None:
-                raise ConnectorError("this connector serves another world already")
-            place = self._place() if self._listen or receiver.takes_work else None
-            exchange = Exchange(receiver, self._directory, self._refresh_s, self._linger_s, self._keys)
-            started: Future[None] = Future()
-            thread = threading.Thread(
-                target=exchange.run, args=(place, started), name="dynflow connector", daemon=True
-            )
-            thread.start()
-            started.result(_START_S)
-            self._receiver, self._exchange, self._thread = receiver, exchange, thread
+    def _open_office(self, receiver: Receiver) -> Exchange:
+        place = self._place() if self._listen or receiver.takes_work else None
+        return Exchange(receiver, self._directory, self._refresh_s, self._linger_s, self._keys, place)
 
     def _place(self) -> Place:
         listen = self._listen
@@ -110,33 +83,3 @@ class ZeroMQConnector(Connector):
                     "listen on one address, or say it with advertise_host"
                 )
         return Place.claim(listen, encrypted=self._keys is not None)
-
-    def stop_receiving_new_work(self, receiver: Receiver) -> None:
-        exchange = self._exchange
-        if exchange is not None:
-            exchange.call(exchange.refuse_new_work)
-
-    def stop_listening(self, receiver: Receiver) -> None:
-        with self._guard:
-            exchange, thread = self._exchange, self._thread
-            self._receiver = self._exchange = self._thread = None
-        if exchange is None or thread is None:
-            return
-        exchange.call(exchange.begin_to_stop)
-        if thread is not threading.current_thread():
-            thread.join(2 * self._linger_s + 5)
-
-    def send(self, envelope: Envelope) -> None:
-        exchange = self._exchange
-        if exchange is None:
-            log.debug(
-                "an envelope came after the connector stopped",
-                extra={"action": "envelope_dropped", "request_id": envelope.request_id},
-            )
-        else:
-            exchange.post(envelope)
-
-    def settled(self, request_id: str) -> None:
-        exchange = self._exchange
-        if exchange is not None:
-            exchange.call(exchange.delivery.balance.settled, request_id)

@@ -59,16 +59,19 @@ class Crew:
         """Every place is filled with a worker that said hello."""
         return len(self._ready) >= sum(self._pools.values())
 
-    def ended(self, worker_id: str, queue: str, now: float, by_us: bool = False) -> Post:
+    def ended(
+        self, worker_id: str, queue: str, now: float, by_us: bool = False, worked: bool = False
+    ) -> Post:
         """A worker is gone (or never came up); returns the place to fill again.
 
         ``by_us``: it was told to go, for a step that had to be stopped, say; that tells nothing about the application.
+        ``worked``: it brought jobs to their end before, so another can, too: its place starts over.
         """
         lived_s = now - self._started.pop(worker_id, now)
         self._ready.pop(worker_id, None)
         if by_us:
             return Post(queue, 0.0)
-        failures = 0 if lived_s >= _STABLE_S else self._failures[queue] + 1
+        failures = 0 if worked or lived_s >= _STABLE_S else self._failures[queue] + 1
         self._failures[queue] = failures
         return Post(queue, self._delay(failures - _FREE_DEATHS))
 

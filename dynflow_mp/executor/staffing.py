@@ -98,7 +98,9 @@ class Staffing:
         has_successor = self._has_successor(worker_id)
         told_to = by_us or has_successor or news.cause == LEASE_LOST
         self.turnover.ended(worker_id, news.queue, _end(news.cause, by_us, has_successor))
-        post = self._crew.ended(worker_id, news.queue, now, told_to)
+        # Once they die too often, what they did before does not speed up the next death.
+        worked = news.finished > 0 and self.degraded is None
+        post = self._crew.ended(worker_id, news.queue, now, told_to, worked)
         if not told_to and news.cause != REPLACED:
             self._intensity.died(news.queue, news.message, now)
             self._say_condition()

@@ -29,6 +29,16 @@ def run_program(tmp_path, body):
     return done.returncode, done.stdout, done.stderr
 
 
+def last_words(process, seconds):
+    """What a program that is about to end still says on standard error; one that does not end is killed."""
+    try:
+        return process.communicate(timeout=seconds)[1]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+
+
 def test_a_world_that_is_not_terminated_ends_with_its_process(tmp_path):
     status, out, err = run_program(
         tmp_path,
@@ -94,7 +104,7 @@ def test_ctrl_c_in_a_program_with_an_embedded_world_leaves_no_process(tmp_path):
     time.sleep(0.3)  # the step begins; nothing to wait on from outside
 
     process.send_signal(2)
-    _, err = process.communicate(timeout=30)
+    err = last_words(process, 30)
 
     assert "KeyboardInterrupt" in err
     wait_until(lambda: not any(alive(child.pid) for child in family), 5, "the end of all processes")
@@ -124,7 +134,7 @@ def test_a_second_ctrl_c_does_not_wait_for_running_steps(tmp_path):
     process.send_signal(2)
     assert process.stdout.readline() == "ending\n"
     process.send_signal(2)
-    _, err = process.communicate(timeout=15)  # running steps would have 30 s
+    err = last_words(process, 15)  # running steps would have 30 s
 
     assert err.count("Traceback") == 2
     assert err.rstrip().endswith("KeyboardInterrupt")

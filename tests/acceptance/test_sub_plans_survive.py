@@ -28,8 +28,9 @@ def mended(client, plan):
         if plan.state == "stopped":
             return plan
         for child in plan.sub_plans():
-            # One that is still asked for is taken over just now, and may stop before we ask.
-            if child.state == "paused" and not requested(client, child.id):
+            # One that is still asked for is taken over just now, and may stop before we ask: both in one look.
+            status = client.persistence.find_statuses({"id": child.id})[child.id]
+            if status.state == "paused" and status.requested_at is None:
                 client.execute(child.id).result(30)
         plan = client.execute(plan.id).result(60)
     return pytest.fail(f"{plan} did not end")

@@ -92,9 +92,15 @@ def no_start_after_success(evidence: Evidence) -> Iterator[str]:
 def one_start_per_attempt(evidence: Evidence) -> Iterator[str]:
     """C5: every start is recorded, as an attempt of its own.
 
-    But for parts of a finalize phase behind its first whose executor died with them: they are recorded with their outcomes.
+    But for parts of a finalize phase behind its first whose executor died with them: they are recorded with their
+    outcomes, by their own executor. What another stores under the same number is a call of its own.
     """
-    stored = {(write.plan_id, write.step_id, write.attempt) for _, write in evidence.outcomes()}
+    stored = {
+        (who, write.plan_id, write.step_id, write.attempt)
+        for _, who, writes in evidence.journal.turns
+        for write in writes
+        if isinstance(write, SaveOutcome)
+    }
     first_parts = set(
         rows("SELECT execution_plan_id, min(id) FROM dynflow_steps WHERE phase = 'finalize' GROUP BY 1")
     )
@@ -106,7 +112,7 @@ def one_start_per_attempt(evidence: Evidence) -> Iterator[str]:
         executor = effect.process.parent
         if (effect.plan_id, effect.step_id) not in behind or executor is None or executor.alive:
             return True
-        return (effect.plan_id, effect.step_id, effect.attempt) in stored
+        return (executor.name, effect.plan_id, effect.step_id, effect.attempt) in stored
 
     starts = Counter(
         (effect.plan_id, effect.step_id, effect.attempt) for effect in evidence.effects if told(effect)

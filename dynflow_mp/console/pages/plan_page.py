@@ -18,6 +18,7 @@ from dynflow_mp.console.views.plan_record import plan_record
 from dynflow_mp.errors import DynflowError, NotScheduled
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.planning.ids import plan_id_of
+from dynflow_mp.reading.wait import WaitKind
 
 MOST_WAITS = 8
 
@@ -114,12 +115,13 @@ def waits_of(request: Request, plan: Any, step_id: int | None = None) -> tuple[l
     if not plan.valid or plan.state == PlanState.STOPPED:
         return [], 0
     try:
-        why = getattr(request.state.world.persistence, "why_waiting", None)
-        found = [] if why is None else why(plan.id)
+        found = request.state.world.why_waiting(plan.id)
     except DynflowError:  # it says why a page has little to say; the page is worth more than that
         return [], 0
     if step_id is not None:
         found = [wait for wait in found if wait.step_id == step_id]
+    # That a step waits for the one before it is seen in every picture: it comes last.
+    found = sorted(found, key=lambda wait: (wait.step_id is not None, wait.kind == WaitKind.STEP))
     return list(found[:MOST_WAITS]), max(0, len(found) - MOST_WAITS)
 
 

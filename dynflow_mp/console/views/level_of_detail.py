@@ -151,13 +151,25 @@ def _groups_in(node: TreeNode, path: Path) -> _Groups:
 
 
 def _telling(level: _Groups, room: int) -> _Groups:
-    """Groups with failed steps, then those with running ones, as there is room."""
+    """Groups with failed steps, then those with running ones, then those that are begun, as there is room."""
     found: _Groups = []
-    for node, at in sorted(level, key=lambda one: (-bool(one[0].failed), -bool(one[0].running), one[1])):
-        if (node.failed or node.running) and len(node.children) <= room:
+    for node, at in sorted(level, key=lambda one: (_quiet(one[0]), one[1])):
+        if _quiet(node) < _ALL_QUIET and len(node.children) <= room:
             found.append((node, at))
             room -= len(node.children)
     return found
+
+
+_ALL_QUIET = 3
+
+
+def _quiet(node: TreeNode) -> int:
+    """The less there is to be seen in a group, the more."""
+    if node.failed:
+        return 0
+    if node.running:
+        return 1
+    return 2 if 0 < node.done < node.total else _ALL_QUIET
 
 
 def _shown(node: TreeNode, path: Path, opened: set[Path], start: int, depth: int) -> Shown:

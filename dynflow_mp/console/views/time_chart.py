@@ -117,8 +117,8 @@ def chart(
         _ticks(scale),
         path[:MOST_OF_PATH],
         max(0, len(path) - MOST_OF_PATH),
-        f"{counted(len(path), 'step')} that waited for each other, together {duration_text(together_s)} "
-        f"of {duration_text(whole_s)}.",
+        f"{counted(len(path), 'step')}{' that waited for each other, together' if len(path) > 1 else ','} "
+        f"{duration_text(together_s)} of {duration_text(whole_s)}.",
         f"{time_text(start)} and {duration_text(whole_s)} from there.",
         any(bar.steps > 1 for lane in lanes for bar in lane.bars),
         window is not None,

@@ -49,6 +49,19 @@ def test_a_worker_that_lived_long_starts_the_count_over():
     assert crew.ended("old", "default", 3600.0).delay_s == 0.0
 
 
+def test_workers_that_work_before_they_die_are_replaced_without_delay():
+    crew = Crew({"default": 1})
+    for number in range(20):
+        crew.started(f"w{number}", 0.0)
+        assert crew.ended(f"w{number}", "default", 0.5, worked=True).delay_s == 0.0
+    for number in range(9):
+        crew.started(f"idle{number}", 0.0)
+        crew.ended(f"idle{number}", "default", 0.5)
+    crew.started("busy", 0.0)
+
+    assert crew.ended("busy", "default", 0.5, worked=True).delay_s == 0.0
+
+
 def test_a_worker_that_cannot_start_waits_from_the_first_time():
     crew = Crew({"default": 1})
 

@@ -1,0 +1,124 @@
+"""Pages follow what happens without being loaded anew, and leave alone what the reader has done to them."""
+
+import page_actions as actions
+import pytest
+from watching_plans import a_paused_release, in_state, step_in_state
+
+MARK = "window.isStillTheSamePage = true"
+MARKED = "window.isStillTheSamePage === true"
+
+
+@pytest.fixture
+def slow(console, request):
+    """A plan whose step runs until its file is there; the file is made at the end."""
+    until = console.directory / f"until-{request.node.name}"
+    plan_id = console.world.trigger(actions.Slow, until=str(until)).id
+    step_in_state(console.world, plan_id, 2, "running")
+    yield plan_id, until
+    until.touch()
+    in_state(console.world, plan_id, "stopped")
+
+
+def test_the_list_shows_a_new_plan_and_keeps_what_was_ticked_typed_and_focused(page, console):
+    first = a_paused_release(console.world, console.directory, "early")
+    page.goto("/plans")
+    page.evaluate(MARK)
+    page.locator(f"#pick-{first}").check()
+    page.get_by_label("Label contains").fill("half typed")
+
+    second = a_paused_release(console.world, console.directory, "late")
+
+    page.locator(f"#plan-{second}").wait_for()
+    assert page.evaluate(MARKED)
+    assert page.locator(f"#pick-{first}").is_checked()
+    assert not page.locator(f"#pick-{second}").is_checked()
+    assert page.get_by_label("Label contains").input_value() == "half typed"
+    assert page.evaluate("document.activeElement.name") == "label"
+    assert page.get_by_text("With 1 chosen:").is_visible()
+
+
+def test_a_picture_follows_its_plan(page, shoot, console, slow):
+    plan_id, until = slow
+    page.goto(f"/plans/{plan_id}")
+    page.evaluate(MARK)
+    box = page.locator("#step-2")
+    assert "s-running" in box.get_attribute("class")
+    shoot(page, "plan-running")
+    box.focus()
+
+    until.touch()
+
+    page.locator("#step-2.s-success").wait_for()
+    page.locator(".plan-head .s-stopped").wait_for()
+    assert page.evaluate(MARKED)
+    assert page.evaluate("document.activeElement.id") == "step-2"
+    assert "stopped" in page.locator(".plan-head [role=status]").inner_text()
+
+
+def test_a_step_shows_its_progress_and_what_it_writes(page, console, slow):
+    plan_id, until = slow
+    page.goto(f"/plans/{plan_id}/steps/2")
+    page.evaluate(MARK)
+
+    page.get_by_text("a first piece").wait_for()
+    until.touch()
+
+    page.locator(".plan-head .s-success").wait_for()
+    assert page.evaluate(MARKED)
+
+
+def test_details_that_were_opened_stay_open(page, console, slow):
+    plan_id, until = slow
+    page.goto(f"/plans/{plan_id}/steps/2")
+    summary = page.get_by_text("Send an event to this step")
+    summary.click()
+
+    until.touch()
+
+    page.locator(".plan-head .s-success").wait_for()
+    assert page.get_by_label("The event, as JSON").is_visible()
+
+
+def test_marked_text_is_not_taken_away(page, console, slow):
+    plan_id, until = slow
+    page.goto(f"/plans/{plan_id}")
+    page.locator(".plan-head .id").first.select_text()
+    marked = page.evaluate("getSelection().toString()")
+
+    until.touch()
+    in_state(console.world, plan_id, "stopped")
+    with page.expect_response(lambda answer: answer.url.endswith(plan_id)):
+        page.evaluate("htmx.trigger(document.getElementById('plan-live'), 'refresh')")
+
+    assert page.evaluate("getSelection().toString()") == marked != ""
+
+
+def test_workers_are_seen_at_work(page, shoot, console, slow):
+    page.goto("/worlds")
+    page.evaluate(MARK)
+
+    page.locator("tr[id^=worker-]", has_text="Slow").wait_for()
+
+    assert page.locator("tr[id^=worker-]").count() == 2
+    assert page.evaluate(MARKED)
+    shoot(page, "worlds-at-work")
+
+
+def test_a_page_in_the_background_asks_for_nothing(page, console, slow):
+    page.goto(f"/plans/{slow[0]}")
+    page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true})")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.evaluate("htmx.trigger(document.getElementById('plan-live'), 'refresh')")
+
+    assert not asked
+
+
+def test_a_console_that_cannot_be_reached_is_said_to_be(page, console, slow):
+    page.goto(f"/plans/{slow[0]}")
+    page.route("**/plans/*", lambda route: route.abort())
+
+    page.evaluate("htmx.trigger(document.getElementById('plan-live'), 'refresh')")
+
+    page.get_by_text("not up to date").wait_for()
