@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePath
 from typing import Any
-from warnings import warn
+from warnings import catch_warnings, simplefilter, warn
 
 from dynflow_mp import failpoints
 from dynflow_mp.errors import ConfigError
@@ -177,6 +177,18 @@ class Config:
         merged.update(_from_environment(environment))
         merged.update(given)
         return cls(**merged)
+
+    @classmethod
+    def origins(
+        cls, environment: Mapping[str, str] | None = None, directory: Path | None = None
+    ) -> dict[str, str]:
+        """Which variable or file says the settings that :meth:`load` finds, by their names; no other setting is in it."""
+        environment = os.environ if environment is None else environment
+        path, found = _file_with_settings(directory or Path())
+        with catch_warnings():
+            simplefilter("ignore")  # load has told them
+            variables = _from_environment(environment)
+        return {**dict.fromkeys(found, str(path)), **{name: _as_variable(name) for name in variables}}
 
 
 _NUMBER = (int, float)
@@ -394,6 +406,11 @@ _LARGEST_FILE = 1024 * 1024
 
 
 def _from_file(directory: Path) -> dict[str, Any]:
+    return _file_with_settings(directory)[1]
+
+
+def _file_with_settings(directory: Path) -> tuple[Path | None, dict[str, Any]]:
+    """The file that counts, and what it says; none, and nothing, where there is no such file."""
     for name, tables in (("dynflow.toml", ()), ("pyproject.toml", ("tool", "dynflow_mp"))):
         path = directory / name
         if not path.exists():
@@ -403,8 +420,8 @@ def _from_file(directory: Path) -> dict[str, Any]:
         if found:
             for key in found:
                 _check_in_file(path, text, key, found[key])
-            return found
-    return {}
+            return path, found
+    return None, {}
 
 
 def _text_of(path: Path) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 import click
 
 from dynflow_mp.cli.groups import HelpfulGroup
+from dynflow_mp.cli.options import prints
+from dynflow_mp.cli.terminal import Terminal
 from dynflow_mp.connectors.keys import KeyPair
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
@@ -23,18 +25,26 @@ def keys() -> None:
 
 @keys.command()
 @_FILE
-def generate(file: Path) -> None:
+@prints
+def generate(file: Path, terminal: Terminal) -> None:
     """Make a secret key and keep it in FILE (0600, in a directory 0700); print its public key.
 
     FILE is for a world's curve_key_file, the public key for the curve_trusted_keys_file of all others.
     """
     pair = KeyPair.new()
     pair.write(file)
-    click.echo(pair.public)
+    _tell(pair.public, terminal)
 
 
 @keys.command()
 @_FILE
-def show(file: Path) -> None:
+@prints
+def show(file: Path, terminal: Terminal) -> None:
     """Print the public key of the secret key in FILE, once FILE is found to be well kept."""
-    click.echo(KeyPair.from_file(file).public)
+    _tell(KeyPair.from_file(file).public, terminal)
+
+
+def _tell(public: str, terminal: Terminal) -> None:
+    if terminal.as_json:
+        terminal.json({"public_key": public})
+    terminal.line(public)

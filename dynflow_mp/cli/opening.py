@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from dynflow_mp.cli.escaping import in_one_line
 from dynflow_mp.errors import ConfigError, PersistenceError, SchemaMismatch
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from dynflow_mp.persistence.database import Database
     from dynflow_mp.persistence.store import Store
     from dynflow_mp.reading.library import Library
+    from dynflow_mp.reading.wait import Wait
     from dynflow_mp.world.world import World
 
 _UPGRADE = "run: dynflow-mp db upgrade"
@@ -60,6 +62,14 @@ class Look(NamedTuple):
     library: Library
     coordinator: Coordinator
 
+    def why_waiting(self, plan_id: str) -> list[Wait]:
+        """As a world says it: what a plan waits for, first, and each of its steps."""
+        from dynflow_mp.coordinator.records import DelayedExecutorLock, WorldInvalidationLock, plan_lock_id
+
+        about = self.coordinator.find_locks(id=[plan_lock_id(plan_id), DelayedExecutorLock.ID])
+        takeovers = self.coordinator.find_locks(class_name=WorldInvalidationLock.__name__)
+        return self.library.why_waiting(plan_id, self.coordinator.find_worlds(), [*about, *takeovers])
+
 
 class Where(NamedTuple):
     """The database and the modules that a command was given."""
@@ -75,8 +85,11 @@ class Where(NamedTuple):
         return config_of({**given, **more})
 
     @contextmanager
-    def looked_at(self) -> Iterator[Look]:
-        """The database, to read. Raises :class:`PersistenceError` for one that has no plans or other tables."""
+    def looked_at(self, *, actions: bool = True) -> Iterator[Look]:
+        """The database, to read; ``actions``: also what is in them, which their classes may present.
+
+        Raises :class:`PersistenceError` for a database that has no plans or other tables.
+        """
         from dynflow_mp.actions.named_rules import NamedRules
         from dynflow_mp.coordinator.coordinator import Coordinator
         from dynflow_mp.persistence.store import Store
@@ -88,7 +101,8 @@ class Where(NamedTuple):
         refuse_missing_file(config)
         with opened(config) as database:
             check_tables(database)
-            load_apps(config.apps)
+            if actions:
+                self._load_apps(config)
             store = Store(database)
             library = Library(store, middleware=NamedRules(config.middleware))
             yield Look(config, database, store, library, Coordinator(database, "nobody"))
@@ -105,11 +119,23 @@ class Where(NamedTuple):
             refuse_missing_file(config)
         world = World(config)
         try:
-            load_apps(config.apps)
+            self._load_apps(config)
             yield world
         finally:
             world.terminate(timeout=_END_S)
             world.terminated.wait(2 * _END_S)
+
+    def _load_apps(self, config: Config) -> None:
+        """Those that were named here must be there; without those that the settings name much can be done."""
+        for app in config.apps:
+            try:
+                imported(app, f"--app {app}" if self.apps else f"apps: {app}")
+            except ConfigError as error:
+                if self.apps:
+                    raise
+                click.echo(
+                    f"dynflow-mp: {in_one_line(str(error))}; what its classes hide may be shown", err=True
+                )
 
 
 def config_of(settings: dict[str, Any]) -> Config:
@@ -173,12 +199,6 @@ def check_tables(database: Database) -> None:
         f"this dynflow_mp works with version {REVISIONS[-1]}: {ADVICE[standing.value]}",
         "unsuitable",
     )
-
-
-def load_apps(apps: tuple[str, ...]) -> None:
-    """Import these modules, so that their action classes are known; raises :class:`ConfigError`."""
-    for app in apps:
-        imported(app, f"--app {app}")
 
 
 def imported(module: str, what: str) -> Any:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import click
 
 from dynflow_mp.cli import completion
 from dynflow_mp.cli.opening import Where
 from dynflow_mp.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    TextType = click.ParamType[str]
+else:  # a plain class before click 8.3
+    TextType = click.ParamType
 
 _Command = Callable[..., Any]
 
@@ -47,7 +54,7 @@ def on_database(command: _Command) -> _Command:
     return placed
 
 
-database_option: Callable[[_Command], _Command] = click.option(
+database_option = click.option(
     "--database",
     "database_url",
     metavar="URL",
@@ -56,9 +63,25 @@ database_option: Callable[[_Command], _Command] = click.option(
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 
-plan_argument = click.argument("plan_id", shell_complete=completion.plan_ids)
+
+class PlanId(TextType):
+    """The id of a plan, a UUID in whatever spelling. What is none is left to whoever looks for it: it is not there."""
+
+    name = "plan_id"
+
+    def convert(self, value: object, parameter: click.Parameter | None, context: click.Context | None) -> str:
+        """As it is stored."""
+        try:
+            return str(UUID(str(value)))
+        except ValueError:
+            return str(value)
+
+
+PLAN_ID = PlanId()
+
+plan_argument = click.argument("plan_id", type=PLAN_ID, shell_complete=completion.plan_ids)
 plans_argument = click.argument(
-    "plan_ids", nargs=-1, metavar="[PLAN_ID]...", shell_complete=completion.plan_ids
+    "plan_ids", type=PLAN_ID, nargs=-1, metavar="[PLAN_ID]...", shell_complete=completion.plan_ids
 )
 step_argument = click.argument("step_id", type=click.IntRange(1))
 
@@ -67,6 +90,6 @@ def asked(question: str, yes: bool) -> None:
     """Go on only if somebody says so. Raises :class:`click.UsageError` where nobody can be asked."""
     if yes:
         return
-    if not click.get_text_stream("stdin").isatty():
+    if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Nobody can be asked here; say it with --yes.")
     click.confirm(question, abort=True, err=True)

@@ -21,15 +21,21 @@ from dynflow_mp.errors import DynflowError
 _ONLY_HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())
 """Click's, since 8.2, for a group named without a command: its text is the whole help."""
 _GROUPS = {
+    "config": Lazy(
+        "dynflow_mp.cli.config_command:config", "The settings in force, and where each comes from."
+    ),
     "console": Lazy("dynflow_mp.cli.console:console", "See plans and worlds in a browser, and steer them."),
     "db": Lazy("dynflow_mp.cli.db:db", "The tables of a database: show, check, upgrade."),
-    "keys": Lazy(
-        "dynflow_mp.cli.keys:keys",
-        "Keys of worlds that talk over TCP: generate, show.",
+    "doctor": Lazy(
+        "dynflow_mp.cli.doctor.command:doctor", "Look at everything; say what is wrong, and what to do."
     ),
+    "keys": Lazy("dynflow_mp.cli.keys:keys", "Keys of worlds that talk over TCP: generate, show."),
+    "plans": Lazy("dynflow_mp.cli.plans:plans", "See plans and steer them."),
     "supervisor": Lazy(
         "dynflow_mp.cli.supervisor:supervisor", "Run plans on a pool of worker processes until told to stop."
     ),
+    "trigger": Lazy("dynflow_mp.cli.trigger:trigger", "Plan an action and have an executor run it."),
+    "worlds": Lazy("dynflow_mp.cli.worlds:worlds", "See executors and clients, and look after them."),
 }
 
 

@@ -19,11 +19,11 @@ class Clocks(NamedTuple):
     """One moment: on the steady clock (seconds), and in microseconds UTC."""
 
     steady: float
-    now_us: int
+    utc_us: int
 
     def wall(self, steady: float) -> int:
         """When that was, in microseconds UTC."""
-        return self.now_us - int((self.steady - steady) * _MICRO)
+        return self.utc_us - int((self.steady - steady) * _MICRO)
 
 
 class _At(NamedTuple):
@@ -48,7 +48,7 @@ def report(
     living = list(staffing.turnover.living)[:MOST_WORKERS]
     return WorkersReport(
         world_id,
-        moment(clocks.now_us),
+        moment(clocks.utc_us),
         moment(started_us),
         staffing.degraded,
         running_plans,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -31,6 +32,9 @@ _ASK_MYSQL = text(
     "@@innodb_read_only AS innodb_read_only"
 )
 
+_POSTGRESQL_TIME = text("SELECT current_setting('server_version'), clock_timestamp()")
+_MYSQL_TIME = text("SELECT @@version, UTC_TIMESTAMP(6)")
+
 
 def remarks(connection: Connection, url_text: str, max_payload: int) -> Sequence[str]:
     """What an administrator should know about this server's settings.
@@ -41,6 +45,16 @@ def remarks(connection: Connection, url_text: str, max_payload: int) -> Sequence
         return _remarks(connection, max_payload)
     except PersistenceError as error:
         raise PersistenceError(f"{url_text}: {error}", error.kind) from None
+
+
+def version_and_time(connection: Connection) -> tuple[str, datetime]:
+    """What server this is, and the time it has."""
+    if connection.dialect.name == "postgresql":
+        version, now = connection.execute(_POSTGRESQL_TIME).one()
+        return f"PostgreSQL {version}", now.astimezone(UTC)
+    version, now = connection.execute(_MYSQL_TIME).one()
+    kind = "MariaDB" if "MariaDB" in version else "MySQL"
+    return f"{kind} {version}", now.replace(tzinfo=UTC)
 
 
 def _remarks(connection: Connection, max_payload: int) -> Sequence[str]:

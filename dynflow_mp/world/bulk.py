@@ -7,7 +7,6 @@ plan ids, or a query ─▶ Bulk ─▶ preview: how many could have it done
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +21,7 @@ from dynflow_mp.model.states import Phase
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.library import Library
+from dynflow_mp.reading.normalised_error import normalised_error
 from dynflow_mp.reading.recorded_error import RecordedError
 from dynflow_mp.telemetry import logger
 from dynflow_mp.world.bulk_course import (
@@ -51,7 +51,6 @@ _SLOW_S = 30.0
 """A plan that runs on for longer makes room for the next; its end is counted all the same."""
 _MOST_OPEN = 1_000
 _WORLD_ENDED = "the world ended"
-_NUMBER, _LONGEST = re.compile(r"\d+"), 2_000
 
 
 class ListQuery(Protocol):
@@ -255,8 +254,9 @@ class BulkRun:
 
 
 def same_error(error: RecordedError) -> str:
-    """What errors have in common that differ only in numbers."""
-    return _NUMBER.sub("#", f"{error.exception_class}: {error.message}"[:_LONGEST])
+    """What an error has in common with others that differ in numbers, ids, times and the like."""
+    alike = normalised_error(error.exception_class, error.message)
+    return f"{alike.exception_class}: {alike.message}"
 
 
 def _chosen(plans: Iterable[str] | ListQuery, library: Library) -> list[str]:

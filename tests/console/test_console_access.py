@@ -95,7 +95,14 @@ def test_g40_wrong_tokens_in_the_form_are_counted(client_world):
 
 
 def test_g40_the_form_leads_to_pages_of_this_console_alone(client_world):
-    for wanted in ("https://evil.example/", "//evil.example", "/\\evil.example", "evil", "javascript:alert(1)", "/\n/x"):
+    for wanted in (
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "evil",
+        "javascript:alert(1)",
+        "/\n/x",
+    ):
         console = a_console(client_world, token=TOKEN)
         assert log_in(console, next=wanted).headers["location"] == "/"
     assert log_in(a_console(client_world, token=TOKEN), next="/plans?state=paused").headers["location"] == (
@@ -143,7 +150,8 @@ def test_g40_passwords_browsers_bring_by_themselves_prove_nothing_about_the_site
 
 
 @pytest.mark.parametrize(
-    "given", ["Basic", "Basic !!!", "Basic " + base64.b64encode(b"\xff\xfe").decode(), "Bearer", "Digest x", "x"]
+    "given",
+    ["Basic", "Basic !!!", "Basic " + base64.b64encode(b"\xff\xfe").decode(), "Bearer", "Digest x", "x"],
 )
 def test_g40_authorization_that_makes_no_sense_is_refused(client_world, given):
     console = a_console(client_world, passwords=PASSWORDS, token=TOKEN)
@@ -175,11 +183,15 @@ def test_g40_behind_a_proxy_the_origin_is_the_one_browsers_see(client_world):
     secret = "s" * 32
     own = {"X-User": "ann", "X-Dynflow-Proxy-Secret": secret, "X-Forwarded-Proto": "https"}
     proxy = TrustedProxy(user_header="X-User", secret=secret)
-    console = a_console(client_world, base="http://console.example", allowed_hosts=("console.example",), proxy=proxy)
+    console = a_console(
+        client_world, base="http://console.example", allowed_hosts=("console.example",), proxy=proxy
+    )
     console._transport.client = ("127.0.0.1", 5000)
 
     right = post(console, "/api/validity-check", **{**own, "Sec-Fetch-Site": "same-origin"})
-    by_origin = console.post("/api/validity-check", json={}, headers={**own, "Origin": "https://console.example"})
+    by_origin = console.post(
+        "/api/validity-check", json={}, headers={**own, "Origin": "https://console.example"}
+    )
     plain = console.post("/api/validity-check", json={}, headers={**own, "Origin": "http://console.example"})
 
     assert (right.status_code, by_origin.status_code, plain.status_code) == (200, 200, 403)

@@ -163,11 +163,7 @@ def test_many_plans_are_previewed_and_resumed_until_the_same_error_comes_back(ru
     assert preview.json()["eligible"] == 6
     assert started.status_code == 202, started.text
     run = started.json()["id"]
-    told = wait_for(
-        lambda: (
-            (found := console.get(f"/api/bulk/{run}").json())["ended"] and found
-        )
-    )
+    told = wait_for(lambda: (found := console.get(f"/api/bulk/{run}").json())["ended"] and found)
     assert told["failed"] >= 3
     assert told["stopped_because"]
     assert told["by"] == "ann"
@@ -204,6 +200,27 @@ def test_a_world_neither_drains_nor_invalidates_itself(running_world, console):
         assert answer.status_code == 409, answer.text
 
 
+def test_why_a_plan_does_not_go_on_is_told(running_world, console):
+    plan = waiting_plan(running_world, WaitsForWord)
+
+    waits = console.get(f"/api/plans/{plan.id}/waiting").json()["waits"]
+
+    assert ("event", plan.run_steps[0].id) in [(wait["kind"], wait["step_id"]) for wait in waits]
+    post(console, f"/api/plans/{plan.id}/halt")
+
+
+def test_failures_are_grouped_with_the_plans_behind_them(running_world, console):
+    plans = {failed_plan(running_world, why=f"host {number} is down").id for number in range(3)}
+
+    groups = console.get("/api/failures?error=is+down").json()["failures"]
+
+    assert len(groups) == 1
+    assert groups[0]["plan_count"] == 3
+    behind = console.get("/api/failures/plans", params={"key": groups[0]["key"]}).json()
+    assert set(behind["plan_ids"]) == plans
+    assert console.get("/api/failures/plans?key=nothing").status_code == 404
+
+
 def test_who_holds_what_is_told(running_world, console):
     plan = waiting_plan(running_world, WaitsForWord)
 
@@ -232,9 +249,7 @@ def test_the_token_of_a_console_names_who_does_it(running_world):
     plan = failed_plan(running_world)
     console = a_console(running_world, token=TOKEN)
 
-    console.post(
-        f"/api/plans/{plan.id}/resume", json={}, headers={"Authorization": f"Bearer {TOKEN}"}
-    )
+    console.post(f"/api/plans/{plan.id}/resume", json={}, headers={"Authorization": f"Bearer {TOKEN}"})
 
     own = a_console(running_world)
-    wait_for(lambda: ("console" in {by for _, by in authors(own, plan.id)}))
+    wait_for(lambda: "console" in {by for _, by in authors(own, plan.id)})

@@ -175,7 +175,7 @@ def test_it_stops_by_itself_when_the_same_error_comes_back(world: World) -> None
         world.end(one)
     progress = ended(run)
 
-    assert progress.stopped_because == "the same error came back 3 times: OSError: disk # is full"
+    assert progress.stopped_because == "the same error came back 3 times: OSError: disk <n> is full"
     assert progress.failed == 3
     assert progress.done == len(world.asked) <= 3 + 4
     assert progress.left == 100 - progress.done

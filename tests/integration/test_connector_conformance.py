@@ -37,6 +37,7 @@ from dynflow_mp.model.messages import (
     ANY_EXECUTOR,
     Accepted,
     Done,
+    Drain,
     Envelope,
     Event,
     Execution,
@@ -44,6 +45,8 @@ from dynflow_mp.model.messages import (
     Ping,
     Pong,
     Status,
+    Workers,
+    WorkersTold,
 )
 from dynflow_mp.persistence.database import Database
 
@@ -188,6 +191,24 @@ def test_a_request_arrives_and_its_answer_comes_back(house: House) -> None:
 
     assert heard == sent
     assert client.next() == Envelope("x", "c", sent.request_id, Pong())
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [(Workers(), WorkersTold({"workers": [{"id": f"w{n}"} for n in range(500)]})), (Drain(), Done())],
+    ids=["Workers", "Drain"],
+)
+def test_questions_about_workers_and_ends_come_and_go(
+    house: House, question: Message, answer: Message
+) -> None:
+    executor, client = house.executor("x"), house.client("c")
+
+    client.send("x", question)
+    heard = executor.next()
+    executor.answer(heard, answer)
+
+    assert heard.message == question
+    assert client.next().message == answer
 
 
 def test_any_executor_is_one_executor(house: House) -> None:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
@@ -29,12 +30,24 @@ from dynflow_mp.errors import (
     UnprocessableEvent,
     WorldTerminated,
 )
-from dynflow_mp.executor.requests import StatusAsked
-from dynflow_mp.model.messages import Accepted, Done, Envelope, ExecutionStatus, Failed, Response
+from dynflow_mp.executor.requests import StatusAsked, WorkersAsked
+from dynflow_mp.model.audits import Audit
+from dynflow_mp.model.messages import (
+    Accepted,
+    Done,
+    Envelope,
+    ExecutionStatus,
+    Failed,
+    Response,
+    WorkersTold,
+)
+from dynflow_mp.model.workers_report import WorkersReport
 
 DEADLINE_S = 10.0
 QUICK = {"no_executor_timeout_s": 1.0, "reask_interval_s": 0.3, "accept_timeout_s": 0.2}
 QUEUES = {"default": {"pool_size": 2, "free_workers": 1, "queue_size": 0}}
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+REPORT = WorkersReport("x", NOW, NOW, None, 0, (), ())
 
 
 def eventually(what: Callable[[], object]) -> None:
@@ -58,12 +71,18 @@ class Store:
     def __init__(self) -> None:
         self.plans: dict[str, Stored] = {}
         self.taken_events: set[str] = set()
+        self.audits: list[Audit] = []
         self.broken = False
 
     def plan_statuses(self, plan_ids: Sequence[str]) -> dict[str, Stored]:
         if self.broken:
             raise PersistenceError("the database is away")
         return {plan_id: self.plans[plan_id] for plan_id in plan_ids if plan_id in self.plans}
+
+    def add_audit(self, audit: Audit) -> None:
+        if self.broken:
+            raise PersistenceError("the database is away")
+        self.audits.append(audit)
 
     def event_was_taken(self, event_id: str) -> bool:
         return event_id in self.taken_events
@@ -113,6 +132,8 @@ class FakeExecutor:
                 self.say(asked, Done())
             case StatusAsked() as asked:
                 self.say(asked, ExecutionStatus(QUEUES))
+            case WorkersAsked() as asked:
+                self.say(asked, WorkersTold(REPORT.to_data()))
             case Envelope() as answer:
                 self.leave(answer)
 
@@ -163,6 +184,7 @@ class Client:
             store,
             lambda plan_id: self.loading(plan_id),
             store.executor_of,
+            add_audit=store.add_audit,
             **{**QUICK, **timings},  # type: ignore[arg-type]  # floats, all of them
         )
         connector.start_listening(self)
@@ -557,3 +579,104 @@ def test_no_thread_stays_after_the_end(house: House) -> None:
         world.connector.stop_listening(world)
 
     eventually(lambda: not [one for one in threading.enumerate() if one.name.startswith("dynflow")])
+
+
+# -- who asks --------------------------------------------------------------------------------------
+
+
+def an_audit(deed: str) -> Audit:
+    return Audit("id", "plan-1", 1, deed, "ann", "c")
+
+
+def test_what_a_world_is_asked_for_is_written_down_before_it_is_asked(house: House) -> None:
+    executor, client = house.executor("x"), house.client()
+    house.store.plans["plan-1"] = Stored("running", "x")
+    written_first: list[bool] = []
+    executor.hold = True
+    hear = executor.receive
+
+    def receive(envelope: Envelope) -> None:
+        written_first.append(bool(house.store.audits))
+        hear(envelope)
+
+    executor.receive = receive  # type: ignore[method-assign]  # a spy
+
+    taken = client.dispatcher.event("plan-1", 3, b"", audit=an_audit("send an event to step 3"))
+
+    assert result(taken) is True
+    assert [audit.deed for audit in house.store.audits] == ["asked to send an event to step 3"]
+    assert written_first == [True]
+
+
+def test_what_cannot_be_written_down_is_not_asked_for(house: House) -> None:
+    executor, client = house.executor("x"), house.client()
+    house.store.plans["plan-1"] = Stored("running", "x")
+    result(client.dispatcher.ping("x", 5.0))
+    house.store.broken = True
+
+    cancelled = client.dispatcher.cancel("plan-1", audit=an_audit("cancel"))
+
+    assert isinstance(error(cancelled), PersistenceError)
+    assert executor.heard == ["Ping"]
+
+
+def test_what_nobody_could_be_asked_for_was_not_asked(house: House) -> None:
+    client = house.client()
+    house.store.plans["plan-1"] = Stored("paused")
+
+    cancelled = client.dispatcher.cancel("plan-1", audit=an_audit("cancel"))
+
+    assert isinstance(error(cancelled), RequestError)
+    assert house.store.audits == []
+
+
+def test_a_request_of_nobodys_is_written_down_nowhere(house: House) -> None:
+    executor, client = house.executor("x"), house.client()
+    house.store.plans["plan-1"] = Stored("running", "x")
+
+    result(client.dispatcher.event("plan-1", 3, b""))
+
+    assert executor.heard == ["Event"]
+    assert house.store.audits == []
+
+
+def test_a_plan_that_nobody_runs_is_halted_with_who_wants_it(house: House) -> None:
+    """In the transaction that stops it; if somebody takes it meanwhile, as asked for."""
+    told: list[tuple[str, Audit | None]] = []
+
+    def stop(plan_id: str, audit: Audit | None) -> bool:
+        told.append((plan_id, audit))
+        if len(told) == 1:
+            house.store.plans[plan_id] = Stored("running", "x")
+            return False
+        house.store.plans[plan_id] = Stored("stopped")
+        return True
+
+    client = house.client()
+    client.dispatcher._stop_unowned = stop
+    house.store.plans["plan-1"] = Stored("paused")
+    house.store.plans["plan-2"] = Stored("paused")
+
+    first = client.dispatcher.halt("plan-1", an_audit("halt"))
+    eventually(lambda: told)
+    house.store.plans["plan-1"] = Stored("paused")
+
+    assert result(first) == ("plan-1", "stopped")
+    assert [audit for _, audit in told] == [an_audit("halt")] * 2
+    assert house.store.audits == []
+
+
+def test_workers_are_told_of(house: House) -> None:
+    house.executor("x")
+
+    assert result(house.client().dispatcher.workers("x", 5.0)) == REPORT
+
+
+def test_an_executor_that_is_no_supervisor_does_not_end(house: House) -> None:
+    house.executor("x")
+
+    refused = error(house.client().dispatcher.drain("x", 5.0, an_audit("drain world x")))
+
+    assert type(refused) is RequestError
+    assert "no supervisor" in str(refused)
+    assert [audit.deed for audit in house.store.audits] == ["asked to drain world x"]

@@ -85,6 +85,10 @@ MAY_ASK = {
         *("executor/death_certificates.py", "executor/errand_kinds.py", "planning/ids.py"),
         *("maintenance/amendments.py", "maintenance/recovery.py", "maintenance/unowned.py"),
         *("world/planning.py", "world/plans.py", "world/requests.py"),
+        *(
+            "reading/audits.py",
+            "executor/floor.py",
+        ),  # who did what when; when a report about workers was made
     },
     "for what is scheduled": {
         *("maintenance/cleaner.py", "maintenance/delayed_executor.py", "maintenance/late_planning.py"),
@@ -100,6 +104,11 @@ MAY_ASK = {
     "a lock decides": {"connectors/endpoints.py"},
     "for numbers that grow, whatever it says": {"connectors/outgoing.py"},
     "to throw messages away, which costs time at most": {"maintenance/dead_letters.py"},
+    "to show people how long ago something was": {
+        *("reading/library.py", "reading/timeline.py", "console/metrics.py", "console/wording.py"),
+        "console/pages/asking.py",
+    },
+    "people's sessions end": {"console/security/seal.py"},
     "it is the clock": {"clock.py"},
 }
 

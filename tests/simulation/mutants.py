@@ -214,7 +214,7 @@ def _sends_before_it_stores(patches: Patches) -> None:
 def _reads_before_it_shuts_out(patches: Patches) -> None:
     """Without the epoch of writes, which keeps those out whose plan was taken over."""
     _no_epoch_alone(patches)
-    patches.set(Recovery, "_shut_out", lambda self, world_id: None)
+    patches.set(Recovery, "_shut_out", lambda self, world_id, audit: False)
 
 
 def _recovery_is_content_with_the_dead(patches: Patches) -> None:

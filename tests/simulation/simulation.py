@@ -154,9 +154,9 @@ class SimulatedCoordinator(Coordinator):
         if now - before > 0.95 * TTL_S:
             self.simulation.came_back[self.world_id] = now
 
-    def set_world_state(self, world_id: str, state: str) -> None:
+    def set_world_state(self, world_id: str, state: str, *within: Any) -> None:
         simulation = self.simulation
-        super().set_world_state(world_id, state)
+        super().set_world_state(world_id, state, *within)
         if state == "dead":
             simulation.kernel.say(here().process.name, f"declares world {world_id[:6]} dead")
             self._justify(world_id)

@@ -6,12 +6,13 @@ import pytest
 
 from dynflow_mp.director.stimuli import CancelRequested, EventArrived, HaltRequested, PlanRequested
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
-from dynflow_mp.errors import EventDropped, NoExecutor, PeerBusy
-from dynflow_mp.executor.requests import Asked, StatusAsked
+from dynflow_mp.errors import EventDropped, NoExecutor, PeerBusy, RequestError
+from dynflow_mp.executor.requests import Asked, StatusAsked, WorkersAsked
 from dynflow_mp.model.messages import (
     Accepted,
     CancelPlan,
     Done,
+    Drain,
     Envelope,
     Event,
     Execution,
@@ -22,6 +23,7 @@ from dynflow_mp.model.messages import (
     Pong,
     Status,
     Told,
+    Workers,
 )
 
 NOW = 1_000_000
@@ -43,6 +45,7 @@ def test_each_request_becomes_what_the_core_should_hear(dispatcher: ExecutorDisp
         dispatcher.hear(asking(Status("plan"), "3"), NOW),
         dispatcher.hear(asking(CancelPlan("plan", True), "4"), NOW),
         dispatcher.hear(asking(HaltPlan("plan"), "5"), NOW),
+        dispatcher.hear(asking(Workers(), "6"), NOW),
     ]
 
     assert asked == [
@@ -51,7 +54,19 @@ def test_each_request_becomes_what_the_core_should_hear(dispatcher: ExecutorDisp
         StatusAsked("client", "3", "plan"),
         CancelRequested("plan", "client", "4", True),
         HaltRequested("plan", "client", "5"),
+        WorkersAsked("client", "6"),
     ]
+
+
+def test_who_is_no_supervisor_does_not_end_for_others(dispatcher: ExecutorDispatcher) -> None:
+    """Of a supervisor the world hears it, and not the core."""
+    answer = dispatcher.hear(asking(Drain()), NOW)
+
+    assert isinstance(answer, Envelope)
+    assert isinstance(answer.message, Failed)
+    error = answer.message.to_error()
+    assert type(error) is RequestError
+    assert str(error) == "world executor is no supervisor: who has made it ends it"
 
 
 def test_an_event_without_delay_is_due_at_once(dispatcher: ExecutorDispatcher) -> None:

@@ -13,6 +13,7 @@ from dynflow_mp.model.messages import (
     Accepted,
     CancelPlan,
     Done,
+    Drain,
     Envelope,
     Event,
     Execution,
@@ -23,6 +24,8 @@ from dynflow_mp.model.messages import (
     Pong,
     Status,
     Told,
+    Workers,
+    WorkersTold,
 )
 
 MESSAGES = [
@@ -37,6 +40,9 @@ MESSAGES = [
     Ping(),
     Status(),
     Status("p"),
+    Workers(),
+    WorkersTold({"queues": [], "workers": [{"id": "w1", "pid": None}], "degraded": None}),
+    Drain(),
     Accepted(),
     Done(),
     Failed("PlanStopped", "it is over", "p"),
@@ -87,6 +93,8 @@ def test_requests_are_told_from_responses():
         [VERSION, "a", "b", "1", "Execution", [1]],
         [VERSION, "a", "b", "1", "Execution", ["p", "q", "r"]],
         [VERSION, "a", "b", "1", "Event", ["p", "3", b""]],
+        [VERSION, "a", "b", "1", "Workers", [1]],
+        [VERSION, "a", "b", "1", "WorkersTold", [[]]],
         [VERSION, "a", "b", "1", "Done", [1]],
         [VERSION, "a", "b", "1", "Done", {}],
     ],

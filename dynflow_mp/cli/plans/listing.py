@@ -1,0 +1,66 @@
+"""``dynflow-mp plans list``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dynflow_mp.cli.opening import Where
+from dynflow_mp.cli.options import on_database, prints
+from dynflow_mp.cli.plans.filters import Filters, filtered
+from dynflow_mp.cli.terminal import Terminal
+from dynflow_mp.cli.words import moment, share, span
+
+_ORDERS = ("started_at", "created_at", "ended_at", "label", "state", "result")
+
+
+@click.command("list")
+@filtered
+@click.option("--order-by", type=click.Choice(_ORDERS), help="By default started_at.")
+@click.option("--desc/--asc", default=None, help="The last or the first in front; by default the last.")
+@click.option("--page", type=click.IntRange(0), default=0, show_default=True, help="Which page, from 0.")
+@click.option(
+    "--per-page", type=click.IntRange(1, 500), default=50, show_default=True, help="Plans on a page."
+)
+@on_database
+@prints
+def list_plans(filters: Filters, where: Where, terminal: Terminal, **paging: Any) -> None:
+    """List plans, the last that started in front, page by page.
+
+    With --json one object: plans, total, page, per_page.
+    """
+    from dynflow_mp.cli.shapes import line_shape
+
+    if paging["desc"] is not None:
+        paging["desc"] = str(paging["desc"]).lower()
+    query = filters.query(**paging)
+    with where.looked_at(actions=False) as look:
+        page = look.library.page_of_plans(query)
+    if terminal.as_json:
+        plans = [line_shape(line) for line in page.plans]
+        terminal.json({"plans": plans, "total": page.total, "page": query.page, "per_page": query.per_page})
+        return
+    terminal.table(
+        ("ID", "STATE", "RESULT", "DONE", "STARTED (UTC)", "TOOK", "LABEL"),
+        [_row(line) for line in page.plans],
+    )
+    terminal.line(_extent(page.total, query))
+
+
+def _row(line: Any) -> tuple[str, ...]:
+    return (
+        line.id,
+        str(line.state),
+        str(line.result),
+        share(line.progress),
+        moment(line.started_at),
+        span(line.duration_s),
+        line.label if line.valid else f"{line.label} (cannot be read)",
+    )
+
+
+def _extent(total: int, query: Any) -> str:
+    pages = max(1, -(-total // query.per_page))
+    many = f"{total:,} plan{'' if total == 1 else 's'}"
+    return many if pages == 1 else f"{many}, page {query.page} of 0 to {pages - 1}"

@@ -1,0 +1,104 @@
+"""``dynflow-mp plans resume``."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dynflow_mp.cli.deeds import Outcome, attempted, by, told
+from dynflow_mp.cli.exit_status import NO_ANSWER
+from dynflow_mp.cli.opening import Where
+from dynflow_mp.cli.options import on_database, prints
+from dynflow_mp.cli.plans.choosing import at_once_option, chosen, in_bulk, same_error_option
+from dynflow_mp.cli.plans.filters import Filters
+from dynflow_mp.cli.plans.watching import status_of_plan
+from dynflow_mp.cli.terminal import Terminal
+from dynflow_mp.cli.waiting import WaitingCommand, answer, is_taken, seconds_of, until, wait_option
+from dynflow_mp.errors import NoExecutor
+
+if TYPE_CHECKING:
+    from dynflow_mp.world.world import World
+
+_TAKEN_S = 10.0
+
+
+@click.command(cls=WaitingCommand)
+@chosen
+@click.option("--sub-plans", is_flag=True, help="Also the plans below each that are paused with an error.")
+@wait_option
+@same_error_option
+@at_once_option
+@on_database
+@prints
+def resume(
+    plan_ids: tuple[str, ...],
+    filters: Filters | None,
+    yes: bool,
+    dry_run: bool,
+    sub_plans: bool,
+    wait_s: float | None,
+    where: Where,
+    terminal: Terminal,
+    **limits: Any,
+) -> int:
+    """Have planned or paused plans run: those that are named, or all that the filters let through.
+
+    It ends once an executor has each plan, with --wait once each has ended. Of many plans it is asked
+    first, and stops by itself when the same error comes back.
+    """
+    with where.world() as world:
+        if filters is not None or dry_run:
+            of = filters if filters is not None else plan_ids
+            return in_bulk(world, "resume", of, terminal, yes=yes, dry_run=dry_run, **limits)
+        return told("resume", resumed(world, plan_ids, wait_s, sub_plans=sub_plans), terminal)
+
+
+def resumed(
+    world: World, plan_ids: tuple[str, ...], wait_s: float | None, *, sub_plans: bool = False
+) -> list[Outcome]:
+    """All asked for before any is waited for."""
+    futures: dict[str, Future[Any]] = {}
+
+    def ask(plan_id: str) -> Outcome:
+        futures[plan_id] = world.execute(plan_id, sub_plans=sub_plans, by=by())
+        return Outcome(plan_id)
+
+    def wait(plan_id: str) -> Outcome:
+        return (
+            ended(futures[plan_id], plan_id, wait_s)
+            if wait_s is not None
+            else taken(world, futures[plan_id], plan_id)
+        )
+
+    asked = [attempted(plan_id, ask) for plan_id in dict.fromkeys(plan_ids)]
+    return [attempted(each.plan_id, wait) if each.error is None else each for each in asked]
+
+
+def ended(future: Future[Any], plan_id: str, wait_s: float) -> Outcome:
+    """Wait until the attempt at a plan has ended. Raises what the future fails with."""
+    plan = answer(future, seconds_of(wait_s), f"plan {plan_id}")
+    state, result = str(plan.state), str(plan.result)
+    facts = {"state": state, "result": result}
+    return Outcome(plan_id, f"{state} with {result}", facts, status=status_of_plan(plan))
+
+
+def taken(world: World, future: Future[Any], plan_id: str, within_s: float = _TAKEN_S) -> Outcome:
+    """Wait until an executor has the plan, or more has come of it. It stays asked for if none is there."""
+
+    def come() -> bool:
+        return future.done() or is_taken(world.persistence.find_statuses({"id": plan_id}), plan_id)
+
+    until(come, within_s, future)
+    if future.done():
+        try:
+            return ended(future, plan_id, 0.0)._replace(status=0)
+        except NoExecutor as error:
+            wanted = NoExecutor(
+                f"{error}; it stays asked for, and the next executor that starts runs it", plan_id
+            )
+            return Outcome(plan_id, error=wanted, status=NO_ANSWER)
+    statuses = world.persistence.find_statuses({"id": plan_id})
+    state = str(statuses[plan_id].state) if plan_id in statuses else "gone"
+    return Outcome(plan_id, state, {"state": state, "result": None})

@@ -1,0 +1,160 @@
+"""``dynflow-mp plans show``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dynflow_mp.cli.escaping import visible_lines
+from dynflow_mp.cli.exit_status import BROKEN, NOT_FOUND, WELL
+from dynflow_mp.cli.opening import Where
+from dynflow_mp.cli.options import on_database, plan_argument, prints
+from dynflow_mp.cli.terminal import Terminal
+from dynflow_mp.cli.words import moment, span
+
+if TYPE_CHECKING:
+    from dynflow_mp.reading.execution_plan import ExecutionPlan
+    from dynflow_mp.reading.step import Step
+
+_ROOM = 200
+
+
+@click.command()
+@plan_argument
+@click.option(
+    "--step", "step_id", type=click.IntRange(1), help="Only this step, with input, output and traceback."
+)
+@click.option("--all", "everything", is_flag=True, help=f"All steps, also of a plan of more than {_ROOM}.")
+@on_database
+@prints
+def show(plan_id: str, step_id: int | None, everything: bool, where: Where, terminal: Terminal) -> int:
+    """Show one plan with its steps, errors and history. Secrets are not shown, with --json neither.
+
+    Exit status 1 for a plan that cannot be read, 3 if there is none.
+    """
+    from dynflow_mp.cli.shapes import plan_shape
+
+    with where.looked_at() as look:
+        plan = look.library.load_execution_plan(plan_id)
+        if step_id is not None:
+            return _show_step(plan, step_id, terminal)
+        if terminal.as_json:
+            terminal.json(plan_shape(plan))
+        else:
+            _show_plan(plan, terminal, None if everything or not terminal.is_terminal else _ROOM)
+        return WELL if plan.valid else BROKEN
+
+
+def _show_plan(plan: ExecutionPlan, terminal: Terminal, room: int | None) -> None:
+    from dynflow_mp.cli.plans.drawing import flow_of, head_of
+
+    terminal.line(*head_of(plan))
+    for name, value in _facts(plan):
+        terminal.line((f"{name:<10}", "dim"), value)
+    if plan.valid:
+        for drawn in flow_of(plan, room):
+            terminal.line(*drawn)
+        _show_errors(plan, terminal)
+    else:
+        terminal.line((f"it cannot be read: {plan.exception}", "red"))
+    terminal.line(("history", "bold"))
+    for event in plan.execution_history:
+        by = getattr(event, "by", None)
+        terminal.line(f"  {event}", f" by {by}" if by and str(by) not in str(event) else "")
+
+
+def _facts(plan: ExecutionPlan) -> list[tuple[str, str]]:
+    facts = [("started", moment(plan.started_at)), ("ended", moment(plan.ended_at))]
+    if plan.ended_at is not None:
+        facts.append(("took", f"{span(plan.real_time)}, {span(plan.execution_time)} of it in steps"))
+    if plan.deadline is not None:
+        facts.append(("deadline", moment(plan.deadline)))
+    if plan.caller_execution_plan_id is not None:
+        facts.append(("caller", f"{plan.caller_execution_plan_id}, action {plan.caller_action_id}"))
+    if plan.sub_plans_count:
+        facts.append(("sub-plans", f"{plan.sub_plans_count:,} (dynflow-mp plans list --caller {plan.id})"))
+    return facts
+
+
+def _show_errors(plan: ExecutionPlan, terminal: Terminal) -> None:
+    from dynflow_mp.cli.shapes import error_of
+
+    failed = plan.failed_steps
+    if not failed:
+        return
+    terminal.line(("errors", "bold"))
+    for step in failed[: None if not terminal.is_terminal else _ROOM // 10]:
+        error = error_of(step, plan)
+        if error is None:
+            continue
+        terminal.line(f"  step {step.id} {step.action_class}: ", (str(error), "red"))
+        if error.certificate is not None:
+            _show_lines(str(error.certificate), terminal, "    ")
+    terminal.line((f"  (dynflow-mp plans show {plan.id} --step N shows the traceback)", "dim"))
+
+
+def _show_step(plan: ExecutionPlan, step_id: int, terminal: Terminal) -> int:
+    from dynflow_mp.cli.plans.drawing import step_in_words
+    from dynflow_mp.cli.shapes import error_of, error_shape, shown_values, step_shape, time_shape
+
+    step = plan.steps.get(step_id)
+    if step is None:
+        click.echo(f"dynflow-mp: plan {plan.id} has no step {step_id}", err=True)
+        return NOT_FOUND
+    values = shown_values(step.action(plan))
+    attempts = _attempts(step, plan)
+    if terminal.as_json:
+        told = {
+            **step_shape(step, plan),
+            "plan_id": plan.id,
+            "input": values[0],
+            "output": values[1],
+            "failed_attempts": [
+                {
+                    "number": number,
+                    "ended_at": time_shape(ended_at),
+                    "execution_time_s": seconds,
+                    "error": None if error is None else error_shape(error),
+                }
+                for number, ended_at, seconds, error in attempts
+            ],
+        }
+        terminal.json(told)
+        return WELL
+    terminal.line(*step_in_words(step, plan))
+    for name, value in zip(("input", "output"), values, strict=True):
+        terminal.line((name, "bold"))
+        _show_lines(json.dumps(value, indent=2, ensure_ascii=False), terminal, "  ")
+    error = error_of(step, plan)
+    if error is not None:
+        terminal.line(("error", "bold"))
+        _show_lines("\n".join((*error.backtrace, str(error))), terminal, "  ")
+        if error.certificate is not None:
+            _show_lines(str(error.certificate), terminal, "  ")
+    if attempts:
+        terminal.line(("failed attempts", "bold"))
+    for number, ended_at, seconds, failure in attempts:
+        terminal.line(f"  {number}  {moment(ended_at)}  {span(seconds)}  {failure}")
+    return WELL
+
+
+def _attempts(step: Step, plan: ExecutionPlan) -> list[tuple[int, Any, float, Any]]:
+    from dynflow_mp.reading.concealment import shown_error
+
+    action = step.action(plan)
+    return [
+        (
+            attempt.number,
+            attempt.ended_at,
+            attempt.execution_time,
+            None if attempt.error is None else shown_error(attempt.error, action),
+        )
+        for attempt in step.failed_attempts
+    ]
+
+
+def _show_lines(text: str, terminal: Terminal, indent: str) -> None:
+    for line in visible_lines(text):
+        terminal.line(f"{indent}{line}")
