@@ -13,7 +13,7 @@ from dynflow_mp.console.views.words import counted, state_word
 from dynflow_mp.model.states import StepState
 
 STEP_WIDTH, STEP_HEIGHT, FOLDED_HEIGHT = 214, 33, 47
-WIDEST = 912
+WIDEST = 1110
 """Side by side stand as many boxes as this has room for; then a new row begins."""
 _GAP, _ARROW, _PAD, _CAPTION = 10, 17, 9, 20
 _LONGEST_TITLE = 21

@@ -20,6 +20,8 @@ MOST_OF_PATH = 40
 _ROWS = 6
 """Bars that overlap in one lane (steps that were suspended) stand below each other, in so many rows."""
 _NARROWEST = 0.12
+_LETTER = 0.75
+"""About how wide a letter is, in per cent of a chart."""
 _TICKS = 6
 _STEPS_S = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900),
@@ -56,6 +58,8 @@ class Bar(NamedTuple):
     critical: bool
     words: str
     params: tuple[tuple[str, str], ...]
+    title: str = ""
+    """What is written into it, if it is long enough."""
 
 
 class Lane(NamedTuple):
@@ -210,6 +214,7 @@ def _bar(group: list[Span], row: int, scale: _Scale, name_of: Callable[[int], st
     states = {str(one.state) for one in group}
     state = next((word for word in ("error", "running", "suspended") if word in states), str(span.state))
     margin_s = max((end_s - start_s) * 0.1, 1e-5)
+    title = f"{span.step_id} {name_of(span.step_id)}" if len(group) == 1 else counted(len(group), "step")
     around = (("from", f"{max(0.0, start_s - margin_s):.6f}"), ("to", f"{end_s + margin_s:.6f}"))
     return Bar(
         round(x, 3),
@@ -221,6 +226,7 @@ def _bar(group: list[Span], row: int, scale: _Scale, name_of: Callable[[int], st
         any(one.critical for one in group),
         words + (", on the critical path" if any(one.critical for one in group) else ""),
         around,
+        title if width > len(title) * _LETTER else "",
     )
 
 

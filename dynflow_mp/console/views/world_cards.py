@@ -12,7 +12,9 @@ from dynflow_mp.console.views.words import UNKNOWN
 from dynflow_mp.console.wording import duration_text
 from dynflow_mp.redaction import redacted
 
-_SHOWN_ELSEWHERE = frozenset({"process", "degraded", "queues", "free", "takes_work", "pid", "hostname"})
+_SHOWN_ELSEWHERE = frozenset(
+    {"process", "degraded", "queues", "free", "takes_work", "pid", "hostname", "curve_key"}
+)
 _ORDINARY_SILENCE_S = 10.0
 
 
@@ -74,7 +76,7 @@ def world_card(
         record.degraded,
         is_own,
         _process(record.meta.get("process")),
-        "now" if is_own else _last_seen(silent_s),
+        "now" if is_own or report is not None else _last_seen(silent_s),
         _meta(record.meta),
         None if report is None else report_view(report),
         silence,
