@@ -100,12 +100,13 @@ def console(where: Where, log_level: str, **options: Any) -> int:
     On this host it asks for nothing. To be reached from elsewhere it needs --token-file, --basic-file or
     --proxy-header.
     """
-    stream = set_up_log(log_level)
+    stderr, stream = sys.stderr, set_up_log(log_level)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         status = _run(where, options)
     finally:
         stream.drain(_LAST_WORDS_S)
+        sys.stderr = stderr
     if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
         # Somebody's request waits for a database; it would keep the process.
         sys.stdout.flush()

@@ -31,10 +31,11 @@ def __getattr__(name: str) -> Any:
     try:
         value = getattr(import_module(_HOMES[name]), name)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _OF_THE_EXTRA:
+        library = (error.name or "").partition(".")[0]
+        if library not in _OF_THE_EXTRA:
             raise
         raise ConfigError(
-            f'the console needs {error.name}, which is not installed: pip install "dynflow_mp[console]"'
+            f'the console needs {library}, which is not installed: pip install "dynflow_mp[console]"'
         ) from error
     globals()[name] = value
     return value

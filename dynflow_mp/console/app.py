@@ -66,6 +66,7 @@ def create_app(world: Any, settings: ConsoleSettings | None = None) -> Starlette
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
     # It would name the host and the scheme as the proxy asked for them.
     app.router.redirect_slashes = False
+    app.state.feed = feed
     return app
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dynflow_mp.console.settings import bracketed
@@ -39,7 +40,7 @@ def listening(host: str, port: int) -> socket.socket:
 class ConsoleServer(uvicorn.Server):
     """A server that says when it is ready, and ends when ``over`` does."""
 
-    def __init__(self, app: Any, on_ready: Callable[[], object], over: Callable[[], bool]) -> None:
+    def __init__(self, app: Starlette, on_ready: Callable[[], object], over: Callable[[], bool]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -55,12 +56,17 @@ class ConsoleServer(uvicorn.Server):
                 h11_max_incomplete_event_size=_MOST_HEADER_BYTES,
             )
         )
-        self._on_ready, self._over = on_ready, over
+        self._on_ready, self._over, self._on_end = on_ready, over, app.state.feed.close
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn does; then it is said."""
         await super().startup(sockets)
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does; streams come to their ends before, which it would wait for."""
+        await asyncio.to_thread(self._on_end)
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: whether to end."""

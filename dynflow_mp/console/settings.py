@@ -96,6 +96,8 @@ class ConsoleSettings:
             raise ConfigError(f"port={self.port}: must be from 0 to 65535")
         if not _PREFIX.fullmatch(self.prefix):
             raise ConfigError(f"prefix={self.prefix!r}: must be a path such as /dynflow")
+        if isinstance(self.allowed_hosts, str):
+            raise ConfigError(f"allowed_hosts={self.allowed_hosts!r}: must be several names, as a tuple")
         for name in self.allowed_hosts:
             _check_host(name)
         if self.token is not None:

@@ -13,8 +13,23 @@ from dynflow_mp.persistence.tables import execution_plans, steps
 MOST_PLANS = 5_000
 MOST_STEPS = 5_000
 _BEGINNING = 2_048
+_AT_ONCE = 500
 
 _plan, _step = execution_plans.c, steps.c
+
+_FAILED = (
+    select(
+        _step.execution_plan_id,
+        _step.id,
+        _step.action_id,
+        _step.action_class,
+        _step.ended_at,
+        func.substr(_step.error, 1, _BEGINNING),
+    )
+    .where(_step.state == StepState.ERROR.value, _step.error.is_not(None))
+    # Ids follow the time: where not all can be read, the newest are.
+    .order_by(_step.execution_plan_id.desc(), _step.id)
+)
 
 
 class FailedStep(NamedTuple):
@@ -40,22 +55,13 @@ def read_failed_steps(connection: Connection, filters: Filters | None) -> Failed
     found = filtered(select(_plan.id, _plan.started_at), with_full_names(connection, filters))
     newest = found.where(troubled()).order_by(_plan.started_at.desc(), _plan.id.desc()).limit(MOST_PLANS + 1)
     plan_ids = [row[0] for row in connection.execute(newest)]
+    places = {plan_id: place for place, plan_id in enumerate(plan_ids)}
     rows: list[FailedStep] = []
     for start in range(0, min(len(plan_ids), MOST_PLANS), _AT_ONCE):
         some = plan_ids[start : min(start + _AT_ONCE, MOST_PLANS)]
         query = _FAILED.where(_step.execution_plan_id.in_(some)).limit(MOST_STEPS - len(rows) + 1)
-        rows += [FailedStep._make(row) for row in connection.execute(query)]
+        found_here = [FailedStep._make(row) for row in connection.execute(query)]
+        rows += sorted(found_here, key=lambda step: (places[step.plan_id], step.step_id))
         if len(rows) > MOST_STEPS:
             return FailedSteps(rows[:MOST_STEPS], True)
     return FailedSteps(rows, len(plan_ids) > MOST_PLANS)
-
-
-_AT_ONCE = 500
-_FAILED = select(
-    _step.execution_plan_id,
-    _step.id,
-    _step.action_id,
-    _step.action_class,
-    _step.ended_at,
-    func.substr(_step.error, 1, _BEGINNING),
-).where(_step.state == StepState.ERROR.value, _step.error.is_not(None))

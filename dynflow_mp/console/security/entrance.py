@@ -11,6 +11,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dynflow_mp.console.refusals import Refused, refusal
+from dynflow_mp.console.security.csrf import new_token
 from dynflow_mp.console.security.headers import with_security_headers
 from dynflow_mp.console.security.seal import Seal
 from dynflow_mp.console.settings import ConsoleSettings
@@ -83,7 +84,7 @@ class Entrance:
             "console": scope["app"],
             "console_prefix": prefix,
             "user": None,
-            "csrf_token": "",
+            "csrf_token": new_token(self._seal),
         }
         return own
 

@@ -30,14 +30,15 @@ def upgrade() -> None:
 
 
 def _listing_indexes() -> None:
-    """Two indexes are made again with more in them, one is new."""
+    """Three indexes are made again with more in them, two are new."""
     plans = "dynflow_execution_plans"
-    # What has not started comes first everywhere; PostgreSQL must be told so.
-    started_at = sa.text(
-        "started_at NULLS FIRST" if op.get_bind().dialect.name == "postgresql" else "started_at"
-    )
-    for name in ("dynflow_plans_by_state", "dynflow_plans_by_start"):
+    # What has no time comes first everywhere; PostgreSQL must be told so.
+    first = " NULLS FIRST" if op.get_bind().dialect.name == "postgresql" else ""
+    started_at, ended_at = sa.text(f"started_at{first}"), sa.text(f"ended_at{first}")
+    for name in ("dynflow_plans_by_state", "dynflow_plans_by_start", "dynflow_plans_by_label"):
         op.drop_index(name, plans)
+    op.create_index("dynflow_plans_by_label", plans, ["label", "id"])
     op.create_index("dynflow_plans_by_state", plans, ["state", started_at, "id", "result", "label"])
     op.create_index("dynflow_plans_by_start", plans, [started_at, "id"])
+    op.create_index("dynflow_plans_by_end", plans, [ended_at, "id"])
     op.create_index("dynflow_actions_by_class", "dynflow_actions", ["action_class", "execution_plan_id"])
