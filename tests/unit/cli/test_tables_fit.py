@@ -33,7 +33,7 @@ def test_what_can_be_spared_goes_first_and_then_a_column_is_cut():
     assert wide == laid_out(table)
     assert narrow == [
         "ID                                    STATE    LABEL",
-        f"{ID}  running  a label of many words a…",
+        f"{ID}  running  a label of many words …",
     ]
     assert max(map(len, narrow)) <= 70
     assert tiny[1].startswith(f"{ID}  a label o")
