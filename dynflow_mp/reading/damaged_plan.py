@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from dynflow_mp.errors import DynflowError, InvalidPlan
 from dynflow_mp.model.states import Result
-from dynflow_mp.reading.execution_plan import ExecutionPlan, PastEvent, PlanSource
+from dynflow_mp.reading.execution_plan import ExecutionPlan, PastEvent
+from dynflow_mp.reading.plan_source import PlanSource
 
 if TYPE_CHECKING:
     from dynflow_mp.persistence.rows import PlanRow

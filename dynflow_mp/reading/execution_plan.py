@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from heapq import merge
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dynflow_mp.actions.action import Action, Missing, action_in, find_or_missing
 from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
@@ -18,48 +17,19 @@ from dynflow_mp.model.plans import history_from_data
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState, result_of
 from dynflow_mp.reading.chunk import Chunk
+from dynflow_mp.reading.plan_source import PlanSource
 from dynflow_mp.reading.presence import Presence
 from dynflow_mp.reading.presentation import Presentation, presentation_of
 from dynflow_mp.reading.recorded_error import RecordedError
 from dynflow_mp.reading.step import Step, at
 
 if TYPE_CHECKING:
-    from dynflow_mp.model.audits import Audit
-    from dynflow_mp.persistence.rows import ActionRow, AttemptRow, ChunkRow, PlanRow, StepRow
+    from dynflow_mp.persistence.rows import ActionRow, PlanRow
 
 EAGER_STEPS = 500
 """Plans up to this size are read whole at once; of larger ones, what is asked for."""
 
 _NOT_YET = (PlanState.PENDING, PlanState.SCHEDULED, PlanState.PLANNING)
-
-
-class PlanSource(Protocol):
-    """Where plans are read from."""
-
-    def load_whole_plan(
-        self, plan_id: str, up_to_steps: int
-    ) -> tuple[PlanRow, list[StepRow], list[ActionRow]]: ...
-
-    def load_steps(self, plan_id: str, step_ids: Sequence[int] | None = None) -> list[StepRow]: ...
-
-    def load_actions(self, plan_id: str, action_ids: Sequence[int] | None = None) -> list[ActionRow]: ...
-
-    def load_output_chunks(self, plan_id: str, action_id: int, kind: str | None = None) -> list[ChunkRow]: ...
-
-    def load_attempts(self, plan_id: str, step_id: int | None = None) -> list[AttemptRow]: ...
-
-    def load_audits(self, plan_id: str) -> list[Audit]: ...
-
-    def find_execution_plans(
-        self,
-        filters: Mapping[str, Any] | None = None,
-        order_by: str | None = None,
-        desc: bool = False,
-        page: int | None = None,
-        per_page: int | None = None,
-    ) -> list[PlanRow]: ...
-
-    def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int: ...
 
 
 class PastEvent(NamedTuple):

@@ -35,7 +35,7 @@ def parent(console):
     return triggered.id
 
 
-@pytest.mark.parametrize("path", ["/", "/plans", "/failures", "/worlds", "/locks", "/help"])
+@pytest.mark.parametrize("path", ["/", "/plans", "/failures", "/worlds", "/locks", "/deeds", "/help"])
 def test_a_page_of_the_console_opens(page, shoot, paused, path):
     answer = page.goto(path)
 

@@ -38,7 +38,7 @@ def test_an_id_of_nothing_is_not_found(client, given):
         f"/api/worlds/{given}/workers",
         f"/api/bulk/{given}",
         f"/live/plans/{given}",
-        f"/nothing/{given}",
+        f"/nothing/at/{given}",
     ):
         answer = client.get(path)
         assert answer.status_code in (400, 404), (path, answer.status_code, answer.text[:200])

@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from dynflow_mp.console.pages import (
     bulk_page,
+    deeds_page,
     failures_page,
     help_page,
     locks_page,
@@ -21,6 +22,6 @@ def routes() -> list[Route]:
     """Those of every module."""
     modules = (
         *(plans_page, bulk_page, plan_page, plan_deeds, step_page, worlds_page, locks_page),
-        *(failures_page, help_page),
+        *(failures_page, deeds_page, help_page),
     )
     return [route for module in modules for route in module.routes()]

@@ -46,7 +46,7 @@ _KEYS = (
     ("j k", "next row, row before"),
     ("Enter", "open the row"),
     ("x", "choose the row"),
-    ("g p, g f, g w, g l", "go to plans, failures, worlds, locks"),
+    ("g p, g f, g w, g l, g d", "go to plans, failures, worlds, locks, deeds"),
     ("?", "this page"),
 )
 

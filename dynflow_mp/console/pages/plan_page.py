@@ -15,12 +15,11 @@ from dynflow_mp.console.rendering import path_for, render
 from dynflow_mp.console.views.level_of_detail import ALL_UP_TO
 from dynflow_mp.console.views.plan_head import PlanHead, plan_head
 from dynflow_mp.console.views.plan_record import plan_record
+from dynflow_mp.console.views.wait_lines import wait_lines
 from dynflow_mp.errors import DynflowError, NotScheduled
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.planning.ids import plan_id_of
-from dynflow_mp.reading.wait import WaitKind
-
-MOST_WAITS = 8
+from dynflow_mp.reading.wait import Wait
 
 
 class Tab(NamedTuple):
@@ -65,7 +64,7 @@ def _shows(tab: Tab) -> Callable[[Request], Response]:
 def _page(request: Request, tab: Tab) -> Response:
     plan = request.state.world.persistence.load_execution_plan(request.path_params["plan_id"])
     head = head_of(request, plan)
-    waits, more_waits = waits_of(request, plan)
+    waits, more_waits = wait_lines(waits_of(request, plan), plan.state)
     shown = plan.valid or tab.route in _OF_DAMAGED
     values: dict[str, Any] = {
         "head": head,
@@ -110,19 +109,15 @@ def head_of(request: Request, plan: Any) -> PlanHead:
     return plan_head(plan, counts, lock, status, _delayed(world, plan), now())
 
 
-def waits_of(request: Request, plan: Any, step_id: int | None = None) -> tuple[list[Any], int]:
-    """Why a plan, or one step of it, does not go on, and how many more reasons there are than are shown."""
+def waits_of(request: Request, plan: Any) -> list[Wait]:
+    """Why a plan and its steps do not go on."""
     if not plan.valid or plan.state == PlanState.STOPPED:
-        return [], 0
+        return []
     try:
-        found = request.state.world.why_waiting(plan.id)
+        found: list[Wait] = request.state.world.why_waiting(plan.id)
     except DynflowError:  # it says why a page has little to say; the page is worth more than that
-        return [], 0
-    if step_id is not None:
-        found = [wait for wait in found if wait.step_id == step_id]
-    # That a step waits for the one before it is seen in every picture: it comes last.
-    found = sorted(found, key=lambda wait: (wait.step_id is not None, wait.kind == WaitKind.STEP))
-    return list(found[:MOST_WAITS]), max(0, len(found) - MOST_WAITS)
+        return []
+    return found
 
 
 def _delayed(world: Any, plan: Any) -> Any:

@@ -17,6 +17,7 @@ from dynflow_mp.console.rendering import path_for, render, see_other
 from dynflow_mp.console.views.data_text import data_text
 from dynflow_mp.console.views.input_editing import BadEdit, editable_text, edited, parsed
 from dynflow_mp.console.views.step_details import chunks_text, error_trace, step_details
+from dynflow_mp.console.views.wait_lines import waits_of_step
 from dynflow_mp.errors import InvalidPlan
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.planning.ids import plan_id_of
@@ -41,13 +42,12 @@ def routes() -> list[Route]:
 def show(request: Request) -> Response:
     """Everything about it."""
     plan, step = _found(request)
-    waits, _ = waits_of(request, plan, step.id)
     goes_on = plan.state != PlanState.STOPPED
     values: dict[str, Any] = {
         "plan_id": plan.id,
         "plan_label": plan.label,
         "step": step_details(plan, step),
-        "waits": waits,
+        "waits": waits_of_step(waits_of(request, plan), step.id),
     }
     if is_part(request):
         return render(request, "step_live.html", **values)

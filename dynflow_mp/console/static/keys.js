@@ -2,7 +2,7 @@
 "use strict";
 (function () {
   let waitsForLetter = 0;
-  const PLACES = { p: 0, f: 1, w: 2, l: 3 };
+  const PLACES = { p: 0, f: 1, w: 2, l: 3, d: 4 };
 
   function typing(element) {
     return element.isContentEditable || ["TEXTAREA", "SELECT"].includes(element.tagName) ||

@@ -80,7 +80,7 @@ def plan_head(
         plan.ended_at,
         plan.state == PlanState.RUNNING,
         _real_time(plan, now),
-        plan.execution_time,
+        _execution_time(plan),
         plan.deadline,
         None if delayed is None else delayed.start_at,
         None if delayed is None else delayed.start_before,
@@ -107,13 +107,19 @@ def _by_state(counts: Iterable[Any]) -> list[StateCount]:
 
 
 def _real_time(plan: Any, now: datetime) -> float | None:
-    if plan.started_at is None:
-        return None
+    """From its start until its end, or until now; of one that is not run at the moment nothing can be said."""
     end = plan.ended_at or (now if plan.state == PlanState.RUNNING else None)
-    if end is None:
-        return float(plan.real_time)
+    if plan.started_at is None or end is None:
+        return None
     seconds: float = (end - plan.started_at).total_seconds()
     return max(0.0, seconds)
+
+
+def _execution_time(plan: Any) -> float:
+    """The plan knows it once it has stopped."""
+    if plan.state == PlanState.STOPPED or not plan.valid:
+        return float(plan.execution_time)
+    return float(sum(step.execution_time for step in plan.steps.values()))
 
 
 def _badges(plan: Any, status: Any, delayed: Any, owner_id: str | None) -> list[str]:

@@ -13,7 +13,7 @@ from dynflow_mp.console.views.words import counted
 from dynflow_mp.console.wording import duration_text, time_text
 
 BAR_HEIGHT = 22
-MOST_BARS = 1_600
+MOST_BARS = 1_200
 """Of all lanes together; what is finer is merged."""
 MOST_LANES = 200
 MOST_OF_PATH = 40
@@ -145,43 +145,56 @@ class _Scale(NamedTuple):
         return self.seconds(span.end) >= self.first_s and self.seconds(span.start) <= self.last_s
 
 
+class _Row:
+    """Groups of steps that lie beside each other; ``end`` is where the last one ends, as it is drawn."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[Span]] = []
+        self.begin = self.end = 0.0
+        self.is_short = False
+
+    def takes(self, left: float, right: float, finest: float) -> bool:
+        """Whether a short step becomes part of the last bar, which is one of short steps."""
+        return self.is_short and right - left < finest and right <= self.begin + finest
+
+    def has_room(self, left: float, is_short: bool) -> bool:
+        return left >= self.end - (_NARROWEST if is_short else 1e-9)
+
+    def add(self, span: Span, left: float, right: float, is_short: bool) -> None:
+        self.groups.append([span])
+        self.begin, self.is_short = left, is_short
+        self.end = max(right, left + _NARROWEST)
+
+    def join(self, span: Span, right: float) -> None:
+        self.groups[-1].append(span)
+        self.end = max(self.end, right)
+
+
 def _lane(title: str, spans: Iterable[Span], scale: _Scale, room: int, name_of: Callable[[int], str]) -> Lane:
-    rows: list[list[list[Span]]] = []
-    ends: list[float] = []
-    finest = 100.0 / room
+    rows: list[_Row] = []
+    finest = max(100.0 / room, 2 * _NARROWEST)
     for span in spans:
-        left = scale.place(scale.seconds(span.start))
-        right = max(scale.place(scale.seconds(span.end)), left + _NARROWEST)
-        row = _row_for(left, right, ends, finest)
-        if row == len(rows):
-            rows.append([[span]])
-            ends.append(right)
-        elif _joins(rows[row][-1], span, left, right, ends[row], scale, finest):
-            rows[row][-1].append(span)
-            ends[row] = max(ends[row], right)
-        else:
-            rows[row].append([span])
-            ends[row] = right
-    bars = [_bar(group, row, scale, name_of) for row, groups in enumerate(rows) for group in groups]
+        _put(span, scale, rows, finest)
+    bars = [_bar(group, place, scale, name_of) for place, row in enumerate(rows) for group in row.groups]
     return Lane(title, BAR_HEIGHT * max(1, len(rows)) + 4, bars)
 
 
-def _row_for(left: float, right: float, ends: list[float], finest: float) -> int:
-    """The first row that is free there; a new one as long as there may be more, else the one that is free soonest."""
-    slack = finest if right - left < finest else 1e-9
-    for row, end in enumerate(ends):
-        if left >= end - slack:
-            return row
-    return len(ends) if len(ends) < _ROWS else ends.index(min(ends))
-
-
-def _joins(
-    group: list[Span], span: Span, left: float, right: float, end: float, scale: _Scale, finest: float
-) -> bool:
-    """Whether a bar is drawn together with the one before it: both short and hardly apart, or one above the other."""
-    begun = scale.place(scale.seconds(group[0].start))
-    short = right - left < finest and (end - begun < 2 * finest or len(group) > 1)
-    return (short and left - end < finest and right - begun < 4 * finest) or left < end - finest
+def _put(span: Span, scale: _Scale, rows: list[_Row], finest: float) -> None:
+    """Into the first row where there is room, or with whose last bar it is drawn as one."""
+    left, right = scale.place(scale.seconds(span.start)), scale.place(scale.seconds(span.end))
+    is_short = right - left < finest
+    for row in rows:
+        if row.takes(left, right, finest):
+            row.join(span, right)
+            return
+        if row.has_room(left, is_short):
+            row.add(span, left, right, is_short)
+            return
+    if len(rows) < _ROWS:
+        rows.append(_Row())
+        rows[-1].add(span, left, right, is_short)
+    else:
+        min(rows, key=lambda row: row.end).join(span, right)
 
 
 def _bar(group: list[Span], row: int, scale: _Scale, name_of: Callable[[int], str]) -> Bar:

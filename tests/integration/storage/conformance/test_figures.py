@@ -1,0 +1,58 @@
+"""Whether a plan has moved, and how many plans of which kind there are, on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stored_plans import NOW, a_plan, claim, mark, outcome, plan_id
+
+from dynflow_mp.model.states import PlanState, Result
+from dynflow_mp.persistence.store import Store
+
+ONE, TWO, THREE = plan_id(1), plan_id(2), plan_id(3)
+Turn = Callable[..., frozenset[str]]
+
+
+def test_a_plan_that_stands_has_the_same_pulse_and_one_that_moves_another(store: Store, turn: Turn):
+    store.save_plan(a_plan(ONE, run_steps=2))
+    seen = [store.pulses([ONE])[ONE], store.pulses([ONE])[ONE]]
+    assert seen[0] == seen[1]
+    assert seen[0].state == PlanState.PLANNED
+    assert dict(seen[0].steps) == {"pending": 2, "success": 3}
+
+    for writes in ([claim(ONE), mark(3, ONE)], [outcome(3, ONE)], [mark(5, ONE)]):
+        turn(*writes)
+        seen.append(store.pulses([ONE])[ONE])
+
+    assert len(set(map(repr, seen[1:]))) == 4
+    assert dict(seen[-1].steps) == {"running": 1, "success": 4}
+
+
+def test_pulses_of_plans_that_are_not_stored_are_left_out(store: Store):
+    store.save_plan(a_plan(ONE))
+
+    assert set(store.pulses([ONE, TWO])) == {ONE}
+    assert store.pulses([]) == {}
+
+
+def test_plans_are_counted_by_state_by_class_and_by_whether_somebody_waits(store: Store):
+    store.save_plan(a_plan(ONE), requested_at=NOW)
+    store.save_plan(a_plan(TWO, state=PlanState.PAUSED, result=Result.ERROR))
+    store.save_plan(a_plan(THREE, state=PlanState.STOPPED, result=Result.SUCCESS))
+
+    figures = store.figures(10)
+
+    assert figures.plans == {
+        ("planned", "pending"): 1,
+        ("paused", "error"): 1,
+        ("stopped", "success"): 1,
+    }
+    assert figures.open_plans == {("shop.Root", "planned"): 1, ("shop.Root", "paused"): 1}
+    assert (figures.requests, figures.oldest_request) == (1, NOW)
+    assert store.figures(0).open_plans == {("other", "planned"): 1, ("other", "paused"): 1}
+
+
+def test_nothing_is_counted_where_nothing_is(store: Store):
+    figures = store.figures(10)
+
+    assert (figures.plans, figures.open_plans, figures.requests, figures.oldest_request) == ({}, {}, 0, None)
