@@ -44,7 +44,7 @@ def report(
     started_us: int,
     running_plans: int,
 ) -> WorkersReport:
-    """On the core's thread. A few microseconds for each worker."""
+    """On the core's thread. Some ten microseconds for each worker."""
     living = list(staffing.turnover.living)[:MOST_WORKERS]
     return WorkersReport(
         world_id,

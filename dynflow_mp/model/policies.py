@@ -91,7 +91,8 @@ class ActionPolicy(NamedTuple):
     def from_data(cls, data: list[Any]) -> ActionPolicy:
         """Policies of plans made by an earlier version have fewer fields: the others are as by default."""
         policy = cls(*data[: len(cls._fields)])
-        if policy.sensitive:
-            policy = policy._replace(sensitive=tuple(policy.sensitive))
         retry: Any = policy.retry
-        return policy if retry is None else policy._replace(retry=RetryPolicy.from_data(retry))
+        return policy._replace(
+            sensitive=tuple(policy.sensitive),
+            retry=None if retry is None else RetryPolicy.from_data(retry),
+        )

@@ -93,7 +93,7 @@ def critical_path(
     before = waited_for(flow, spans)
     path: list[int] = []
     seen: set[int] = set()
-    last = _latest(spans.values())
+    last = _last_of_all(spans, before)
     while last is not None and last.step_id not in seen:
         seen.add(last.step_id)
         path.append(last.step_id)
@@ -145,20 +145,36 @@ def _needs(plan: ExecutionPlan, steps: Mapping[int, Step]) -> Callable[[int], It
 
 def _latest(spans: Iterable[Span]) -> Span | None:
     """The one that ended last; among those, the one that began first."""
-    return max(spans, key=lambda span: (span.end, -span.start.timestamp(), -span.step_id), default=None)
+    return max(spans, key=lambda span: (span.end, -span.start.timestamp()), default=None)
+
+
+def _last_of_all(spans: Mapping[int, Span], before: Mapping[int, int]) -> Span | None:
+    """The one that ended last; of several those for which no other of them waited, however short it was."""
+    end = max((span.end for span in spans.values()), default=None)
+    last = {step_id: span for step_id, span in spans.items() if span.end == end}
+    waited = {before[step_id] for step_id in last if step_id in before}
+    return _latest([span for step_id, span in last.items() if step_id not in waited] or last.values())
 
 
 def _latest_within(flow: Flow, spans: Mapping[int, Span]) -> dict[int, int]:
     """By part of the flow, the step in it that ended last; parts of which nothing ran are left out."""
     found: dict[int, int] = {}
     for item in _inside_out(flow):
-        parts = (
-            (item,) if isinstance(item, int) else [found[_key(part)] for part in item if _key(part) in found]
-        )
-        last = _latest(spans[step_id] for step_id in parts if step_id in spans)
+        if isinstance(item, int):
+            last = spans.get(item)
+        else:
+            parts = [spans[found[_key(part)]] for part in item if _key(part) in found]
+            # Of a sequence what stands last, if several ended at one time.
+            last = (
+                max(reversed(parts), key=_end, default=None) if isinstance(item, Sequence) else _latest(parts)
+            )
         if last is not None:
             found[_key(item)] = last.step_id
     return found
+
+
+def _end(span: Span) -> datetime:
+    return span.end
 
 
 def _key(item: Flow) -> int:

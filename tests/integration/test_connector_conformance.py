@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 import pytest
 import zmq
@@ -33,6 +34,7 @@ from dynflow_mp.errors import (
     PersistenceError,
     UnknownReceiver,
 )
+from dynflow_mp.model import messages
 from dynflow_mp.model.messages import (
     ANY_EXECUTOR,
     Accepted,
@@ -209,6 +211,29 @@ def test_questions_about_workers_and_ends_come_and_go(
 
     assert heard.message == question
     assert client.next().message == answer
+
+
+class Wonder(NamedTuple):
+    """What a newer version may ask, and this one does not know."""
+
+    about: str
+
+
+def test_a_request_of_a_kind_that_nobody_knows_is_lost_and_what_comes_after_it_is_heard(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sent it gives up after a while; nothing stands in anybody's way meanwhile."""
+    monkeypatch.setattr(messages, "REQUESTS", (*messages.REQUESTS, Wonder))
+    executor, client = house.executor("x"), house.client("c")
+    client.send("x", Ping(), 1)
+    executor.answer(executor.next(), Pong())
+    client.next()
+
+    client.send("x", Wonder("the weather"), 2)  # type: ignore[arg-type]  # of a kind that is none
+    client.send("x", Ping(), 3)
+
+    assert executor.next().request_id == "c-3"
+    assert executor.came.empty()
 
 
 def test_any_executor_is_one_executor(house: House) -> None:

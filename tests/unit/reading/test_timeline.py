@@ -61,7 +61,7 @@ def test_the_critical_path_is_as_long_as_the_whole_run_and_without_a_gap(
     flow: Flow, data: st.DataObject
 ) -> None:
     ids = list(step_ids(flow))
-    lasts = {step_id: data.draw(st.integers(1, 9)) for step_id in ids}
+    lasts = {step_id: data.draw(st.integers(0, 9)) for step_id in ids}
     spans: dict[int, Span] = {}
     end = run(flow, lasts, 0, spans)
 
@@ -70,6 +70,14 @@ def test_the_critical_path_is_as_long_as_the_whole_run_and_without_a_gap(
     assert sum(lasts[step_id] for step_id in path) == end
     for before, after in pairwise(path):
         assert spans[before].end == spans[after].start
+
+
+def test_steps_that_took_no_time_are_on_it_as_well() -> None:
+    spans = {number: Span(number, second(5), second(5)) for number in (2, 3, 4)} | {
+        1: Span(1, second(0), second(5))
+    }
+
+    assert critical_path(Sequence((1, Sequence((2, 3)), 4)), spans) == [1, 2, 3, 4]
 
 
 def test_it_leads_through_the_outputs_that_a_step_needs() -> None:
