@@ -83,6 +83,18 @@ class Slow(Cancellable, Action):
         self.output["cancelled"] = True
 
 
+class Stubborn(Action):
+    """Fails the first time; then takes as long as its file is not there."""
+
+    def run(self) -> None:
+        tried = Path(f"{self.input['until']}-{self.plan_id}")
+        if not tried.exists():
+            tried.touch()
+            self.error("not at once")
+        while not Path(self.input["until"]).exists():
+            time.sleep(0.02)
+
+
 class Waits(Cancellable):
     """Suspends until it is sent an event."""
 

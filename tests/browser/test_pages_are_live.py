@@ -25,6 +25,8 @@ def test_the_list_shows_a_new_plan_and_keeps_what_was_ticked_typed_and_focused(p
     page.evaluate(MARK)
     page.locator(f"#pick-{first}").check()
     page.get_by_label("Label contains").fill("half typed")
+    page.set_viewport_size({"width": 1280, "height": 300})
+    page.evaluate("window.scrollTo(0, 120)")
 
     second = a_paused_release(console.world, console.directory, "late")
 
@@ -35,6 +37,7 @@ def test_the_list_shows_a_new_plan_and_keeps_what_was_ticked_typed_and_focused(p
     assert page.get_by_label("Label contains").input_value() == "half typed"
     assert page.evaluate("document.activeElement.name") == "label"
     assert page.get_by_text("With 1 chosen:").is_visible()
+    assert page.evaluate("window.scrollY") == 120
 
 
 def test_a_picture_follows_its_plan(page, shoot, console, slow):

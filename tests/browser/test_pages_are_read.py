@@ -234,11 +234,11 @@ def test_of_a_plan_of_ten_thousand_steps_a_page_is_no_more_than_one_can_read(con
 def test_a_large_plan_is_opened_group_by_group(page, shoot, large):
     page.goto(f"/plans/{large}")
     assert page.locator("svg.flow a").count() == 5
-    page.get_by_role("listitem", name="1,000 steps").nth(2).click()
+    page.get_by_role("link", name="1,000 steps").nth(2).click()
     shoot(page, "plan-large")
 
     assert page.locator("svg.flow a[id]").count() == 100
-    page.get_by_role("listitem", name="900 steps more").click()
+    page.get_by_role("link", name="900 steps more").click()
     assert page.locator("svg.flow a[id]").count() == 100
     page.locator(".crumbs").get_by_role("link", name="All").click()
     assert page.locator("svg.flow a").count() == 5

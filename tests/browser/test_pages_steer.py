@@ -1,9 +1,13 @@
 """Everything that can be done from the pages, done by clicking."""
 
 import re
+import subprocess
+import sys
+from contextlib import ExitStack
 
 import page_actions as actions
 import pytest
+from serving import served
 from watching_plans import (
     PATIENCE_S,
     a_paused_release,
@@ -15,6 +19,7 @@ from watching_plans import (
 )
 
 from dynflow_mp import World
+from dynflow_mp.console import create_app
 
 
 def test_a_paused_plan_is_resumed_and_it_is_written_down_by_whom(page, console):
@@ -68,7 +73,7 @@ def test_to_halt_a_plan_its_name_has_to_be_typed(page, shoot, console):
     page.get_by_role("link", name="Halt…").click()
     button = page.get_by_role("button", name="Halt it")
 
-    assert button.is_disabled()
+    wait_for(button.is_disabled)
     page.get_by_label("To do it, type").fill("something")
     assert button.is_disabled()
     page.get_by_label("To do it, type").fill(plan_id[-8:])
@@ -186,6 +191,27 @@ def test_all_that_match_are_halted_or_cancelled_and_others_are_left_alone(page, 
     in_state(console.world, plan_id, "stopped")
 
 
+def test_a_bulk_run_is_watched_and_stopped(page, shoot, console):
+    until = console.directory / "stubborn"
+    ids = [console.world.trigger(actions.Stubborn, until=str(until)).id for _ in range(3)]
+    for plan_id in ids:
+        in_state(console.world, plan_id, "paused")
+    page.goto("/plans?action=page_actions.Stubborn")
+    page.locator("#all-matching").check()
+    page.get_by_role("button", name="Resume", exact=True).click()
+    page.get_by_role("button", name="Resume 3 plans").click()
+    page.get_by_text("At work…").wait_for()
+    shoot(page, "bulk-at-work")
+
+    page.get_by_role("button", name="Stop: begin no more of them").click()
+
+    assert "Nothing more of it is begun." in page.locator(".notice").inner_text()
+    until.touch()
+    page.get_by_text("Ended:").wait_for()
+    for plan_id in ids:  # what had not begun is as it was
+        in_state(console.world, plan_id, "stopped", "paused")
+
+
 def test_choosing_none_is_told(page, console, refused):
     page.goto("/plans")
 
@@ -213,11 +239,32 @@ def test_failures_of_one_cause_are_resumed_together_and_it_ends_when_they_come_b
 def test_a_world_is_pinged_and_all_are_checked(page, console):
     page.goto("/worlds")
     page.get_by_role("button", name="Ping").first.click()
-    assert "answers" in page.locator(".notice").inner_text()
+    assert "answers" in page.locator("main > .notice").inner_text()
 
     page.get_by_role("button", name="Check all").click()
 
-    assert "valid" in page.locator(".notice").inner_text()
+    assert "valid" in page.locator("main > .notice").inner_text()
+
+
+def test_a_supervisor_is_drained_after_its_name_was_typed(browser, tmp_path):
+    database = f"sqlite:///{tmp_path / 'plans.db'}"
+    command = [sys.executable, "-m", "dynflow_mp.supervisor", "--workers", "1", "--database", database]
+    with ExitStack() as stack:
+        supervisor = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        stack.callback(supervisor.kill)
+        world_id = re.search(r"world=(\w+)", supervisor.stdout.readline())[1]
+        client = stack.enter_context(World(database_url=database))
+        url = stack.enter_context(served(create_app(client)))
+        context = browser.new_context(base_url=url)
+        stack.callback(context.close)
+        page = context.new_page()
+        page.goto("/worlds")
+        page.locator(f"#world-{world_id}").get_by_role("link", name="Drain…").click()
+        page.get_by_label("To do it, type").fill(world_id[:8])
+        page.get_by_role("button", name="Drain it").click()
+
+        assert "It ends" in page.locator("main > .notice").inner_text()
+        assert supervisor.wait(PATIENCE_S) == 0
 
 
 def test_another_world_is_invalidated_after_its_name_was_typed(page, console):
@@ -227,7 +274,7 @@ def test_another_world_is_invalidated_after_its_name_was_typed(page, console):
         page.get_by_label("To do it, type").fill(other.id[:8])
         page.get_by_role("button", name="Invalidate it").click()
 
-        assert "dead" in page.locator(".notice").inner_text()
+        assert "dead" in page.locator("main > .notice").inner_text()
         wait_for(lambda: str(console.world.coordinator.find_worlds(id=other.id)[0].state) == "dead")
 
 

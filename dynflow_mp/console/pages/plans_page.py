@@ -21,6 +21,9 @@ _STATES = (
     PlanState.STOPPED,
 )
 
+_MOST_CLASSES = 200
+"""Names that the field for an action's class offers."""
+
 
 def routes() -> list[Route]:
     """The list, at two addresses: one is the console's own."""
@@ -55,6 +58,7 @@ def plans(request: Request) -> Response:
         **values,
         states=_STATES,
         results=tuple(Result),
+        action_classes=request.state.world.persistence.action_classes()[:_MOST_CLASSES],
         since_text=form_time(query.since),
         until_text=form_time(query.until),
         query_text=urlencode(params),

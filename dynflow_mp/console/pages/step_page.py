@@ -66,9 +66,9 @@ def as_text(request: Request) -> Response:
     what = request.path_params["what"]
     action = plan.action(step.action_id)
     if what == "input":
-        text = data_text(shown(action).input)
+        text = data_text(shown(action).input, whole=True)
     elif what == "output":
-        text = data_text(shown(action).output)
+        text = data_text(shown(action).output, whole=True)
     elif what == "chunks":
         text = chunks_text(plan, step)
     elif what == "error" and step.error is not None:

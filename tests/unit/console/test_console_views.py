@@ -55,6 +55,10 @@ def test_what_json_does_not_know_is_told_in_words():
     assert "<signal cancel>" in text
 
 
+def test_bytes_are_had_whole_too():
+    assert data_text(b"\x00<", whole=True) == '"<2 bytes, base64: ADw=>"'
+
+
 def test_megabytes_of_bytes_are_a_line():
     assert len(data_text(b"\xff" * 10_000_000)) < 200
 
