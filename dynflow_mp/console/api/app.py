@@ -29,6 +29,10 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     504: {"model": Problem, "description": "No answer in time"},
 }
 
+_TOLD_TO_NOBODY: Any = dict.fromkeys(
+    ("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False
+)
+
 
 def create_api() -> FastAPI:
     """The API. Who may use it, and for what, is the console's matter."""
@@ -41,6 +45,8 @@ def create_api() -> FastAPI:
         redoc_url=None,
         responses=_PROBLEMS,
         exception_handlers={HTTPException: _refuse},
+        # Newer versions hand what was sent to whatever OpenTelemetry the application around has, secrets and all.
+        telemetry=_TOLD_TO_NOBODY,
     )
     for group in (plans, pictures, failures, deeds, bulk, worlds):
         api.include_router(group.routes)
