@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import click
 
-from dynflow_mp.cli.exit_status import IN_WORDS
 from dynflow_mp.cli.groups import HelpfulGroup
 from dynflow_mp.cli.options import database_option, prints
 from dynflow_mp.cli.terminal import Terminal
 
 
-@click.group(cls=HelpfulGroup, epilog=IN_WORDS)
+@click.group(cls=HelpfulGroup)
 def config() -> None:
     """The settings in force, and where each comes from."""
 
@@ -33,5 +32,5 @@ def show(database_url: str | None, changed: bool, terminal: Terminal) -> None:
     terminal.table(
         ("SETTING", "VALUE", "ORIGIN"),
         [(each.name, in_words(each.value), each.origin) for each in found],
-        flexible=1,
+        flexible="VALUE",
     )

@@ -10,9 +10,15 @@ from typing import Any, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
+from dynflow_mp.cli.exit_status import IN_WORDS
+
 
 class HelpfulGroup(click.Group):
-    """A group whose answer to an unknown command is the nearest one."""
+    """A group whose answer to an unknown command is the nearest one, and whose commands' help tells how they end."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """As click does."""
+        return _telling_how_it_ends(super().get_command(ctx, cmd_name))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -51,8 +57,7 @@ class LazyGroup(HelpfulGroup):
         if cmd_name not in self.lazy:
             return super().get_command(ctx, cmd_name)
         module, _, name = self.lazy[cmd_name].place.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
+        return _telling_how_it_ends(getattr(importlib.import_module(module), name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """What there is, in the words of :class:`Lazy`."""
@@ -77,3 +82,9 @@ class LazyGroup(HelpfulGroup):
             return self.lazy[name].summary
         command = self.get_command(ctx, name)
         return "" if command is None else command.get_short_help_str(200)
+
+
+def _telling_how_it_ends(command: click.Command | None) -> click.Command | None:
+    if command is not None and command.epilog is None:
+        command.epilog = IN_WORDS
+    return command

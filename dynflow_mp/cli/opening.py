@@ -7,17 +7,16 @@ where.world()       a client world, under the settings of the place, for as long
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from dynflow_mp.cli.escaping import in_one_line
+from dynflow_mp.cli.modules import imported
 from dynflow_mp.errors import ConfigError, PersistenceError, SchemaMismatch
 
 if TYPE_CHECKING:
@@ -199,21 +198,6 @@ def check_tables(database: Database) -> None:
         f"this dynflow_mp works with version {REVISIONS[-1]}: {ADVICE[standing.value]}",
         "unsuitable",
     )
-
-
-def imported(module: str, what: str) -> Any:
-    """A module of the user's, also from the working directory. Raises :class:`ConfigError` in one line."""
-    here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is not None and f"{module}.".startswith(f"{error.name}."):
-            raise ConfigError(f"{what}: there is no module {error.name} in {here} or PYTHONPATH") from None
-        raise ConfigError(f"{what}: cannot be imported: {error}") from error
-    except (Exception, SystemExit) as error:
-        raise ConfigError(f"{what}: cannot be imported: {type(error).__name__}: {error}") from error
 
 
 @contextmanager

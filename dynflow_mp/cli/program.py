@@ -53,7 +53,19 @@ def dynflow_mp(no_color: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program; does not return. Whatever is wrong is one line on standard error."""
+    _fill_standard_streams()
     sys.exit(run(arguments))
+
+
+def _fill_standard_streams() -> None:
+    """Those that are closed lead nowhere: a file that is opened would get their number, and be written into."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from dynflow_mp.supervisor.streams import fill_standard_descriptors
+
+        fill_standard_descriptors()
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            if getattr(sys, name) is None:
+                setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process lives
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -76,6 +88,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has gone, and Python would complain about it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN
+    except OSError as error:
+        # A full disk behind standard output, say: nothing of what is left there is tried again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        what = error.strerror or str(error) or type(error).__name__
+        _say(f"{what}: {error.filename}" if error.filename else what)
         return BROKEN
     except DynflowError as error:
         _say(str(error))

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dynflow_mp.cli.escaping import visible
+from dynflow_mp.cli.tables import Table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +39,6 @@ _STYLES = {
     "planned": "dim",
     "scheduled": "dim",
 }
-_GAP = 2
 
 
 class Terminal:
@@ -77,32 +77,24 @@ class Terminal:
         if not self.as_json:
             self.console.print(text(*parts), soft_wrap=True)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, flexible: int = -1) -> None:
-        """Rows under headings; on a terminal that is too narrow the ``flexible`` column is cut first."""
-        shown = [[visible(cell) for cell in row] for row in rows]
-        if self.is_terminal:
-            self._drawn(columns, shown, range(len(columns))[flexible])
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        flexible: str | None = None,
+        spare: Sequence[str] = (),
+    ) -> None:
+        """Rows under headings. On a terminal that is too narrow the columns ``spare`` are left out, the first of them
+        first, and then ``flexible`` is cut; ids are whole, so that they can be copied.
+        """
+        if self.as_json:
             return
-        from rich.cells import cell_len
-
-        widths = [max(map(cell_len, column)) for column in zip(columns, *shown, strict=True)]
-        for row in (columns, *shown):
-            cells = (
-                cell + " " * (width - cell_len(cell)) for cell, width in zip(row[:-1], widths, strict=False)
-            )
-            print((" " * _GAP).join((*cells, row[-1])).rstrip())
-
-    def _drawn(self, columns: Sequence[str], rows: list[list[str]], flexible: int) -> None:
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
-        for number, name in enumerate(columns):
-            is_flexible = number == flexible
-            table.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1 if is_flexible else None)
-        for row in rows:
-            table.add_row(*(Text(cell, style=style_of(cell)) for cell in row))
-        self.console.print(table)
+        table = Table(columns, [[visible(cell) for cell in row] for row in rows])
+        if self.is_terminal:
+            table = table.within(self.console.width, flexible, spare)
+        for number, line in enumerate(table.lines()):
+            self.console.print(text(*line) if number else text((line[0][0], "bold")), soft_wrap=True)
 
 
 def text(*parts: str | tuple[str, str]) -> Text:

@@ -10,7 +10,8 @@ import click
 from dynflow_mp.cli.escaping import in_one_line
 from dynflow_mp.cli.exit_status import BROKEN, WELL
 from dynflow_mp.cli.given import mapping_of, pairs_of, value_of
-from dynflow_mp.cli.opening import Where, imported
+from dynflow_mp.cli.modules import imported
+from dynflow_mp.cli.opening import Where
 from dynflow_mp.cli.options import on_database, prints
 from dynflow_mp.cli.terminal import Terminal
 from dynflow_mp.cli.waiting import WaitingCommand, answer, is_taken, seconds_of, until, wait_option

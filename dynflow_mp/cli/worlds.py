@@ -11,7 +11,7 @@ import click
 from dynflow_mp.cli import completion
 from dynflow_mp.cli.deeds import by
 from dynflow_mp.cli.escaping import in_one_line
-from dynflow_mp.cli.exit_status import IN_WORDS, NOT_FOUND, WELL, status_of
+from dynflow_mp.cli.exit_status import NOT_FOUND, WELL, status_of
 from dynflow_mp.cli.groups import HelpfulGroup
 from dynflow_mp.cli.opening import Where
 from dynflow_mp.cli.options import asked, on_database, prints, yes_option
@@ -31,7 +31,7 @@ _timeout = click.option(
 )
 
 
-@click.group(cls=HelpfulGroup, epilog=IN_WORDS)
+@click.group(cls=HelpfulGroup)
 def worlds() -> None:
     """See executors and clients, and look after them."""
 
@@ -61,6 +61,8 @@ def list_worlds(executors: bool, clients: bool, state: str | None, where: Where,
     terminal.table(
         ("ID", "KIND", "STATE", "HOST", "PID", "FREE", "ENDPOINT", "REMARK"),
         [_row(shape) for shape in shapes],
+        flexible="REMARK",
+        spare=("ENDPOINT", "HOST", "FREE"),
     )
 
 
@@ -190,6 +192,8 @@ def _show_report(told: dict[str, Any], terminal: Terminal) -> None:
             )
             for worker in told["workers"]
         ],
+        flexible="AT",
+        spare=("AGE", "MEMORY", "STEPS", "QUEUE"),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from dynflow_mp.cli.exit_status import IN_WORDS
 from dynflow_mp.cli.groups import Lazy, LazyGroup
 
 _HERE = "dynflow_mp.cli.plans"
@@ -25,6 +24,6 @@ _COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=_COMMANDS, epilog=IN_WORDS)
+@click.group(cls=LazyGroup, lazy=_COMMANDS)
 def plans() -> None:
     """See plans and steer them."""

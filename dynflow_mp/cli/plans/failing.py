@@ -35,7 +35,7 @@ def failures(filters: Filters, most: int, where: Where, terminal: Terminal) -> N
         plans = f"{group.plan_count:,} plan{'' if group.plan_count == 1 else 's'}"
         terminal.line(
             (plans, "bold"),
-            f", {group.step_count:,} steps, {moment(group.first_at)} to {moment(group.last_at)}",
+            f", {group.step_count:,} step{'' if group.step_count == 1 else 's'}, {moment(group.first_at)} to {moment(group.last_at)}",
         )
         terminal.line("  ", (cut(f"{group.exception_class}: {group.message}", _LONGEST), "red"))
         terminal.line(f"  {', '.join(group.action_classes)}; key {group.key}")

@@ -44,6 +44,8 @@ def list_plans(filters: Filters, where: Where, terminal: Terminal, **paging: Any
     terminal.table(
         ("ID", "STATE", "RESULT", "DONE", "STARTED (UTC)", "TOOK", "LABEL"),
         [_row(line) for line in page.plans],
+        flexible="LABEL",
+        spare=("TOOK", "STARTED (UTC)", "DONE"),
     )
     terminal.line(_extent(page.total, query))
 

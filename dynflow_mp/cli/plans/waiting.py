@@ -35,15 +35,7 @@ def why(plan_id: str, where: Where, terminal: Terminal) -> None:
     if not waits:
         terminal.line("it waits for nothing")
         return
-    terminal.table(
-        ("STEP", "FOR", "SINCE (UTC)", "WHY"),
-        [
-            (
-                "plan" if wait.step_id is None else str(wait.step_id),
-                str(wait.kind),
-                moment(wait.since),
-                wait.sentence,
-            )
-            for wait in waits
-        ],
-    )
+    for wait in waits:
+        whose = "the plan" if wait.step_id is None else f"step {wait.step_id}"
+        since = "" if wait.since is None else f" (since {moment(wait.since)})"
+        terminal.line((f"{wait.kind:<13}", "bold"), f"{whose} {wait.sentence}", (since, "dim"))

@@ -214,6 +214,31 @@ def test_through_a_pipe_nothing_is_coloured_or_cut(
     assert "\x1b" not in told.output
 
 
+@pytest.mark.parametrize(
+    ("redirection", "status", "words"),
+    [
+        ("> /dev/full", 1, "No space left on device"),
+        (">&-", 0, ""),
+        ("2>&- >/dev/null", 0, ""),
+        ("<&- >/dev/null", 0, ""),
+    ],
+)
+def test_a_full_disk_or_a_closed_stream_is_no_traceback(
+    redirection: str, status: int, words: str, executor: World
+):
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m dynflow_mp.cli plans list {redirection}', sys.executable],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "DYNFLOW_DATABASE_URL": executor.config.database_url},
+    )
+
+    assert (done.returncode, words in done.stderr) == (status, True)
+    assert done.stderr.count("\n") <= 1
+
+
 def test_a_missing_file_is_said_and_not_made(program: Program, tmp_path: Path):
     url = f"sqlite:///{tmp_path}/plans.db"
 
