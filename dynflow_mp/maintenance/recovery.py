@@ -95,14 +95,15 @@ class Recovery:
             log.info("world %s is recovered elsewhere", world.id, extra={"action": "recovery_elsewhere"})
         return "invalidated"
 
-    def invalidate(self, world_id: str) -> int:
+    def invalidate(self, world_id: str, lease: int | None = None) -> int:
         """Declare a world dead and take over what it held; how many plans that was.
 
-        From then on it can write nothing, be it dead or not. Raises :class:`LockTaken` while another
-        world does the same.
+        From then on it can write nothing, be it dead or not. With ``lease``, for one of which only silence tells,
+        nothing is done if it has another lease by now. Raises :class:`LockTaken` while another world does the same.
         """
         with self._coordinator.holding(WorldInvalidationLock(self._coordinator.world_id, world_id)):
-            self._shut_out(world_id)
+            if not self._shut_out(world_id, lease):
+                return 0
             plans = self._plans_of(world_id)
             left = self._take_over(plans, world_id)
             self._release_other_locks(world_id)
@@ -118,13 +119,16 @@ class Recovery:
             )
         return len(plans) - len(left)
 
-    def _shut_out(self, world_id: str) -> None:
-        """First of all, for good: only then is what is read about its plans the last word."""
+    def _shut_out(self, world_id: str, lease: int | None) -> bool:
+        """First of all, for good: only then is what is read about its plans the last word. False: it lives."""
         try:
-            self._coordinator.set_world_state(world_id, "dead")
+            if not self._coordinator.set_world_state(world_id, "dead", lease=lease):
+                log.info("world %s speaks again", world_id, extra={"action": "lease_seen", "world": world_id})
+                return False
         except RecordNotFound:
-            return  # dead already, or not registered: it cannot write either
+            return True  # dead already, or not registered: it cannot write either
         log.warning("world %s is dead", world_id, extra={"action": "world_dead", "world": world_id})
+        return True
 
     def _plans_of(self, world_id: str) -> dict[str, ExecutionLock | None]:
         """The plans it holds, by its locks, and by their rows should a lock be missing."""
