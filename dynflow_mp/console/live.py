@@ -71,6 +71,7 @@ class PlanTopic(NamedTuple):
             "state": pulse.state,
             "result": pulse.result,
             "steps": dict(pulse.steps),
+            "progress": pulse.progress,
         }
         return pulse, Change("plan", told)
 

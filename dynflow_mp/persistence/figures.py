@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.states import Phase, PlanState, StepState
 from dynflow_mp.persistence.tables import execution_plans, steps
 
 _plan, _step = execution_plans.c, steps.c
+_PASSED = (StepState.SUCCESS.value, StepState.SKIPPED.value)
+_NOT_YET = (PlanState.PENDING.value, PlanState.SCHEDULED.value, PlanState.PLANNING.value)
+_BY_STATE = (
+    select(
+        _step.execution_plan_id,
+        _step.phase,
+        _step.state,
+        func.count(),
+        func.sum(_step.attempts),
+        func.max(_step.started_at),
+        func.max(_step.ended_at),
+        func.sum(_step.progress_done * _step.progress_weight),
+        func.sum(_step.progress_weight),
+    )
+    .group_by(_step.execution_plan_id, _step.phase, _step.state)
+    .order_by(_step.execution_plan_id, _step.phase, _step.state)
+)
 _OPEN = tuple(state.value for state in PlanState if state is not PlanState.STOPPED)
 
 
 class Pulse(NamedTuple):
     """Where a plan stands. Two that are equal are of a plan in which nothing has happened between them.
 
-    ``steps``: how many are in which state; ``moved``: the rest of what changes with every move, to be compared only.
+    ``steps``: how many are in which state; ``progress``: how much of its run and finalize steps is done, from 0 to 1, by
+    their weights; ``moved``: the rest of what changes with every move, to be compared only.
     """
 
     state: str
     result: str
     steps: Mapping[str, int]
+    progress: float
     moved: tuple[object, ...]
 
 
@@ -42,27 +61,31 @@ def read_pulses(connection: Connection, plan_ids: Sequence[str]) -> dict[str, Pu
     ids = list(plan_ids)
     plans = select(_plan.id, _plan.state, _plan.result, _plan.owner_id, _plan.lock_epoch, _plan.requested_at)
     rows = connection.execute(plans.where(_plan.id.in_(ids))).all()
-    counted: dict[str, dict[str, int]] = {row[0]: {} for row in rows}
-    moved: dict[str, list[object]] = {row[0]: list(row[3:]) for row in rows}
-    query = (
-        select(
-            _step.execution_plan_id,
-            _step.state,
-            func.count(),
-            func.sum(_step.attempts),
-            func.max(_step.started_at),
-            func.max(_step.ended_at),
-            func.sum(_step.progress_done),
-        )
-        .where(_step.execution_plan_id.in_(ids))
-        .group_by(_step.execution_plan_id, _step.state)
-        .order_by(_step.execution_plan_id, _step.state)
-    )
-    for plan_id, state, count, *more in connection.execute(query):
-        if plan_id in counted:
-            counted[plan_id][state] = count
-            moved[plan_id].append((state, *map(_comparable, more)))
-    return {row[0]: Pulse(row[1], row[2], counted[row[0]], tuple(moved[row[0]])) for row in rows}
+    groups: dict[str, list[Sequence[Any]]] = {row[0]: [] for row in rows}
+    for group in connection.execute(_BY_STATE.where(_step.execution_plan_id.in_(ids))):
+        if group[0] in groups:
+            groups[group[0]].append(group[1:])
+    return {row[0]: _pulse(row[1], row[2], row[3:], groups[row[0]]) for row in rows}
+
+
+def _pulse(state: str, result: str, owned: Sequence[Any], groups: Sequence[Sequence[Any]]) -> Pulse:
+    counts: dict[str, int] = {}
+    done = weight = 0.0
+    for phase, step_state, count, *_, done_here, weight_here in groups:
+        counts[step_state] = counts.get(step_state, 0) + count
+        if phase != Phase.PLAN.value:
+            weight += float(weight_here)
+            done += _done(step_state, float(done_here), float(weight_here))
+    share = done / weight if weight else 1.0
+    moved = (*owned, *(tuple(map(_comparable, group[3:])) for group in groups))
+    return Pulse(state, result, counts, 0.0 if state in _NOT_YET else share, moved)
+
+
+def _done(state: str, done: float, weight: float) -> float:
+    """As each step tells its own: one that is to be tried again begins anew."""
+    if state in _PASSED:
+        return weight
+    return 0.0 if state == StepState.PENDING.value else done
 
 
 def read_figures(connection: Connection, most_classes: int) -> Figures:

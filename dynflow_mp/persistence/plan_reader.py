@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.persistence import plan_pages, queries
 from dynflow_mp.persistence.action_classes import stored_classes
 from dynflow_mp.persistence.database import Database
@@ -22,6 +23,7 @@ from dynflow_mp.persistence.rows import (
     StepCount,
     StepRow,
 )
+from dynflow_mp.persistence.step_pages import read_step_page
 
 
 class PlanReader:
@@ -106,6 +108,14 @@ class PlanReader:
     def pulses(self, plan_ids: Sequence[str]) -> dict[str, Pulse]:
         """Where these plans stand, to be compared with where they stood before; those that are not stored are left out."""
         return self.database.ask(lambda connection: read_pulses(connection, plan_ids))
+
+    def step_page(
+        self, plan_id: str, phase: Phase | None, state: StepState | None, page: int, per_page: int
+    ) -> tuple[list[StepRow], int]:
+        """A page of a plan's steps by their ids, of one phase or state if given; and how many there are of them."""
+        return self.database.ask(
+            lambda connection: read_step_page(connection, plan_id, phase, state, page, per_page)
+        )
 
     def figures(self, most_classes: int) -> Figures:
         """How many plans are stored, and of which kinds."""

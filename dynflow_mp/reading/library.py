@@ -12,6 +12,7 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.records import Lock, WorldRecord
 from dynflow_mp.errors import QueryError
 from dynflow_mp.model.codec import MAX_PAYLOAD, encode
+from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.persistence.database import Fence
 from dynflow_mp.persistence.failed_steps import FailedSteps
 from dynflow_mp.persistence.figures import Figures, Pulse
@@ -27,6 +28,7 @@ from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.failure_groups import FailureGroups, grouped, normalised
 from dynflow_mp.reading.plan_page import PlanPage, page_of
 from dynflow_mp.reading.plan_query import PlanQuery
+from dynflow_mp.reading.step import Step
 from dynflow_mp.reading.wait import Wait
 from dynflow_mp.reading.wait_facts import wait_facts
 from dynflow_mp.reading.waiting import waits
@@ -121,6 +123,26 @@ class Library:
     def pulses(self, plan_ids: Sequence[str]) -> dict[str, Pulse]:
         """Where these plans stand, to be compared with where they stood before; those that are not stored are left out."""
         return self._store.pulses([plan_id_of(plan_id) for plan_id in plan_ids])
+
+    def page_of_steps(
+        self,
+        plan_id: str,
+        phase: Phase | None = None,
+        state: StepState | None = None,
+        page: int = 0,
+        per_page: int = 200,
+    ) -> tuple[list[Step], int]:
+        """A page of a plan's steps by their ids, of one phase or state if given; and how many there are of them.
+
+        Nothing else of the plan is read. ``page`` counts from 0.
+        """
+        rows, total = self._store.step_page(plan_id_of(plan_id), phase, state, page, per_page)
+        return [Step(row, self._store) for row in rows], total
+
+    def load_step(self, plan_id: str, step_id: int) -> Step | None:
+        """One step of a plan, without the others; None if there is none."""
+        rows = self._store.load_steps(plan_id_of(plan_id), [step_id])
+        return Step(rows[0], self._store) if rows else None
 
     def figures(self, most_classes: int = 100) -> Figures:
         """How many plans are stored, and of which kinds; the classes beyond ``most_classes`` are ``other``."""

@@ -43,6 +43,14 @@ def test_its_openapi_is_complete(world):
             assert {"400", "401", "403", "404", "409"} <= set(operation["responses"])
 
 
+def test_g41_what_is_sent_goes_to_no_telemetry():
+    from dynflow_mp.console.api.app import create_api
+
+    telemetry = getattr(create_api(), "_native_telemetry", None)
+
+    assert telemetry is None or not telemetry.enabled()
+
+
 def asked_at_random(world, each):
     """How many requests were made, ``each`` of every operation; fails with the first that breaks something."""
     app = create_app(world, None)

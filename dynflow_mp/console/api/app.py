@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dynflow_mp import __version__
-from dynflow_mp.console.api import bulk, deeds, failures, pictures, plans, worlds
+from dynflow_mp.console.api import audits, bulk, deeds, failures, pictures, plans, worlds
 from dynflow_mp.console.api.routing import refused_by
 from dynflow_mp.console.api.shapes import Problem
 from dynflow_mp.console.refusals import refusal
@@ -29,6 +29,10 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     504: {"model": Problem, "description": "No answer in time"},
 }
 
+_TOLD_TO_NOBODY: Any = dict.fromkeys(
+    ("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False
+)
+
 
 def create_api() -> FastAPI:
     """The API. Who may use it, and for what, is the console's matter."""
@@ -41,8 +45,10 @@ def create_api() -> FastAPI:
         redoc_url=None,
         responses=_PROBLEMS,
         exception_handlers={HTTPException: _refuse},
+        # Newer versions hand what was sent to whatever OpenTelemetry the application around has, secrets and all.
+        telemetry=_TOLD_TO_NOBODY,
     )
-    for group in (plans, pictures, failures, deeds, bulk, worlds):
+    for group in (plans, pictures, failures, deeds, bulk, worlds, audits):
         api.include_router(group.routes)
     api.openapi = _told_once(api)  # type: ignore[method-assign]
     return api

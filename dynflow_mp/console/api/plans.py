@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from starlette.requests import Request
 
+from dynflow_mp.console.answers import refused_of
 from dynflow_mp.console.api import shapes
 from dynflow_mp.console.api.query_parameters import PLAN_QUERY
 from dynflow_mp.console.api.routing import router
 from dynflow_mp.console.api.shapes import Page, PerPage, PlanId, StepId
 from dynflow_mp.console.plain_values import plain
 from dynflow_mp.console.refusals import Refused
-from dynflow_mp.errors import NotScheduled, PersistenceError
+from dynflow_mp.errors import NotScheduled, PersistenceError, PlanNotFound
 from dynflow_mp.model.states import Phase, PlanState, StepState
 from dynflow_mp.reading.concealment import shown, shown_error, shown_text
 from dynflow_mp.reading.execution_plan import ExecutionPlan
@@ -35,9 +35,9 @@ def list_plans(request: Request) -> Any:
 def one_plan(plan_id: PlanId, request: Request) -> Any:
     """One plan, without its steps."""
     plan = plan_of(request, plan_id)
-    counts: Counter[str] = Counter()
-    for count in request.state.world.persistence.step_counts(plan.id):
-        counts[str(count.state)] += count.number
+    pulse = request.state.world.persistence.pulses([plan.id]).get(plan.id)
+    if pulse is None:
+        raise refused_of(PlanNotFound(f"no plan {plan.id} is stored", plan.id))
     return {
         "id": plan.id,
         "label": plan.label,
@@ -50,9 +50,9 @@ def one_plan(plan_id: PlanId, request: Request) -> Any:
         "deadline": plan.deadline,
         "execution_time": plan.execution_time,
         "real_time": plan.real_time,
-        "progress": plan.progress if plan.valid else None,
+        "progress": pulse.progress,
         "cancellable": plan.valid and plan.cancellable,
-        "steps": counts,
+        "steps": dict(pulse.steps),
         "sub_plans_count": plan.sub_plans_count,
         "caller_execution_plan_id": plan.caller_execution_plan_id,
         "caller_action_id": plan.caller_action_id,
@@ -72,15 +72,11 @@ def steps_of_plan(
 ) -> Any:
     """A page of its steps, by their ids."""
     plan = plan_of(request, plan_id)
-    found = [
-        step
-        for step in plan.steps.values()
-        if (phase is None or step.phase is phase) and (state is None or step.state is state)
-    ]
-    part = found[page * per_page : (page + 1) * per_page]
+    persistence = request.state.world.persistence
+    part, total = persistence.page_of_steps(plan.id, phase, state, page, per_page)
     return {
         "steps": [_step_facts(step) for step in part],
-        "total": len(found),
+        "total": total,
         "page": page,
         "per_page": per_page,
     }
@@ -90,7 +86,7 @@ def steps_of_plan(
 def one_step(plan_id: PlanId, step_id: StepId, request: Request) -> Any:
     """One step with input, output, errors; what is secret is masked."""
     plan = plan_of(request, plan_id)
-    step = plan.steps.get(step_id)
+    step = request.state.world.persistence.load_step(plan.id, step_id)
     if step is None:
         raise Refused(404, f"The plan has no step {step_id}.")
     action = step.action(plan)

@@ -60,10 +60,10 @@ class Authentication:
             return known
         if settings.authenticator is not None and (name := settings.authenticator(Request(scope))):
             return Known(name, f"user {name}")
-        if known := of_session(scope["state"]["seal"], Request(scope).cookies.get(SESSION_COOKIE)):
-            return known
         given = Headers(scope=scope).getlist("authorization")
-        return None if not given or is_open else self._authorized(scope, given)
+        if given and not is_open:
+            return self._authorized(scope, given)
+        return of_session(scope["state"]["seal"], Request(scope).cookies.get(SESSION_COOKIE))
 
     def _authorized(self, scope: Scope, given: list[str]) -> Known | None:
         address = address_of(scope)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from stored_plans import NOW, a_plan, claim, mark, outcome, plan_id
 
-from dynflow_mp.model.states import PlanState, Result
+from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 from dynflow_mp.persistence.store import Store
 
 ONE, TWO, THREE = plan_id(1), plan_id(2), plan_id(3)
@@ -26,6 +26,20 @@ def test_a_plan_that_stands_has_the_same_pulse_and_one_that_moves_another(store:
 
     assert len(set(map(repr, seen[1:]))) == 4
     assert dict(seen[-1].steps) == {"running": 1, "success": 4}
+    assert [pulse.progress for pulse in seen[1:]] == [0.0, 0.0, 0.5, 0.5]
+
+
+def test_steps_come_in_pages_of_one_phase_or_state(store: Store, turn: Turn):
+    store.save_plan(a_plan(ONE, run_steps=5))
+    turn(claim(ONE), mark(3, ONE))
+
+    runs, total = store.step_page(ONE, Phase.RUN, None, 1, 2)
+    pending, left = store.step_page(ONE, Phase.RUN, StepState.PENDING, 0, 10)
+
+    assert ([step.id for step in runs], total) == ([7, 9], 5)
+    assert ([step.id for step in pending], left) == ([5, 7, 9, 11], 4)
+    assert store.step_page(TWO, None, None, 0, 10) == ([], 0)
+    assert store.step_page(ONE, None, None, 9, 10) == ([], 11)
 
 
 def test_pulses_of_plans_that_are_not_stored_are_left_out(store: Store):
