@@ -8,6 +8,7 @@ from dynflow_mp.console.refusals import Refused
 from dynflow_mp.errors import (
     BadArgument,
     ConnectorError,
+    DamagedData,
     DataError,
     DynflowError,
     FormatError,
@@ -40,6 +41,7 @@ _STATUS: tuple[tuple[type[DynflowError], int], ...] = (
     (NoExecutor, 503),
     (RequestTimeout, 504),
     (InvalidPlan, 409),
+    (DamagedData, 409),
     (LockTaken, 409),
     (RequestError, 409),
     (PersistenceError, 503),

@@ -257,7 +257,8 @@ class Deeds:
         plan = self._told(future, plan_id)
         if plan is None:
             return self._under_way("The plan is resumed.", plan_id)
-        return Outcome(True, f"The plan is {plan.state} again ({plan.result}).", _facts(plan))
+        ended = "has ended" if plan.state is PlanState.STOPPED else f"is {plan.state} again"
+        return Outcome(True, f"The plan {ended}: {plan.result}.", _facts(plan))
 
     def _under_way(self, sentence: str, plan_id: str) -> Outcome:
         status = self._status(plan_id)

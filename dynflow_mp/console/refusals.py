@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
 from dynflow_mp.console.places import path_within
+from dynflow_mp.console.plain_values import plain
 from dynflow_mp.redaction import without
 
 _UNFIT = re.compile("[\ud800-\udfff]")
@@ -74,7 +75,7 @@ def refusal(scope: Scope, refused: Refused) -> Response:
     """The answer to a request that is refused."""
     message = _fit(refused.message)
     if wants_json(scope):
-        body = {"status": refused.status, "error": message, **refused.facts}
+        body = plain({"status": refused.status, "error": message, **refused.facts})
         return JSONResponse(body, refused.status, headers=refused.headers)
     # Imported here, since a page may be refused by what renders it.
     from dynflow_mp.console.rendering import render
@@ -90,7 +91,7 @@ def refusal(scope: Scope, refused: Refused) -> Response:
         status=refused.status,
         title=title(refused.status),
         message=message,
-        facts=refused.facts,
+        facts=plain(refused.facts),
     )
 
 

@@ -76,6 +76,8 @@ class ConsoleSettings:
     proxy: TrustedProxy | None = None
     authenticator: Authenticator | None = None
     """Of a mounted console: given the Starlette request, who it is of, by the application's own means; None: nobody."""
+    signing_key: str | None = field(default=None, repr=False)
+    """What cookies and forms are sealed with, if several processes serve one console without a secret of the above."""
     read_only: bool = False
     reveal: bool = False
     """Whether stored bytes may be looked at as they are (secrets are masked all the same)."""
@@ -102,6 +104,8 @@ class ConsoleSettings:
             _check_host(name)
         if self.token is not None:
             _check_length("the token", self.token, LEAST_TOKEN_LENGTH)
+        if self.signing_key is not None:
+            _check_length("the signing key", self.signing_key, LEAST_TOKEN_LENGTH)
         for name, password in self.passwords.items():
             if not name or ":" in name or not name.isprintable():
                 raise ConfigError(f"{name!r} cannot be a user's name")

@@ -167,26 +167,35 @@ class Coordinator:
         self.update_record(record)
 
     def set_world_state(
-        self, world_id: str, state: str, within: Callable[[Connection], None] = lambda connection: None
-    ) -> None:
+        self,
+        world_id: str,
+        state: str,
+        within: Callable[[Connection], None] = lambda connection: None,
+        *,
+        lease: int | None = None,
+    ) -> bool:
         """Move a world on. ``dead`` is final: whoever is dead stays so, and RecordNotFound is raised.
 
-        ``within`` is done in the same transaction.
+        ``within`` is done in the same transaction. With ``lease`` only if that is still its lease; False if it has
+        renewed it since it was read.
         """
         state = WorldState(state).value
-        change = (
-            update(coordinator_records)
-            .where(_class.in_(WORLD_CLASSES), _column.id == world_id)
-            .where(_column.state != WorldState.DEAD.value)
-            .values(state=state)
-        )
+        world = (_class.in_(WORLD_CLASSES), _column.id == world_id, _column.state != WorldState.DEAD.value)
+        change = update(coordinator_records).where(*world).values(state=state)
+        if lease is not None:
+            change = change.where(_column.lease == lease)
 
-        def move(connection: Connection, in_doubt: bool) -> None:
-            if connection.execute(change).rowcount != 1 and not in_doubt:
+        def move(connection: Connection, in_doubt: bool) -> bool:
+            if connection.execute(change).rowcount == 1:
+                within(connection)
+                return True
+            lives = connection.execute(select(_column.lease).where(*world)).scalar() is not None
+            if not lives and not in_doubt:
                 raise RecordNotFound(f"no living world {world_id} is registered")
-            within(connection)
+            # In doubt, a move that was carried out before may count as no change.
+            return not lives or lease is None
 
-        self._database.change(move)
+        return self._database.change(move)
 
     def delete_world(self, world_id: str) -> None:
         """Remove a world, its locks first – but not those of plans it still holds: they tell who had them."""

@@ -115,9 +115,12 @@ class Reconciler(Background):
         self._neighbours = [
             world for world in worlds if world.executor and world.state != WorldState.DEAD and not gone(world)
         ]
+        # What they had when they were found silent: one that renews it before it is declared dead has begun anew,
+        # with steps that may run until that lease is over.
+        leases = {world.id: world.lease for world in worlds if not gone(world)}
         for world_id in verdict.recover:
             if world_id != own_id:
-                self._recover(world_id)
+                self._recover(world_id, leases.get(world_id))
         for world_id in verdict.forget:
             self._coordinator.delete_world(world_id)
         self._store.give_up_orphans(self._coordinator.fence)
@@ -126,11 +129,11 @@ class Reconciler(Background):
         self._look_for_deleted()
         self._tidy()
 
-    def _recover(self, world_id: str) -> None:
+    def _recover(self, world_id: str, lease: int | None) -> None:
         if self._stopping.is_set():
             return
         try:
-            self._recovery.invalidate(world_id)
+            self._recovery.invalidate(world_id, lease)
         except LockTaken:
             log.debug("world %s is recovered elsewhere", world_id, extra={"action": "recovery_elsewhere"})
         except LockLost as error:

@@ -96,14 +96,17 @@ class Recovery:
             log.info("world %s is recovered elsewhere", world.id, extra={"action": "recovery_elsewhere"})
         return "invalidated"
 
-    def invalidate(self, world_id: str, audit: Audit | None = None) -> int:
+    def invalidate(self, world_id: str, lease: int | None = None, *, audit: Audit | None = None) -> int:
         """Declare a world dead and take over what it held; how many plans that was.
 
-        From then on it can write nothing, be it dead or not. Raises :class:`LockTaken` while another
-        world does the same. ``audit`` says who wants it, if it is somebody.
+        From then on it can write nothing, be it dead or not. With ``lease``, for one of which only silence tells,
+        nothing is done if it has another lease by now. Raises :class:`LockTaken` while another world does the same.
+        ``audit`` says who wants it, if it is somebody.
         """
         with self._coordinator.holding(WorldInvalidationLock(self._coordinator.world_id, world_id)):
-            lived = self._shut_out(world_id, audit)
+            lived = self._shut_out(world_id, lease, audit)
+            if lived is None:
+                return 0
             plans = self._plans_of(world_id)
             if audit is not None and plans and not lived:
                 self._store.add_audit(audit, self._coordinator.fence)
@@ -121,14 +124,23 @@ class Recovery:
             )
         return len(plans) - len(left)
 
-    def _shut_out(self, world_id: str, audit: Audit | None) -> bool:
-        """First of all, for good: only then is what is read about its plans the last word. Whether it lived."""
+    def _shut_out(self, world_id: str, lease: int | None, audit: Audit | None) -> bool | None:
+        """First of all, for good: only then is what is read about its plans the last word.
+
+        True: it lived until now; False: it was dead already, or is not registered; None: it has renewed its lease.
+        """
         try:
-            self._coordinator.set_world_state(
-                world_id, "dead", lambda connection: self._store.add_audit_within(connection, audit)
+            dead = self._coordinator.set_world_state(
+                world_id,
+                "dead",
+                lambda connection: self._store.add_audit_within(connection, audit),
+                lease=lease,
             )
         except RecordNotFound:
-            return False  # dead already, or not registered: it cannot write either
+            return False  # it cannot write either
+        if not dead:
+            log.info("world %s speaks again", world_id, extra={"action": "lease_seen", "world": world_id})
+            return None
         log.warning("world %s is dead", world_id, extra={"action": "world_dead", "world": world_id})
         return True
 

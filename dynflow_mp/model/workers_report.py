@@ -128,7 +128,7 @@ def _worker(data: Mapping[str, Any]) -> WorkerFacts:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"a {type(value).__name__} is no text")
     return value
 
 

@@ -62,7 +62,7 @@ class Repairs(Ground):
         if world_id == self.id:
             raise RequestError(f"world {self.id} does not invalidate itself; terminate() ends it")
         return self._parts.recovery.invalidate(
-            world_id, self._noted(by, None, f"invalidate world {world_id}")
+            world_id, audit=self._noted(by, None, f"invalidate world {world_id}")
         )
 
     def validity_check(self) -> dict[str, str]:

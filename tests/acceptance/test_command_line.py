@@ -37,6 +37,8 @@ def a_supervisor(**environment):
             line = process.stdout.readline()
             assert line.startswith("ready world="), process.stderr.read()
             yield process, line.split()[1].removeprefix("world=")
+            process.terminate()
+            assert process.wait(30) == 0, process.stderr.read()
         finally:
             process.kill()
 

@@ -107,6 +107,8 @@ def sent(client, content, kind="application/json", path=f"/api/plans/{NO_PLAN}/r
         b'{"unknown": 1}',
         b'{"sub_plans": 1}',
         b'{"sub_plans": "yes"}',
+        b'{"\\ud800": 1}',
+        b'{"sub_plans": "\\ud800"}',
         b"[]",
         b"1",
     ],
@@ -184,6 +186,25 @@ def test_deeds_to_what_is_not_there_are_not_found(client):
 def test_bulk_deeds_that_cannot_be_meant_are_refused(client, wanted):
     assert post(client, "/api/bulk-preview", wanted).status_code in (400, 404)
     assert post(client, "/api/bulk", wanted).status_code in (400, 404)
+
+
+def test_texts_that_nothing_can_store_are_refused_wherever_they_stand(client, client_world):
+    from console_actions import Greets
+
+    plan_id = client_world.plan(Greets).id
+    for path, body in (
+        (f"/api/plans/{plan_id}/steps/3/event", {"event": "\ud800"}),
+        (f"/api/plans/{plan_id}/steps/3/input", {"changes": {"\ud800": 1}}),
+        (f"/api/plans/{plan_id}/steps/3/input", {"changes": {"a": 2**70}}),
+        ("/api/bulk-preview", {"deed": "\ud800", "plan_ids": []}),
+        ("/api/bulk-preview", {"deed": "resume", "plan_ids": ["\ud800"]}),
+        ("/api/bulk-preview", {"deed": "resume", "query": [["\ud800", "1"]]}),
+        ("/api/bulk-preview", {"deed": "resume", "query": [["label", "\ud800"]]}),
+    ):
+        content = json.dumps(body).encode()
+        answer = client.post(path, content=content, headers={**SAME_SITE, "Content-Type": "application/json"})
+        assert answer.status_code in (400, 404, 409), (path, body, answer.text)
+        check_safe(answer)
 
 
 def test_a_page_that_breaks_says_nothing_of_why(client_world, monkeypatch):

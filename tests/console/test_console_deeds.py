@@ -200,6 +200,20 @@ def test_a_world_neither_drains_nor_invalidates_itself(running_world, console):
         assert answer.status_code == 409, answer.text
 
 
+def test_what_was_done_is_listed_with_who_did_it(running_world, console):
+    plan = failed_plan(running_world)
+    post(console, f"/api/plans/{plan.id}/halt")
+    wait_for(lambda: facts(console, plan.id)["state"] == "stopped")
+
+    of_plan = console.get(f"/api/audits?plan_id={plan.id}").json()["deeds"]
+    of_nobody = console.get("/api/audits?by=nobody").json()["deeds"]
+
+    assert [(deed["deed"], deed["by"]) for deed in of_plan] == [("halt", "ann")]
+    assert of_nobody == []
+    for wrong in ("plan_id=x", "before=%00", "by=%00", "most=0", "by=" + "x" * 101):
+        assert console.get(f"/api/audits?{wrong}").status_code in (200, 400, 404), wrong
+
+
 def test_why_a_plan_does_not_go_on_is_told(running_world, console):
     plan = waiting_plan(running_world, WaitsForWord)
 

@@ -153,6 +153,14 @@ def test_g40_a_read_only_console_changes_nothing(client_world, routes):
             assert "reading only" in answer.json()["error"]
 
 
+def test_g40_feeds_are_for_those_who_may_read(client, client_world):
+    protected = a_console(client_world, token=TOKEN)
+    for path in ("/live/plans", f"/live/plans/{NO_PLAN}", "/live/worlds"):
+        assert client.get(path, headers={"Host": "evil.example"}).status_code == 421
+        assert protected.get(path).status_code == 401
+        assert client.post(path, json={}, headers=SAME_SITE).status_code in (403, 405, 415)
+
+
 def test_g40_every_answer_has_the_headers(client, routes):
     for method, path in routes:
         check_safe(client.request(method, path))

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from asking import HEADERS_OF_ALL, SAME_SITE, TOKEN, TestClient, csrf_of
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
@@ -70,6 +71,18 @@ def test_the_application_around_it_stays_as_it_is(around):
     assert "content-security-policy" not in own.headers
     assert console.status_code == 200
     assert console.headers["content-security-policy"] == HEADERS_OF_ALL["content-security-policy"]
+
+
+def test_it_lives_in_a_fastapi_application_as_well(client_world):
+    app = FastAPI()
+    app.mount("/ops", create_app(client_world))
+    client = TestClient(app, base_url="http://127.0.0.1:8008", follow_redirects=False)
+
+    assert client.get("/ops/api/plans").json()["total"] == 0
+    assert client.get("/ops/api/plans?page=-1").status_code == 400
+    assert client.get("/ops/api/nothing").json()["status"] == 404
+    assert client.post("/ops/api/validity-check", json={}, headers=SAME_SITE).status_code == 200
+    assert "/ops/static/" in client.get("/ops/nothing", headers=HTML).text
 
 
 def test_its_cookie_is_for_its_own_path(around):

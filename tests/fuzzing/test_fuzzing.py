@@ -21,6 +21,7 @@ from dynflow_mp.executor import wire
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.messages import (
     Accepted,
+    Drain,
     Envelope,
     Event,
     Execution,
@@ -28,6 +29,8 @@ from dynflow_mp.model.messages import (
     Failed,
     Ping,
     Told,
+    Workers,
+    WorkersTold,
 )
 from dynflow_mp.model.planned_codec import plan_from_bytes, plan_to_bytes
 from dynflow_mp.model.signals import Signal
@@ -119,6 +122,7 @@ ENVELOPES = [
     for message in (
         *(Execution("plan", "slow"), Event("plan", 1, b"data", True, 1.5), Ping(), Accepted(), Told([1, 2])),
         *(Failed("PlanStopped", "words", "plan"), ExecutionStatus({"default": {"pool_size": 1}})),
+        *(Workers(), Drain(), WorkersTold({"queues": [], "workers": [{"id": "w1", "pid": 1}]})),
     )
 ]
 

@@ -8,6 +8,8 @@ import pytest
 from telling_actions import Waits
 
 from dynflow_mp import Action, BadArgument, NotSkippable, PlanStopped, RequestError
+from dynflow_mp.reading.plan_query import PlanQuery
+from dynflow_mp.world.bulk import BulkPreview
 
 
 class Picky(Action):
@@ -143,3 +145,16 @@ def test_its_workers_are_told_of_and_it_does_not_end_for_others(world):
         world.workers_report(world.id).result()
     with pytest.raises(RequestError, match="is no supervisor"):
         world.drain(world.id).result()
+
+
+def test_plans_for_a_bulk_are_chosen_as_lists_of_plans_are(world):
+    failed = [world.run(Picky, n=n).id for n in range(3)]
+    world.run(Picky, n=7)
+    query = PlanQuery.from_params([("state", "paused"), ("error", "is not 7"), ("per_page", "1")])
+
+    bulk = world.bulk("resume", query, by="ann")
+
+    assert sorted(bulk.plan_ids) == sorted(failed)
+    assert bulk.preview() == BulkPreview(3, 3, {})
+    assert world.bulk("cancel", query).preview().refused == {"is paused: nothing of it can be cancelled": 3}
+    assert deeds(world) == []

@@ -74,6 +74,11 @@ def _silence_from_the_question(patches: Patches) -> None:
     patches.set(Silences, "look", look_without_the_answer)
 
 
+def _verdict_on_any_lease(patches: Patches) -> None:
+    recover = Reconciler._recover
+    patches.set(Reconciler, "_recover", lambda self, world_id, lease: recover(self, world_id, None))
+
+
 def _no_dead_man(patches: Patches) -> None:
     patches.set(SimulatedProcesses, "renew_deadline", lambda self, until: None)
 
@@ -214,7 +219,7 @@ def _sends_before_it_stores(patches: Patches) -> None:
 def _reads_before_it_shuts_out(patches: Patches) -> None:
     """Without the epoch of writes, which keeps those out whose plan was taken over."""
     _no_epoch_alone(patches)
-    patches.set(Recovery, "_shut_out", lambda self, world_id, audit: False)
+    patches.set(Recovery, "_shut_out", lambda self, world_id, lease, audit: True)
 
 
 def _recovery_is_content_with_the_dead(patches: Patches) -> None:
@@ -272,6 +277,12 @@ MUTANTS: Sequence[Mutant] = (
         "answered looks",
         "silence counted from the answer of a look",
         _silence_from_the_question,
+        "slow database",
+    ),
+    Mutant(
+        "lease at the verdict",
+        "declared dead only with the lease that stood still",
+        _verdict_on_any_lease,
         "slow database",
     ),
     Mutant("dead man", "the guardian's deadline", _no_dead_man),

@@ -70,9 +70,7 @@ class Simulation:
         ]
         self.faults = Faults(self)
         self.renewed: dict[str, float] = {}
-        """When each world last renewed its lease."""
-        self.came_back: dict[str, float] = {}
-        """When it last did so after a silence that others may have seen, and be acting upon."""
+        """When each world last began to renew its lease, and did."""
         self.unlocked: list[str] = []
         """Plans that were running without a lock, and when."""
         self.done = False
@@ -147,26 +145,23 @@ class SimulatedCoordinator(Coordinator):
         here().process.world_id = self.world_id  # type: ignore[attr-defined]
 
     def renew_lease(self, meta: Any = None) -> None:
+        began = self.simulation.kernel.now
         super().renew_lease(meta)
-        now = self.simulation.kernel.now
-        before = self.simulation.renewed.get(self.world_id, now)
-        self.simulation.renewed[self.world_id] = now
-        if now - before > 0.95 * TTL_S:
-            self.simulation.came_back[self.world_id] = now
+        self.simulation.renewed[self.world_id] = began
 
-    def set_world_state(self, world_id: str, state: str, *within: Any) -> None:
+    def set_world_state(self, world_id: str, state: str, *within: Any, lease: int | None = None) -> bool:
         simulation = self.simulation
-        super().set_world_state(world_id, state, *within)
-        if state == "dead":
+        moved = super().set_world_state(world_id, state, *within, lease=lease)
+        if moved and state == "dead":
             simulation.kernel.say(here().process.name, f"declares world {world_id[:6]} dead")
             self._justify(world_id)
+        return moved
 
     def _justify(self, world_id: str) -> None:
         simulation = self.simulation
         silent_s = simulation.kernel.now - simulation.renewed.get(world_id, float("-inf"))
         process = next((process for process, own in simulation.processes() if own == world_id), None)
-        was_silent = simulation.came_back.get(world_id, float("-inf")) > simulation.kernel.now - TTL_S
-        if process is not None and process.alive and silent_s < 0.95 * TTL_S and not was_silent:
+        if process is not None and process.alive and silent_s < 0.95 * TTL_S:
             simulation.journal.unjustified.append(
                 f"{here().process.name} declared {process.name} dead, {silent_s:.2f} s after its lease was renewed"
             )

@@ -41,6 +41,7 @@ IMPORTERS = {
     "actions/named_rules.py": "middleware, named by the settings",
     "cli/groups.py": "our own commands, from a table",
     "cli/modules.py": "the modules of --app and of what is triggered, named by who types",
+    "console/__init__.py": "names of our own, from a table",
     "executor/boot.py": "the modules of --app, in a worker",
     "testing/__init__.py": "names of our own, from a table",
 }

@@ -45,8 +45,8 @@ def delete(
     Exit status 3 if a plan that is named is not there, 4 if one has not stopped.
     """
     with where.world() as world:
-        wanted = plan_ids if filters is None else _all_of(world, filters)
-        states = _states(world, wanted)
+        states = _states_of(world, plan_ids, filters)
+        wanted = plan_ids or list(states)
         stopped = [plan_id for plan_id in wanted if states.get(plan_id) == "stopped"]
         facts: dict[str, Any] = {
             "total": len(wanted),
@@ -75,18 +75,19 @@ def delete(
     return WELL
 
 
-def _all_of(world: World, filters: Filters) -> Sequence[str]:
-    """Their ids, all before any is deleted: pages move when plans go."""
+def _states_of(world: World, plan_ids: Sequence[str], filters: Filters | None) -> dict[str, str]:
+    """The state of each plan that is there; all are chosen before any is deleted."""
+    if filters is None:
+        return _states(world, plan_ids)
+    query = filters.query()
     if filters.failure is not None:
-        return world.persistence.plans_of_failure(filters.failure, filters.query() if filters.pairs else None)
-    query = filters.query(per_page=_AT_ONCE, order_by="created_at", desc="false")
-    found: list[str] = []
-    while True:
-        page = world.persistence.page_of_plans(query)
-        found += [line.id for line in page.plans]
-        if len(page.plans) < _AT_ONCE:
-            return list(dict.fromkeys(found))
-        query = query.with_page(query.page + 1)
+        return _states(
+            world, world.persistence.plans_of_failure(filters.failure, query if filters.pairs else None)
+        )
+    return {
+        plan_id: str(status.state)
+        for plan_id, status in world.persistence.find_statuses(query.filters()).items()
+    }
 
 
 def _states(world: World, plan_ids: Sequence[str]) -> dict[str, str]:

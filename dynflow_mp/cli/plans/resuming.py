@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dynflow_mp.cli.deeds import Outcome, attempted, by, told
-from dynflow_mp.cli.exit_status import NO_ANSWER
+from dynflow_mp.cli.exit_status import NO_ANSWER, WELL
 from dynflow_mp.cli.opening import Where
 from dynflow_mp.cli.options import on_database, prints
 from dynflow_mp.cli.plans.choosing import at_once_option, chosen, in_bulk, same_error_option
@@ -90,15 +90,18 @@ def taken(world: World, future: Future[Any], plan_id: str, within_s: float = _TA
     def come() -> bool:
         return future.done() or is_taken(world.persistence.find_statuses({"id": plan_id}), plan_id)
 
-    until(come, within_s, future)
+    if not until(come, within_s, future):
+        return _not_taken(plan_id, f"no executor has taken plan {plan_id} within {within_s:g} s")
     if future.done():
         try:
-            return ended(future, plan_id, 0.0)._replace(status=0)
+            return ended(future, plan_id, 0.0)._replace(status=WELL)
         except NoExecutor as error:
-            wanted = NoExecutor(
-                f"{error}; it stays asked for, and the next executor that starts runs it", plan_id
-            )
-            return Outcome(plan_id, error=wanted, status=NO_ANSWER)
+            return _not_taken(plan_id, str(error))
     statuses = world.persistence.find_statuses({"id": plan_id})
     state = str(statuses[plan_id].state) if plan_id in statuses else "gone"
     return Outcome(plan_id, state, {"state": state, "result": None})
+
+
+def _not_taken(plan_id: str, why: str) -> Outcome:
+    words = f"{why}; it stays asked for, and the next executor that starts runs it"
+    return Outcome(plan_id, error=NoExecutor(words, plan_id), status=NO_ANSWER)

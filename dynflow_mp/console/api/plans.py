@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from dynflow_mp.actions.action import Action
 from dynflow_mp.console.answers import refused_of
 from dynflow_mp.console.api import shapes
 from dynflow_mp.console.api.query_parameters import PLAN_QUERY
@@ -13,7 +14,7 @@ from dynflow_mp.console.api.routing import router
 from dynflow_mp.console.api.shapes import Page, PerPage, PlanId, StepId
 from dynflow_mp.console.plain_values import plain
 from dynflow_mp.console.refusals import Refused
-from dynflow_mp.errors import NotScheduled, PersistenceError, PlanNotFound
+from dynflow_mp.errors import DamagedData, NotScheduled, PersistenceError, PlanNotFound
 from dynflow_mp.model.states import Phase, PlanState, StepState
 from dynflow_mp.reading.concealment import shown, shown_error, shown_text
 from dynflow_mp.reading.execution_plan import ExecutionPlan
@@ -89,7 +90,7 @@ def one_step(plan_id: PlanId, step_id: StepId, request: Request) -> Any:
     step = request.state.world.persistence.load_step(plan.id, step_id)
     if step is None:
         raise Refused(404, f"The plan has no step {step_id}.")
-    action = step.action(plan)
+    action = _action_of(step, plan)
     seen = shown(action)
     return {
         "step": _step_facts(step),
@@ -141,8 +142,6 @@ def _delay_of(request: Request, plan: ExecutionPlan) -> dict[str, Any] | None:
 
 
 def _step_facts(step: Step) -> dict[str, Any]:
-    error = step.error
-    short = None if error is None else shown_error(error)
     return {
         "id": step.id,
         "phase": str(step.phase),
@@ -161,8 +160,24 @@ def _step_facts(step: Step) -> dict[str, Any]:
         "progress": step.progress_done,
         "weight": step.progress_weight,
         "worker_pid": step.worker_pid,
-        "error": None if short is None else _short_error(short),
+        "error": _error_of(step),
     }
+
+
+def _action_of(step: Step, plan: ExecutionPlan) -> Action:
+    try:
+        return step.action(plan)
+    except LookupError:
+        raise Refused(409, f"The action of step {step.id} is not stored.", kind="InvalidPlan") from None
+
+
+def _error_of(step: Step) -> dict[str, Any] | None:
+    """One that cannot be read hides no other step's."""
+    try:
+        error = step.error
+    except DamagedData as damaged:
+        return {"exception_class": "DamagedData", "message": str(damaged), "cause": None}
+    return None if error is None else _short_error(shown_error(error))
 
 
 def _short_error(error: RecordedError) -> dict[str, Any]:

@@ -22,7 +22,11 @@ class Seal:
     @classmethod
     def of(cls, settings: ConsoleSettings) -> Seal:
         """The seal of a console: made from its secrets, so it changes with them; a random one where there are none."""
-        parts = [settings.token or "", settings.proxy.secret if settings.proxy else ""]
+        parts = [
+            settings.signing_key or "",
+            settings.token or "",
+            settings.proxy.secret if settings.proxy else "",
+        ]
         parts += [f"{name}:{password}" for name, password in sorted(settings.passwords.items())]
         if not any(parts):
             return cls(secrets.token_bytes(32))

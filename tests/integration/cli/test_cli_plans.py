@@ -348,6 +348,19 @@ def test_the_plans_behind_one_error_are_resumed_together(executor: World, on: Pr
     assert executor.persistence.load_execution_plan(plan.id).result == "success"
 
 
+def test_many_plans_are_halted_and_deleted_by_filters(executor: World, on: Program, tmp_path: Path):
+    plan_ids = {suspended(executor, Evented) for _ in range(3)}
+    chosen = ("--action", "Evented", "--state", "running")
+
+    halted = on("plans", "halt", *chosen, "--yes", "--json")
+    deleted = on("plans", "delete", "--action", "Evented", "--yes", "--json")
+
+    assert (halted.status, halted.json["succeeded"], halted.json["refused"]) == (0, 3, {})
+    assert deleted.status == 0
+    assert deleted.json["deleted"] == deleted.json["eligible"] >= 3
+    assert not plan_ids & set(executor.persistence.find_statuses())
+
+
 @pytest.mark.parametrize("verb", ["resume", "cancel", "halt", "delete"])
 def test_plans_are_named_or_chosen_and_nothing_is_done_to_all_by_mistake(verb: str, on: Program):
     nothing = on("plans", verb)
@@ -419,7 +432,7 @@ def test_what_cannot_be_triggered_is_one_line(arguments: list[str], status: int,
 # -- secrets and hostile texts -----------------------------------------------------------------------
 
 
-def test_secrets_are_in_nothing_that_is_shown(executor: World, on: Program, monkeypatch: pytest.MonkeyPatch):
+def test_g41_secrets_are_in_nothing_that_is_shown(executor: World, on: Program, monkeypatch: pytest.MonkeyPatch):
     plan = ended(executor, Secretive, password="hunter2-canary", card={"number": "4711-canary"})
 
     told = [

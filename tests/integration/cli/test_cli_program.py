@@ -13,9 +13,11 @@ from time import monotonic
 import click
 import pytest
 from cli_actions import Quick
+from databases import fresh_database
 from program_told import Program
 
 from dynflow_mp.cli.program import dynflow_mp
+from dynflow_mp.persistence.beginnings import plans_beginning, worlds_beginning
 from dynflow_mp.world import World
 
 DOCS = Path(__file__).parents[3] / "docs" / "cli.md"
@@ -155,6 +157,19 @@ def test_a_shell_completes_ids_of_plans_and_worlds(executor: World):
     assert plan_id in _completed(f"dynflow-mp plans show {plan_id[:10]}", DYNFLOW_DATABASE_URL=url)
     assert plan_id in _completed(f"dynflow-mp plans show --database {url} {plan_id[:10]}")
     assert executor.id in _completed("dynflow-mp worlds ping ", DYNFLOW_DATABASE_URL=url)
+
+
+def test_ids_are_found_on_every_kind_of_database(database_kind: str, tmp_path: Path):
+    with fresh_database(database_kind, tmp_path) as url, World(database_url=url) as world:
+        plan_id = world.plan(Quick).id
+
+        (plan,) = plans_beginning(url, plan_id[:8])
+        (client,) = worlds_beginning(url, world.id)
+        nothing = plans_beginning(url, "f")
+
+    assert plan == (plan_id, ("Quick", "planned", "pending"))
+    assert client == (world.id, ("ClientWorld", "alive"))
+    assert nothing == []
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,8 @@ def test_consoles_of_the_same_secrets_have_the_same_seal_and_others_do_not():
     assert same.opened("session", sealed_by(token=TOKEN + "u")) is None
     assert same.opened("session", sealed_by()) is None
     assert Seal.of(ConsoleSettings()).opened("session", sealed_by()) is None
+    given = {"signing_key": TOKEN[::-1] + "s"}
+    assert Seal.of(ConsoleSettings(**given)).opened("session", sealed_by(**given)) == "ann"
 
 
 def test_attempts_are_counted_by_address_for_a_minute(monkeypatch):

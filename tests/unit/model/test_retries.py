@@ -75,6 +75,7 @@ def test_it_is_a_value():
             True,
             retry=RetryPolicy(3, 1.0, 2.0, 0.5, ("WorkerLost",)),
             asks_for_rescue=True,
+            sensitive=("card.number", "pin"),
         ),
     ],
 )

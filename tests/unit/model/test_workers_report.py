@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.model.codec import decode, encode
@@ -55,6 +58,19 @@ def test_what_a_newer_world_says_beside_is_left_out() -> None:
 )
 def test_what_is_no_report_is_a_protocol_error(change: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError, match="world x sent a report that cannot be read"):
+        WorkersReport.from_data("x", {**REPORT.to_data(), **change})
+
+
+_PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*REPORT.to_data(), "more"]), _PLAIN))
+def test_whatever_a_world_sends_is_a_report_or_an_error_of_one_kind(change: dict[str, Any]) -> None:
+    with suppress(ProtocolError):
         WorkersReport.from_data("x", {**REPORT.to_data(), **change})
 
 

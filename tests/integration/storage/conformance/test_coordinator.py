@@ -360,6 +360,19 @@ def test_a_dead_world_stays_dead(coordinator: Coordinator, other: Coordinator):
     assert coordinator.find_worlds(id=WORLD)[0].state == "dead"
 
 
+def test_g10_a_world_that_renewed_its_lease_since_it_was_looked_at_is_not_declared_dead(
+    coordinator: Coordinator, other: Coordinator
+):
+    (seen,) = other.find_worlds(id=WORLD)
+    coordinator.renew_lease()
+
+    assert other.set_world_state(WORLD, "dead", lease=seen.lease) is False
+    assert other.find_worlds(id=WORLD)[0].state == "alive"
+    assert other.set_world_state(WORLD, "dead", lease=seen.lease + 1) is True
+    with pytest.raises(RecordNotFound):
+        other.set_world_state(WORLD, "dead", lease=seen.lease + 1)
+
+
 def test_a_state_that_worlds_do_not_have_is_refused(coordinator: Coordinator):
     with pytest.raises(ValueError, match="asleep"):
         coordinator.set_world_state(WORLD, "asleep")

@@ -363,6 +363,30 @@ def test_an_executor_whose_lease_stands_still_is_recovered_after_the_ttl_and_for
     assert other.find_worlds(id=WORLD) == []
 
 
+def test_g10_one_that_renews_its_lease_between_the_look_and_the_verdict_is_left_alone(
+    reconciler: Reconciler,
+    recovery: Recovery,
+    coordinator: Coordinator,
+    other: Coordinator,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    for now in (0.0, 1.0):
+        reconciler.round(now)
+    looked = other.find_worlds
+
+    def looked_and_late(*args: object, **filters: object) -> list[WorldRecord]:
+        found = looked(*args, **filters)  # type: ignore[arg-type]
+        coordinator.renew_lease()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(other, "find_worlds", looked_and_late)
+        reconciler.round(2.9)
+
+    (found,) = other.find_worlds(id=WORLD)
+    assert (found.state, found.lease) == ("alive", 1)
+
+
 def test_an_executor_that_renews_its_lease_is_left_alone(
     store: Store, hold: Callable[..., None], reconciler: Reconciler, coordinator: Coordinator
 ) -> None:
