@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import browsers
 import pytest
-from serving import served
+from served_pages import served
 
 from dynflow_mp import World
 from dynflow_mp.console import create_app

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import page_actions as actions
 import pytest
-from serving import served
+from served_pages import served
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from watching_plans import PATIENCE_S, a_paused_release, failed_step, in_state

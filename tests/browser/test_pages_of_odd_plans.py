@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import page_actions as actions
 import pytest
-from serving import served
+from served_pages import served
 from sqlalchemy import create_engine, text
 from watching_plans import a_paused_release
 

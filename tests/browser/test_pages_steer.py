@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import page_actions as actions
 import pytest
-from serving import served
+from served_pages import served
 from watching_plans import (
     PATIENCE_S,
     a_paused_release,

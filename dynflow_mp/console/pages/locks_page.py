@@ -13,6 +13,9 @@ from dynflow_mp.console.rendering import render
 from dynflow_mp.console.views.lock_lines import lock_lines
 from dynflow_mp.console.views.paging import one_page
 
+_MOST_FOLLOWED = 1_000
+"""A page of more locks is not looked up again and again."""
+
 
 def routes() -> list[Route]:
     """One page."""
@@ -31,4 +34,5 @@ def locks(request: Request) -> Response:
     }
     if is_part(request):
         return render(request, "locks_live.html", **values)
-    return render(request, "locks.html", **values, live=same_path(request, "locks"))
+    live = same_path(request, "locks") if len(found) <= _MOST_FOLLOWED else None
+    return render(request, "locks.html", **values, live=live)

@@ -43,6 +43,8 @@ TABS = (
     Tab("plan_history", "History", "/history", "history.html", plan_tabs.history),
     Tab("plan_raw", "Raw", "/raw", "raw.html", plan_tabs.raw),
 )
+_MOST_IN_FILE = 20_000
+"""Steps of a plan that is had as a file."""
 _OF_DAMAGED = ("plan_history", "plan_raw", "plan_sub_plans")
 
 
@@ -91,7 +93,7 @@ def _page(request: Request, tab: Tab) -> Response:
 def raw_file(request: Request) -> Response:
     """All of the plan's record as a file."""
     plan = request.state.world.persistence.load_execution_plan(request.path_params["plan_id"])
-    return as_file(plan_record(plan, most_steps=None), f"plan-{plan.id}.json.txt")
+    return as_file(plan_record(plan, most_steps=_MOST_IN_FILE), f"plan-{plan.id}.json.txt")
 
 
 def as_file(text: str, name: str) -> Response:

@@ -12,8 +12,8 @@ from dynflow_mp.reading.concealment import shown, shown_error
 MOST_STEPS = 200
 
 
-def plan_record(plan: Any, most_steps: int | None = MOST_STEPS) -> str:
-    """All of a plan, concealed where it must be; with ``most_steps`` only so many steps of it."""
+def plan_record(plan: Any, most_steps: int = MOST_STEPS) -> str:
+    """A plan with so many of its steps, concealed where it must be."""
     record: dict[str, Any] = {
         "id": plan.id,
         "label": plan.label,
@@ -31,8 +31,8 @@ def plan_record(plan: Any, most_steps: int | None = MOST_STEPS) -> str:
     if not plan.valid:
         return data_text({**record, "cannot be read": str(plan.exception)})
     steps = list(plan.steps.values())
-    told = steps if most_steps is None else steps[:most_steps]
-    if most_steps is None:
+    told = steps[:most_steps]
+    if len(told) > MOST_STEPS:
         len(plan.actions)  # reads them all at once, not one after the other
     record["run_flow"], record["finalize_flow"] = str(plan.run_flow), str(plan.finalize_flow)
     record["steps"] = [_step(plan, step) for step in told]
