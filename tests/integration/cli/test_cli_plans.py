@@ -432,7 +432,9 @@ def test_what_cannot_be_triggered_is_one_line(arguments: list[str], status: int,
 # -- secrets and hostile texts -----------------------------------------------------------------------
 
 
-def test_g41_secrets_are_in_nothing_that_is_shown(executor: World, on: Program, monkeypatch: pytest.MonkeyPatch):
+def test_g41_secrets_are_in_nothing_that_is_shown(
+    executor: World, on: Program, monkeypatch: pytest.MonkeyPatch
+):
     plan = ended(executor, Secretive, password="hunter2-canary", card={"number": "4711-canary"})
 
     told = [
