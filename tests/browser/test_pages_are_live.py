@@ -2,6 +2,7 @@
 
 import page_actions as actions
 import pytest
+from playwright.sync_api import expect
 from watching_plans import a_paused_release, in_state, step_in_state
 
 MARK = "window.isStillTheSamePage = true"
@@ -32,11 +33,11 @@ def test_the_list_shows_a_new_plan_and_keeps_what_was_ticked_typed_and_focused(p
 
     page.locator(f"#plan-{second}").wait_for()
     assert page.evaluate(MARKED)
-    assert page.locator(f"#pick-{first}").is_checked()
-    assert not page.locator(f"#pick-{second}").is_checked()
+    expect(page.locator(f"#pick-{first}")).to_be_checked()
+    expect(page.locator(f"#pick-{second}")).not_to_be_checked()
     assert page.get_by_label("Label contains").input_value() == "half typed"
     assert page.evaluate("document.activeElement.name") == "label"
-    assert page.get_by_text("With 1 chosen:").is_visible()
+    expect(page.get_by_text("With 1 chosen:")).to_be_visible()
     assert page.evaluate("window.scrollY") == 120
 
 
@@ -79,7 +80,7 @@ def test_details_that_were_opened_stay_open(page, console, slow):
     until.touch()
 
     page.locator(".plan-head .s-success").wait_for()
-    assert page.get_by_label("The event, as JSON").is_visible()
+    expect(page.get_by_label("The event, as JSON")).to_be_visible()
 
 
 def test_marked_text_is_not_taken_away(page, console, slow):

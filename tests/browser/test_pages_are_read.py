@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import page_actions as actions
 import pytest
+from playwright.sync_api import expect
 from served_pages import served
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -74,7 +75,7 @@ def test_a_worker_that_died_leaves_a_certificate(page, shoot, console):
     assert "SIGKILL" in page.locator("main").inner_text()
     assert "Death certificate" in page.locator("main").inner_text()
     page.get_by_text("Last lines it printed").click()
-    assert page.get_by_text("my last words").is_visible()
+    expect(page.get_by_text("my last words")).to_be_visible()
     shoot(page, "step-death-certificate")
 
 
@@ -124,7 +125,7 @@ def test_what_is_not_there_is_a_page_that_says_so(page, path):
     answer = page.goto(path)
 
     assert answer.status == 404
-    assert page.get_by_role("link", name="To the list of plans").is_visible()
+    expect(page.get_by_role("link", name="To the list of plans")).to_be_visible()
 
 
 def test_a_wrong_filter_is_named(page):
@@ -173,7 +174,7 @@ def test_without_scripts_everything_is_read_filtered_and_done(open_page, console
     (console.directory / "plain").touch()
     page.get_by_role("button", name="Resume", exact=True).click()
 
-    assert page.locator(".notice").is_visible()
+    expect(page.locator(".notice")).to_be_visible()
     in_state(console.world, plan_id, "stopped")
     page.reload()
     assert "stopped" in page.locator(".plan-head").inner_text()

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import page_actions as actions
 import pytest
+from playwright.sync_api import expect
 from served_pages import served
 from sqlalchemy import create_engine, text
 from watching_plans import a_paused_release
@@ -31,7 +32,7 @@ def test_a_damaged_plan_says_what_is_wrong_with_it(page, shoot, damaged, tab):
 
     assert answer.status == 200
     assert "cannot be read" in page.locator("main").inner_text()
-    assert page.locator(".badge", has_text="damaged").is_visible()
+    expect(page.locator(".badge", has_text="damaged")).to_be_visible()
     shoot(page, "plan-damaged")
 
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import page_actions as actions
 import pytest
+from playwright.sync_api import expect
 from served_pages import served
 from watching_plans import (
     PATIENCE_S,
@@ -75,7 +76,7 @@ def test_to_halt_a_plan_its_name_has_to_be_typed(page, shoot, console):
 
     wait_for(button.is_disabled)
     page.get_by_label("To do it, type").fill("something")
-    assert button.is_disabled()
+    expect(button).to_be_disabled()
     page.get_by_label("To do it, type").fill(plan_id[-8:])
     shoot(page, "halt")
     button.click()

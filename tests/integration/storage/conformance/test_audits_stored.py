@@ -190,9 +190,9 @@ def test_a_world_that_was_declared_dead_tells_who_did_it(
     Coordinator(database, "other").register_world(WorldRecord("other", executor=True))
     recovery = Recovery(store, coordinator, lambda envelope: None, lambda envelope: None)
 
-    recovery.invalidate("other", an_audit("invalidate world other", None))
-    recovery.invalidate("other", an_audit("invalidate world other", None, "late"))
-    recovery.invalidate("nobody", an_audit("invalidate world nobody", None))
+    recovery.invalidate("other", audit=an_audit("invalidate world other", None))
+    recovery.invalidate("other", audit=an_audit("invalidate world other", None, "late"))
+    recovery.invalidate("nobody", audit=an_audit("invalidate world nobody", None))
 
     assert deeds(store) == [(None, "invalidate world other", "ann")]
 
