@@ -1,5 +1,6 @@
 """Every page, as people, narrow screens, dark rooms and browsers without scripts see it."""
 
+import re
 import urllib.request
 from urllib.parse import urlsplit
 
@@ -115,7 +116,7 @@ def test_sub_plans_are_found_from_both_sides(page, console, parent):
 
     page.locator(".crumbs a").nth(1).click()
 
-    assert page.url == f"{console.url}/plans/{parent}"
+    page.wait_for_url(f"**/plans/{parent}")
 
 
 @pytest.mark.parametrize(
@@ -196,10 +197,9 @@ def test_mounted_under_a_prefix_all_of_it_stays_there(browser, console, paused):
         page.get_by_label("Find a step").fill("Unpack")
         page.get_by_role("button", name="Find").click()
         page.get_by_role("link", name="Unpack").last.click()
-        title = page.title()
+        expect(page).to_have_title(re.compile("Unpack"))
         context.close()
 
-    assert "Unpack" in title
     assert {urlsplit(one).path.startswith("/ops/flows/") for one in asked} == {True}
 
 
