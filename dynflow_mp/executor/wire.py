@@ -247,7 +247,8 @@ def _body(frame: bytes, kind: int) -> Any:
     try:
         return msgpack.unpackb(memoryview(frame)[2:], use_list=False, strict_map_key=False)
     except Exception as error:  # msgpack has many ways to say so, and none may leave this border
-        raise ProtocolError(f"damaged {KIND_NAMES[kind]}: {error!r}") from error
+        # Not its repr: that may hold what was read, as deep as it was sent.
+        raise ProtocolError(f"damaged {KIND_NAMES[kind]}: {type(error).__name__}: {error}") from error
 
 
 def _number(frame: bytes, kind: int) -> int:

@@ -41,6 +41,7 @@ class Connections:
         self._places = Semaphore(MOST_LENT)
         self._idle: deque[tuple[Connection, float]] = deque()
         """The one used last stands last, and is taken first."""
+        self._closed = False
 
     @contextmanager
     def lent(self) -> Iterator[Connection]:
@@ -71,6 +72,11 @@ class Connections:
             raise
         self._give_back(connection)
 
+    def close(self) -> None:
+        """Close those that nobody has borrowed, and the others as soon as they are given back."""
+        self._closed = True
+        self.close_idle()
+
     def close_idle(self) -> None:
         """Close those that nobody has borrowed."""
         with suppress(IndexError):
@@ -93,6 +99,9 @@ class Connections:
             return
         now = monotonic()
         self._idle.append((connection, now))
+        if self._closed:  # asked when it is there already: then nobody overlooks it
+            self.close_idle()
+            return
         if self._is_server and now - self._idle[0][1] > _KEPT_S:
             with suppress(IndexError):
                 self._discard(self._idle.popleft()[0])

@@ -195,7 +195,7 @@ class Database:
             writer, self._writer = self._writer, None
             if writer is not None:
                 writer.close()
-            self._connections.close_idle()
+            self._connections.close()
             self.engine.dispose()
         self._close_turnstile()
 

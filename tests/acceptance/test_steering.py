@@ -109,6 +109,7 @@ def test_workers_that_died_are_counted_by_what_they_died_of(supervisor, client):
     told = wait_until(
         lambda: (
             (facts := report(client, supervisor))
+            and victim.id not in {one.id for one in facts.workers}
             and len([one for one in facts.workers if one.state == "idle"]) == 2
             and facts
         ),

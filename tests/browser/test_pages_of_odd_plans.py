@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 from served_pages import served
 from sqlalchemy import create_engine, text
-from watching_plans import a_paused_release
+from watching_plans import a_paused_release, step_in_state
 
 from dynflow_mp.console import ConsoleSettings, create_app
 
@@ -63,6 +63,7 @@ def test_a_scheduled_plan_says_since_when_it_waits_for_what(page, shoot, console
 
 def test_a_step_that_waits_for_an_event_says_so(page, console):
     plan_id = console.world.trigger(actions.Waits).id
+    step_in_state(console.world, plan_id, 2, "suspended")
 
     page.goto(f"/plans/{plan_id}/steps/2")
     page.locator(".why").wait_for()

@@ -244,3 +244,13 @@ def _open_files(directory: Path) -> list[str]:
         pytest.skip("no /proc here")
     names = [os.readlink(entry) for entry in here.iterdir() if entry.is_symlink() and entry.exists()]
     return [name for name in names if name.startswith(str(directory))]
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql", "mysql"], indirect=True)
+def test_a_connection_that_wrote_while_its_database_was_closed_is_closed(url: str):
+    database = Database(url)
+    with database.write() as connection:
+        connection.execute(text("SELECT 1"))
+        database.close()
+
+    assert connection.closed

@@ -175,3 +175,10 @@ def test_a_frame_that_is_too_large_is_refused_where_it_is_made(monkeypatch: pyte
         wire.encode_recall([2**40] * 200)
     with pytest.raises(ProtocolError, match=r"a frame of 1,001 bytes"):
         wire.kind_of(HEAD + b"x" * 999)
+
+
+def test_what_follows_a_deeply_nested_frame_is_refused_without_being_shown() -> None:
+    deep = b"\x91" * 500 + b"\x01"
+
+    with pytest.raises(ProtocolError, match="ExtraData"):
+        wire.decode_jobs(wire.encode_jobs([])[:2] + deep + b"\x01")
