@@ -68,8 +68,8 @@ class Emitter:
                 asked, ExecutionStatus(self._floor.status(asked.plan_id))
             ),
             WorkersAsked: lambda asked: self._answer(asked, self._workers_told()),
-            Envelope: self._outside.send,
-            HandOver: lambda order: self._outside.send(order.request),
+            Envelope: self._send,
+            HandOver: lambda order: self._send(order.request),
             SendEvent: self._outside.send_event,
             StopStep: self._floor.stop_step,
             LoadPlan: lambda order: self._reader.ask(order.plan_id),
@@ -95,7 +95,11 @@ class Emitter:
     def _answer(self, asked: Answer | StatusAsked | WorkersAsked, response: Response) -> None:
         if asked.client_id == NOBODY:
             return
-        self._outside.send(self._dispatcher.answer(asked.client_id, asked.request_id, response))
+        self._send(self._dispatcher.answer(asked.client_id, asked.request_id, response))
+
+    def _send(self, envelope: Envelope) -> None:
+        self._floor.counts.said(envelope)
+        self._outside.send(envelope)
 
     def feed(self) -> None:
         """Ask for sub-plans that wait, if there is room."""

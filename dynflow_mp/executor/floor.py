@@ -17,6 +17,7 @@ from dynflow_mp.clock import monotonic, now_us
 from dynflow_mp.director.instructions import ReadyEvent, ReadyFinalize, ReadySteps, StopStep
 from dynflow_mp.director.protocol import FINALIZE
 from dynflow_mp.director.stimuli import ChunksWritten, FinalizeFinished, StepFinished, StepLost, Stimulus
+from dynflow_mp.executor.counts import Counts
 from dynflow_mp.executor.enforcement import EndedBy, Enforcement
 from dynflow_mp.executor.errands import Errands
 from dynflow_mp.executor.lease import Lease
@@ -37,10 +38,11 @@ from dynflow_mp.executor.tidings import announced, certified, returned, stays_he
 from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.executor.workforce import Workforce
 from dynflow_mp.model.certificates import Certificate
-from dynflow_mp.model.states import StepState
+from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.model.stops import EXECUTOR_ENDED
 from dynflow_mp.model.work import Errand, ErrandOutcome, ErrorRecord, FinalizeJob, StepJob, StepOutcome
 from dynflow_mp.model.workers_report import WorkersReport
+from dynflow_mp.model.writes import SavePlan
 from dynflow_mp.telemetry import logger
 
 log = logger("executor.floor")
@@ -69,6 +71,8 @@ class Floor:
         self._staffing = Staffing(processes, staff, complete, self._pool.given)
         self.errands = Errands(errand_timeout_s)
         """What workers do that is no step."""
+        self.counts = Counts()
+        """What was done here, for whoever watches."""
         self._enforcement = Enforcement(processes)
         self._assigned: list[Assignment] = []
         self._started_us = now_us()
@@ -106,6 +110,10 @@ class Floor:
         self._shelf.withdraw(plan_id)
         self._pool.withdraw(plan_id)
 
+    def leaves(self, write: SavePlan) -> None:
+        """A plan is to be stopped or paused, by what this turn stores."""
+        self.counts.leaves(self._shelf.root_class(write.plan_id), write)
+
     def ready(self, order: ReadySteps | ReadyEvent | ReadyFinalize) -> None:
         """Steps may run."""
         if isinstance(order, ReadySteps):
@@ -138,7 +146,7 @@ class Floor:
         """Choose who gets what: the steps to be marked, and what to ask the reader for."""
         jobs, wanted = self._shelf.take()
         for item in (*jobs, *self.errands.take()):
-            if not self._pool.add(item):
+            if not self._pool.add(item, now):
                 log.warning(
                     "no queue %r here, the default one takes the step",
                     item.queue,
@@ -199,8 +207,13 @@ class Floor:
                 spent_s = sum(part.execution_time for part in parts)
                 item = self._pool.finished(news.worker_id, number, spent_s, now)
                 if item is not None:
+                    self._count_finalized(item.job, parts)
                     stimuli.append(FinalizeFinished(item.plan_id, parts, pid))
         return stimuli
+
+    def _count_finalized(self, job: Any, outcomes: Sequence[StepOutcome]) -> None:
+        for part, outcome in zip(job.parts, outcomes, strict=False):  # the first failure is the last part
+            self.counts.step(part.action_class, Phase.FINALIZE, outcome.state, outcome.execution_time)
 
     def _interrupted(self, outcome: ErrandOutcome) -> bool:
         """Whether it may have failed only because this executor ends: who asked hears that it was not done."""
@@ -234,6 +247,7 @@ class Floor:
                 said = error.cause, error.message, error.backtrace, error.certificate
                 return StepLost(job.plan_id, job.step_id, 0, *said, pid)
         output = job.output if outcome.output is None else outcome.output
+        self.counts.step(job.action_class, Phase.RUN, outcome.state, outcome.execution_time)
         self._shelf.finished(job.plan_id, job.action_id, outcome.state, output)
         return StepFinished(job.plan_id, job.attempt, outcome, pid)
 
@@ -252,9 +266,8 @@ class Floor:
     def _take_back(self, items: list[QueuedJob]) -> list[Stimulus]:
         """Jobs that were sent and never begun: as if they had not been sent."""
         kept = [item for item in items if isinstance(item.job, Errand) or self._shelf.knows(item.plan_id)]
-        self._pool.put_back(
-            item for item in kept if isinstance(item.job, Errand) or self._shelf.sends(item.plan_id)
-        )
+        sent = [item for item in kept if isinstance(item.job, Errand) or self._shelf.sends(item.plan_id)]
+        self._pool.put_back(sent, monotonic())
         return returned(items)
 
     # -- workers come and go -----------------------------------------------------------------------
@@ -307,8 +320,11 @@ class Floor:
             return self.errands.died(item, job, ended_by.cause, ended_by.message, ended=True)
         stack = () if certificate is None else certificate.stack
         if isinstance(job, FinalizeJob):
+            part = job.parts[min(max(news.part, 0), len(job.parts) - 1)]
+            self.counts.step(part.action_class, Phase.FINALIZE, StepState.ERROR, None)
             said = FINALIZE, news.part, news.cause, news.message, stack, certificate, pid
             return [StepLost(job.plan_id, *said)]
+        self.counts.step(job.action_class, Phase.RUN, StepState.ERROR, None)
         self._shelf.finished(job.plan_id, job.action_id, StepState.ERROR, None)
         return [StepLost(job.plan_id, job.step_id, 0, news.cause, news.message, stack, certificate, pid)]
 
@@ -421,6 +437,7 @@ class Floor:
             clocks,
             self._started_us,
             running_plans,
+            self.counts.told(self._pool.waits),
         )
 
     def status(self, plan_id: str | None) -> dict[str, dict[str, int]]:

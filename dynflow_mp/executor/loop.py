@@ -119,7 +119,7 @@ class Loop:
         """When the core last turned (steady clock); the lease is renewed only while it does."""
         self.over = False
         """Drained: there will be no further turn."""
-        self._director, self._floor = director, floor
+        self._director, self._floor, self._counts = director, floor, floor.counts
         self._ledger, self._reader, self._dispatcher = ledger, reader, dispatcher
         self._inbox, self._poller = inbox, poller
         self._outside, self._any_stopped, self._any_hooks = outside, False, False
@@ -258,6 +258,7 @@ class Loop:
 
     def _save_plan(self, write: SavePlan, now: int) -> None:
         self._writes.append(write)
+        self._floor.leaves(write)
         self._any_stopped = self._any_stopped or write.state is PlanState.STOPPED
 
     def _decide_all(self, stimuli: Sequence[Stimulus], now: int) -> None:
@@ -265,6 +266,7 @@ class Loop:
             self._decide(stimulus, now)
 
     def _envelope(self, envelope: Envelope, now: int) -> None:
+        self._counts.heard(envelope)
         asked = self._dispatcher.hear(envelope, now)
         if isinstance(asked, (PlanRequested, EventArrived, CancelRequested, HaltRequested)):
             if not self._has_time_for(asked):
@@ -366,7 +368,10 @@ class Loop:
         if not self._writes:
             return frozenset()
         writes, self._writes = self._writes, []
-        return self._ledger.write(writes, _OUTAGE_PATIENCE_S)
+        begun = monotonic()
+        lost = self._ledger.write(writes, _OUTAGE_PATIENCE_S)
+        self._counts.committed(monotonic() - begun, len(writes), lost)
+        return lost
 
     # -- emit --------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from dynflow_mp.executor.job_queue import JobQueue
 from dynflow_mp.executor.limit_watch import Limits
 from dynflow_mp.model.policies import DEFAULT_QUEUE
+from dynflow_mp.model.throughput import SECONDS, Spread
 from dynflow_mp.model.work import Errand, FinalizeJob, Job, StepJob
 
 HORIZON_S = 0.010
@@ -39,6 +40,13 @@ class QueuedJob(NamedTuple):
     @property
     def plan_id(self) -> str:
         return self.job.plan_id
+
+
+class _Waiting(NamedTuple):
+    """A job, and since when it waits (steady clock)."""
+
+    item: QueuedJob
+    since: float
 
 
 class Assignment(NamedTuple):
@@ -87,7 +95,9 @@ class Pool:
 
     def __init__(self, pools: Mapping[str, int], max_credit: int) -> None:
         self._sizes = dict(pools)
-        self._queues: dict[str, JobQueue[QueuedJob]] = {name: JobQueue() for name in pools}
+        self._queues: dict[str, JobQueue[_Waiting]] = {name: JobQueue() for name in pools}
+        self.waits: dict[str, Spread] = {name: Spread(SECONDS) for name in pools}
+        """By queue: how long jobs waited for a worker that had time for them."""
         self._fallback = DEFAULT_QUEUE if DEFAULT_QUEUE in pools else next(iter(pools), DEFAULT_QUEUE)
         self._workers: dict[str, _Worker] = {}
         self._costs: dict[str, float] = {}
@@ -176,36 +186,36 @@ class Pool:
 
     # -- jobs --------------------------------------------------------------------------------------
 
-    def add(self, item: QueuedJob) -> bool:
-        """Queue a job; False when its queue is unknown here and the default one takes it."""
-        self._of(item.queue).add(item.plan_id, item)
+    def add(self, item: QueuedJob, now: float) -> bool:
+        """Queue a job, at ``now`` of the steady clock; False when its queue is unknown here and the default one takes it."""
+        self._of(item.queue).add(item.plan_id, _Waiting(item, now))
         return item.queue in self._queues
 
-    def _of(self, queue: str) -> JobQueue[QueuedJob]:
+    def _of(self, queue: str) -> JobQueue[_Waiting]:
         known = self._queues.get(queue)
         return known if known is not None else self._queues[self._fallback]
 
-    def put_back(self, items: Iterable[QueuedJob]) -> None:
+    def put_back(self, items: Iterable[QueuedJob], now: float) -> None:
         """Queue jobs again that were out already, before their plans' others."""
-        by_place: dict[tuple[str, str], list[QueuedJob]] = {}
+        by_place: dict[tuple[str, str], list[_Waiting]] = {}
         for item in items:
-            by_place.setdefault((item.queue, item.plan_id), []).append(item)
+            by_place.setdefault((item.queue, item.plan_id), []).append(_Waiting(item, now))
         for (queue, plan_id), jobs in by_place.items():
             self._of(queue).put_back(plan_id, jobs)
 
     def withdraw(self, plan_id: str) -> None:
         """Forget a plan's waiting steps. Its errands stay: they are no part of its run."""
         for queue in self._queues.values():
-            for item in queue.withdraw(plan_id):
-                if isinstance(item.job, Errand):
-                    queue.add(plan_id, item)
+            for waiting in queue.withdraw(plan_id):
+                if isinstance(waiting.item.job, Errand):
+                    queue.add(plan_id, waiting)
 
     def assign(self, now: float) -> list[Assignment]:
         """Give waiting jobs to workers with credit; ``now`` in seconds of a steady clock."""
         assignments: list[Assignment] = []
         for name, queue in self._queues.items():
             if queue:
-                assignments += self._assign_queue(queue, self._free_workers(name), now)
+                assignments += self._assign_queue(queue, self._free_workers(name), self.waits[name], now)
         return assignments
 
     def _free_workers(self, queue: str) -> list[_Worker]:
@@ -217,32 +227,34 @@ class Pool:
         return workers
 
     def _assign_queue(
-        self, queue: JobQueue[QueuedJob], workers: list[_Worker], now: float
+        self, queue: JobQueue[_Waiting], workers: list[_Worker], waits: Spread, now: float
     ) -> list[Assignment]:
         chosen: dict[str, list[tuple[int, QueuedJob]]] = {}
         fair_share = -(-len(queue) // len(workers)) if workers else 0
         for worker in workers:
-            given = self._fill(worker, queue, fair_share, now)
+            given = self._fill(worker, queue, fair_share, waits, now)
             if given:
                 chosen[worker.id] = given
         return [Assignment(worker_id, given) for worker_id, given in chosen.items()]
 
     def _fill(
-        self, worker: _Worker, queue: JobQueue[QueuedJob], most: int, now: float
+        self, worker: _Worker, queue: JobQueue[_Waiting], most: int, waits: Spread, now: float
     ) -> list[tuple[int, QueuedJob]]:
         given: list[tuple[int, QueuedJob]] = []
         held, costs = worker.held, self._costs
         if not held:
             worker.busy_since = now
         while len(given) < most and len(held) < self._max_credit:
-            item = queue.peek()
-            if item is None:
+            waiting = queue.peek()
+            if waiting is None:
                 break
+            item, since = waiting
             cost = costs.get(item.action_class, UNMEASURED_S) if item.limits is None else UNMEASURED_S
             too_much = worker.expected_s + cost > HORIZON_S or worker.size + item.size > BATCH_BYTES
             if held and too_much:
                 break
             queue.pop()
+            waits.add(now - since)
             worker.last_number += 1
             worker.expected_s += cost
             worker.size += item.size

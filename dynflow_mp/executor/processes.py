@@ -33,6 +33,7 @@ from dynflow_mp.executor.failures import failed_job
 from dynflow_mp.executor.guard import Guard
 from dynflow_mp.executor.news import News, StartFailed, WorkFinished
 from dynflow_mp.executor.output_reader import OutputReader
+from dynflow_mp.executor.page import NO_USE, Use
 from dynflow_mp.executor.reception import Reception
 from dynflow_mp.executor.resident import resident_bytes
 from dynflow_mp.executor.roster import Roster
@@ -190,10 +191,10 @@ class Processes:
         pid = self._roster.pids.get(worker_id)
         return None if pid is None else resident_bytes(pid)
 
-    def remembered(self, worker_id: str) -> int:
-        """How many bytes a worker had in memory when it last looked, which it does after steps; 0: not known."""
+    def use(self, worker_id: str) -> Use:
+        """What a worker had taken when it last looked, which it does after steps."""
         worker = self._roster.by_id.get(worker_id)
-        return 0 if worker is None else worker.page.use.resident
+        return NO_USE if worker is None else worker.page.use
 
     def chunks_heard(self, worker_id: str, job_number: int, number: int) -> None:
         """Tell a worker that it need not keep these chunks any longer. One that is not told sends them once more."""

@@ -34,12 +34,18 @@ class WorkerLimits(NamedTuple):
 
 
 class Enough(NamedTuple):
-    """This worker is to be replaced; ``rests``: and until then it shall do nothing more."""
+    """This worker is to be replaced, since it has reached ``limit``, the name of a setting; ``rests``: and until then it shall do nothing more."""
 
     worker_id: str
     queue: str
-    reason: str
+    limit: str
+    done: str
     rests: bool
+
+    @property
+    def reason(self) -> str:
+        """In words."""
+        return f"{self.done} ({self.limit})"
 
 
 @dataclass(slots=True)
@@ -105,13 +111,14 @@ class Recycling:
 
     def _judge(self, worker_id: str, worker: _Worker, now: float) -> Enough | None:
         if worker.steps is not None and (done := self._steps(worker_id)) >= worker.steps:
-            return Enough(worker_id, worker.queue, f"it has done {done:,} jobs (max_steps_per_worker)", False)
+            return Enough(
+                worker_id, worker.queue, "max_steps_per_worker", f"it has done {done:,} jobs", False
+            )
         limit = self._limits.memory
         if limit is not None and (resident := self._resident(worker_id)) > limit:
-            reason = f"it has {resident / _MIB:,.0f} MiB in memory (max_worker_memory)"
-            return Enough(worker_id, worker.queue, reason, resident > limit * _FAR_ABOVE)
+            has = f"it has {resident / _MIB:,.0f} MiB in memory"
+            return Enough(worker_id, worker.queue, "max_worker_memory", has, resident > limit * _FAR_ABOVE)
         if worker.age_s is not None and now - worker.since >= worker.age_s:
-            return Enough(
-                worker_id, worker.queue, f"it is {now - worker.since:.0f} s old (max_worker_age_s)", False
-            )
+            age = f"it is {now - worker.since:.0f} s old"
+            return Enough(worker_id, worker.queue, "max_worker_age_s", age, False)
         return None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from dynflow_mp.executor.pool import Pool, QueuedJob
 from dynflow_mp.executor.staffing import Staffing
 from dynflow_mp.executor.workforce import Workforce
+from dynflow_mp.model.throughput import Throughput
 from dynflow_mp.model.work import Errand, FinalizeJob
 from dynflow_mp.model.workers_report import QueueFacts, WorkerFacts, WorkersReport, WorkerState, moment
 
@@ -43,6 +44,7 @@ def report(
     clocks: Clocks,
     started_us: int,
     running_plans: int,
+    done: Throughput,
 ) -> WorkersReport:
     """On the core's thread. Some ten microseconds for each worker."""
     living = list(staffing.turnover.living)[:MOST_WORKERS]
@@ -54,6 +56,7 @@ def report(
         running_plans,
         tuple(_queues(pool, staffing)),
         tuple(_worker(one, pool, staffing, processes, clocks) for one in living),
+        done,
     )
 
 
@@ -67,6 +70,7 @@ def _queues(pool: Pool, staffing: Staffing) -> list[QueueFacts]:
             facts["queue_size"],
             turnover.restarts(name),
             turnover.deaths(name),
+            turnover.recycled(name),
         )
         for name, facts in pool.status().items()
     ]
@@ -78,7 +82,7 @@ def _worker(
     queue, started, ready = staffing.turnover.living[worker_id]
     holds = pool.holds(worker_id)
     state = _state(ready, staffing.leaves(worker_id), holds)
-    begun = processes.begun(worker_id)
+    begun, use = processes.begun(worker_id), processes.use(worker_id)
     at = _what(pool.job_of(worker_id, begun) or pool.first_of(worker_id))
     return WorkerFacts(
         worker_id,
@@ -87,9 +91,10 @@ def _worker(
         state,
         *at,
         moment(clocks.wall(_since(worker_id, state, started, pool, processes, begun))),
-        processes.remembered(worker_id) or None,
+        use.resident or None,
         round(max(0.0, clocks.steady - started), 3),
         pool.done(worker_id),
+        use.peak or None,
     )
 
 

@@ -141,6 +141,11 @@ class Shelf:
         """Whether the plan is open here."""
         return plan_id in self._plans
 
+    def root_class(self, plan_id: str) -> str:
+        """The class of the plan's entry action; nothing, where the plan is not open here."""
+        plan = self._plans.get(plan_id)
+        return "" if plan is None else plan.root_class
+
     def sends(self, plan_id: str) -> bool:
         """Whether steps of the plan may still go out."""
         plan = self._plans.get(plan_id)

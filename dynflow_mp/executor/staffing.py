@@ -52,7 +52,7 @@ class Staffing:
         self._processes, self._complete = processes, complete
         self._crew = Crew(settings.pools, settings.chance)
         self._intensity = Intensity(settings.pools, settings.most_deaths, self._crew.alive)
-        self._recycling = Recycling(settings.limits, settings.chance, steps, processes.remembered)
+        self._recycling = Recycling(settings.limits, settings.chance, steps, self._resident)
         self.turnover = Turnover(settings.pools)
         """Who lives, and how many came and went."""
         self._refills: Timers[str] = Timers()
@@ -87,6 +87,7 @@ class Staffing:
             old.reason,
             extra={"action": "worker_recycled", "worker": old.worker_id, "successor": news.worker_id},
         )
+        self.turnover.has_done_enough(old.queue, old.limit)
         self._recycling.gone(old.worker_id)
         self._leaving.add(old.worker_id)
         return old.worker_id
@@ -147,6 +148,9 @@ class Staffing:
     def leaves(self, worker_id: str) -> bool:
         """Whether it was told to go because another has its place."""
         return worker_id in self._leaving
+
+    def _resident(self, worker_id: str) -> int:
+        return self._processes.use(worker_id).resident
 
     # -- what is due -------------------------------------------------------------------------------
 

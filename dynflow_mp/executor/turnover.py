@@ -22,6 +22,7 @@ class Turnover:
         self.living: dict[str, Living] = {}
         self._pools = dict(pools)
         self._hired: Counter[str] = Counter()
+        self._recycled: dict[str, Counter[str]] = {}
         self._ends: dict[str, Counter[str]] = {queue: Counter() for queue in pools}
 
     def started(self, worker_id: str, queue: str, now: float) -> None:
@@ -38,6 +39,14 @@ class Turnover:
         """It is gone."""
         self.living.pop(worker_id, None)
         self._ends.setdefault(queue, Counter())[cause] += 1
+
+    def has_done_enough(self, queue: str, limit: str) -> None:
+        """A worker goes because it has reached this limit, and its successor is there."""
+        self._recycled.setdefault(queue, Counter())[limit] += 1
+
+    def recycled(self, queue: str) -> dict[str, int]:
+        """How many workers went because they had done enough, by the limit that says so."""
+        return dict(self._recycled.get(queue, {}))
 
     def restarts(self, queue: str) -> int:
         """How many workers were started there beside the first of each place."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from dynflow_mp.executor.news import News
+from dynflow_mp.executor.page import Use
 from dynflow_mp.executor.wire import StepToStop
 from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.work import Job
@@ -42,8 +43,8 @@ class Workforce(Protocol):
     def resident(self, worker_id: str) -> int | None:
         """How many bytes a worker has in memory; None where that cannot be told."""
 
-    def remembered(self, worker_id: str) -> int:
-        """How many bytes a worker had in memory after the step it ended last; 0 where that cannot be told."""
+    def use(self, worker_id: str) -> Use:
+        """What a worker had taken after the step it ended last; nothing, where that cannot be told."""
 
     def retire(self, worker_id: str) -> None:
         """Let a worker go once its current job is done; what it has not begun is given back."""

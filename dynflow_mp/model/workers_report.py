@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from dynflow_mp.errors import ProtocolError
+from dynflow_mp.model.throughput import Throughput
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -23,7 +24,10 @@ class WorkerState(StrEnum):
 
 
 class QueueFacts(NamedTuple):
-    """The workers of one queue. ``restarts`` and ``deaths``, by their causes, are those since its executor started."""
+    """The workers of one queue. ``restarts``, ``deaths`` by their causes and ``recycled`` by reason are those since its executor started.
+
+    A reason is the setting that says what is enough: ``max_steps_per_worker``, ``max_worker_memory``, ``max_worker_age_s``.
+    """
 
     name: str
     size: int
@@ -32,12 +36,14 @@ class QueueFacts(NamedTuple):
     """Jobs for which no worker has been free yet."""
     restarts: int
     deaths: dict[str, int]
+    recycled: dict[str, int]
 
 
 class WorkerFacts(NamedTuple):
     """One worker, and the step or errand that it is at; ``errand`` says what kind of errand.
 
-    ``since`` is when it began to be what it is. ``resident`` are the bytes it had in memory after a step, None before its first one.
+    ``since`` is when it began to be what it is. ``resident`` are the bytes it had in memory after a step, None before its first one;
+    ``peak`` is the most it ever had then.
     """
 
     id: str
@@ -52,6 +58,7 @@ class WorkerFacts(NamedTuple):
     resident: int | None
     age_s: float
     steps_done: int
+    peak: int | None
 
 
 class WorkersReport(NamedTuple):
@@ -65,6 +72,7 @@ class WorkersReport(NamedTuple):
     running_plans: int
     queues: tuple[QueueFacts, ...]
     workers: tuple[WorkerFacts, ...]
+    done: Throughput
 
     def to_data(self) -> dict[str, Any]:
         """As it travels, without whose it is; times as microseconds UTC."""
@@ -78,6 +86,7 @@ class WorkersReport(NamedTuple):
                 {**worker._asdict(), "state": worker.state.value, "since": _micro_or_none(worker.since)}
                 for worker in self.workers
             ],
+            "done": self.done.to_data(),
         }
 
     @classmethod
@@ -92,6 +101,7 @@ class WorkersReport(NamedTuple):
                 int(data["running_plans"]),
                 tuple(_queue(one) for one in data["queues"]),
                 tuple(_worker(one) for one in data["workers"]),
+                Throughput.from_data(data["done"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ProtocolError(f"world {world_id} sent a report that cannot be read: {error!r}") from error
@@ -104,7 +114,8 @@ def _queue(data: Mapping[str, Any]) -> QueueFacts:
         int(data["free"]),
         int(data["waiting"]),
         int(data["restarts"]),
-        {_text(cause): int(count) for cause, count in data["deaths"].items()},
+        _counts(data["deaths"]),
+        _counts(data["recycled"]),
     )
 
 
@@ -123,7 +134,12 @@ def _worker(data: Mapping[str, Any]) -> WorkerFacts:
         _number_or_none(data["resident"]),
         float(data["age_s"]),
         int(data["steps_done"]),
+        _number_or_none(data["peak"]),
     )
+
+
+def _counts(data: Mapping[str, Any]) -> dict[str, int]:
+    return {_text(name): int(count) for name, count in data.items()}
 
 
 def _text(value: Any) -> str:

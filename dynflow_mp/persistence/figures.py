@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from dynflow_mp.model.states import Phase, PlanState, StepState
+from dynflow_mp.persistence.server_settings import version_and_skew
 from dynflow_mp.persistence.tables import execution_plans, steps
 
 _plan, _step = execution_plans.c, steps.c
@@ -46,7 +47,10 @@ class Pulse(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """All stored plans, counted. ``oldest_request``: since when somebody waits for an executor, microseconds UTC."""
+    """All stored plans, counted. ``oldest_request``: since when somebody waits for an executor, microseconds UTC.
+
+    ``clock_skew_s``: how far our clock is ahead of the server's, in seconds; a file has our own.
+    """
 
     plans: Mapping[tuple[str, str], int]
     """By state and result."""
@@ -54,6 +58,7 @@ class Figures(NamedTuple):
     """Those that have not stopped, by the class of their entry action and state."""
     requests: int
     oldest_request: int | None
+    clock_skew_s: float
 
 
 def read_pulses(connection: Connection, plan_ids: Sequence[str]) -> dict[str, Pulse]:
@@ -98,7 +103,8 @@ def read_figures(connection: Connection, most_classes: int) -> Figures:
         _plan.state.in_([PlanState.PLANNED.value, PlanState.PAUSED.value]),
     )
     requests, oldest = connection.execute(waiting).one()
-    return Figures(plans, _open_plans(connection, most_classes), int(requests), oldest)
+    skew_s = 0.0 if connection.dialect.name == "sqlite" else version_and_skew(connection)[1]
+    return Figures(plans, _open_plans(connection, most_classes), int(requests), oldest, skew_s)
 
 
 def _open_plans(connection: Connection, most_classes: int) -> dict[tuple[str, str], int]:

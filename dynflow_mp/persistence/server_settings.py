@@ -47,8 +47,15 @@ def remarks(connection: Connection, url_text: str, max_payload: int) -> Sequence
         raise PersistenceError(f"{url_text}: {error}", error.kind) from None
 
 
-def version_and_time(connection: Connection) -> tuple[str, datetime]:
-    """What server this is, and the time it has."""
+def version_and_skew(connection: Connection) -> tuple[str, float]:
+    """What server this is, and how far (seconds) our clock is ahead of its: to about the time that it takes to ask."""
+    before = datetime.now(UTC)
+    version, there = _version_and_time(connection)
+    after = datetime.now(UTC)
+    return version, (before + (after - before) / 2 - there).total_seconds()
+
+
+def _version_and_time(connection: Connection) -> tuple[str, datetime]:
     if connection.dialect.name == "postgresql":
         version, now = connection.execute(_POSTGRESQL_TIME).one()
         return f"PostgreSQL {version}", now.astimezone(UTC)

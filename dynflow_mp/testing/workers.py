@@ -20,6 +20,7 @@ from dynflow_mp.executor import wire
 from dynflow_mp.executor.errand_kinds import KINDS
 from dynflow_mp.executor.failures import failed_job
 from dynflow_mp.executor.news import News, WorkerDied, WorkerReady, WorkFinished, WorkReturned
+from dynflow_mp.executor.page import NO_USE, Use
 from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.model.work import (
     Errand,
@@ -106,9 +107,9 @@ class InThreadWorkers:
         """It is the test program's own memory."""
         return None
 
-    def remembered(self, worker_id: str) -> int:
-        """It is the test program's own memory."""
-        return 0
+    def use(self, worker_id: str) -> Use:
+        """It is the test program's own."""
+        return NO_USE
 
     def retire(self, worker_id: str) -> None:
         """It is not in the middle of a job when it hears of this."""

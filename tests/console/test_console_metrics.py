@@ -1,6 +1,8 @@
 """What Prometheus reads, and what a load balancer asks."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from asking import a_console, wait_for
@@ -11,6 +13,7 @@ from dynflow_mp import World
 from dynflow_mp.console import metrics
 from dynflow_mp.errors import PersistenceError
 
+PACKAGING = Path(__file__).parents[2] / "packaging"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
 
 
@@ -49,6 +52,73 @@ def test_plans_workers_and_worlds_are_counted(busy_world):
     assert value("dynflow_silent_executors") == 0
     workers = [key for key in found if key[0] == "dynflow_workers"]
     assert sum(found[key] for key in workers) == 1
+
+
+def test_what_executors_have_done_is_counted_where_it_was_done(busy_world):
+    found = samples(a_console(busy_world))
+
+    def value(name, **labels):
+        return found[name, tuple(sorted({"world": busy_world.id, **labels}.items()))]
+
+    greets = {"action": "console_actions.Greets", "phase": "run"}
+    fails = {"action": "console_actions.FailsUnlessTold", "phase": "run"}
+    assert value("dynflow_steps_total", **greets, state="success") == 2
+    assert value("dynflow_steps_total", **fails, state="error") == 1
+    assert value("dynflow_step_duration_seconds_count", **greets) == 2
+    assert value("dynflow_step_duration_seconds_bucket", **greets, le="+Inf") == 2
+    assert 0 <= value("dynflow_step_duration_seconds_sum", **greets) < 30
+    assert value("dynflow_plans_total", action="console_actions.Greets", result="success") == 2
+    assert value("dynflow_plan_pauses_total", action="console_actions.FailsUnlessTold") == 1
+    finished = {"action": "console_actions.Greets", "result": "success"}
+    assert value("dynflow_finished_execution_plans", **finished) == 2
+    assert value("dynflow_step_queue_seconds_count", queue="default") >= 3
+    commits = value("dynflow_db_commit_seconds_count")
+    assert commits >= 3  # one for each plan at least
+    assert value("dynflow_db_commit_batch_size_count") == commits
+    assert value("dynflow_messages_total", direction="in", type="Execution") == 3
+    assert value("dynflow_connector_envelopes", direction="out") >= 6  # accepted, done
+    assert value("dynflow_step_peak_memory_bytes", queue="default") > 1_000_000
+    assert found["dynflow_clock_skew_seconds", ()] == 0  # a file has no other clock
+
+
+def test_buckets_hold_what_is_below_them(busy_world):
+    found = samples(a_console(busy_world))
+
+    for name in ("dynflow_step_duration_seconds", "dynflow_step_queue_seconds", "dynflow_db_commit_seconds"):
+        by_labels = {}
+        for (sample, labels), count in found.items():
+            if sample == f"{name}_bucket":
+                le = float(dict(labels)["le"])
+                by_labels.setdefault(tuple(pair for pair in labels if pair[0] != "le"), []).append(
+                    (le, count)
+                )
+        assert by_labels
+        for buckets in by_labels.values():
+            counts = [count for _, count in sorted(buckets)]
+            assert counts == sorted(counts)
+            assert len(counts) == 13
+
+
+def test_the_dashboard_and_the_alerts_ask_for_what_there_is(busy_world):
+    text = a_console(busy_world).get("/metrics").text
+    there = {
+        family for line in text.splitlines() if line.startswith("# TYPE") for family in line.split()[2:3]
+    }
+    there |= {f"{name}_{end}" for name in there for end in ("bucket", "sum", "count")}
+
+    for name in ("grafana-dashboard.json", "prometheus-alerts.yml"):
+        expressions = re.findall(r"expr\"?: (.*)", (PACKAGING / name).read_text())
+        asked = set(re.findall(r"\bdynflow_[a-z_]+", " ".join(expressions)))
+        assert asked
+        assert asked <= there, name
+
+
+def test_the_dashboard_can_be_read():
+    dashboard = json.loads((PACKAGING / "grafana-dashboard.json").read_text())
+
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert all(target["expr"] for panel in panels for target in panel["targets"])
 
 
 def test_no_plan_is_in_a_label(busy_world):

@@ -30,6 +30,7 @@ from dynflow_mp.errors import (
     UnprocessableEvent,
     WorldTerminated,
 )
+from dynflow_mp.executor.counts import Counts
 from dynflow_mp.executor.requests import StatusAsked, WorkersAsked
 from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.messages import (
@@ -47,7 +48,7 @@ DEADLINE_S = 10.0
 QUICK = {"no_executor_timeout_s": 1.0, "reask_interval_s": 0.3, "accept_timeout_s": 0.2}
 QUEUES = {"default": {"pool_size": 2, "free_workers": 1, "queue_size": 0}}
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
-REPORT = WorkersReport("x", NOW, NOW, None, 0, (), ())
+REPORT = WorkersReport("x", NOW, NOW, None, 0, (), (), Counts().told({}))
 
 
 def eventually(what: Callable[[], object]) -> None:

@@ -20,6 +20,7 @@ from dynflow_mp.executor.errand_kinds import KINDS
 from dynflow_mp.executor.failures import failed_job
 from dynflow_mp.executor.guardian import Guardian
 from dynflow_mp.executor.news import News, WorkerDied, WorkerReady, WorkFinished, WorkReturned
+from dynflow_mp.executor.page import NO_USE, Use
 from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.model.work import FinalizeJob, FinalizePart, Job, StepJob
 from dynflow_mp.planning.sub_plans import sub_planner
@@ -286,8 +287,8 @@ class SimulatedProcesses:
     def certificate(self, worker_id: str, number: int, cause: str, sentence: str) -> None:
         """It is no process: there is nothing to tell."""
 
-    def remembered(self, worker_id: str) -> int:
-        return 0
+    def use(self, worker_id: str) -> Use:
+        return NO_USE
 
     def retire(self, worker_id: str) -> None:
         self.terminate(worker_id)

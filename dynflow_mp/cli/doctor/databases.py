@@ -40,7 +40,10 @@ def server(database: Database) -> Iterator[Finding]:
     if database.is_sqlite and path is not None:
         yield from _file(Path(path))
         return
-    version, skew_s = _version_and_skew(database)
+    from dynflow_mp.persistence.server_settings import version_and_skew
+
+    with database.read() as connection:
+        version, skew_s = version_and_skew(connection)
     yield Finding(_SECTION, "server", version)
     level = OK if abs(skew_s) <= _SKEW_S else WRONG
     ahead = "ahead of" if skew_s > 0 else "behind"
@@ -52,16 +55,6 @@ def server(database: Database) -> Iterator[Finding]:
         "" if level == OK else "plans start, and are tried again, by the clock of whoever has them",
         "" if level == OK else "keep the clocks of all machines alike (NTP)",
     )
-
-
-def _version_and_skew(database: Database) -> tuple[str, float]:
-    from dynflow_mp.persistence.server_settings import version_and_time
-
-    before = datetime.now(UTC)
-    with database.read() as connection:
-        version, there = version_and_time(connection)
-    after = datetime.now(UTC)
-    return version, (before + (after - before) / 2 - there).total_seconds()
 
 
 def _file(path: Path) -> Iterator[Finding]:

@@ -9,11 +9,12 @@ import pytest
 from dynflow_mp.dispatchers.client_decisions import ClientDecisions, Timings
 from dynflow_mp.dispatchers.decisions import Decision, Fail, Resolve, Send
 from dynflow_mp.errors import RequestError, RequestTimeout
+from dynflow_mp.executor.counts import Counts
 from dynflow_mp.model.messages import Done, Drain, Envelope, Ping, Response, Workers, WorkersTold
 from dynflow_mp.model.workers_report import WorkersReport
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
-REPORT = WorkersReport("x", NOW, NOW, None, 0, (), ())
+REPORT = WorkersReport("x", NOW, NOW, None, 0, (), (), Counts().told({}))
 
 
 @pytest.fixture

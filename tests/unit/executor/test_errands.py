@@ -100,8 +100,8 @@ def test_errands_outlive_the_run_of_their_plan():
     errands.ready(ORDER, ORDER.data)
     pool = Pool({"default": 1}, 8)
     pool.add_worker("w", "default")
-    pool.add(queued(StepJob("p", 1, 1, 1, "m.A", b""), "default"))
-    pool.add(sent(errands))
+    pool.add(queued(StepJob("p", 1, 1, 1, "m.A", b""), "default"), 0.0)
+    pool.add(sent(errands), 0.0)
 
     pool.withdraw("p")
 

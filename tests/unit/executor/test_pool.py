@@ -29,7 +29,7 @@ def given(assignments):
 def measured(pool, cost_s, action="A"):
     """Teach the pool what a class costs."""
     for _ in range(30):
-        pool.add(a_job(0, plan="lesson", action=action))
+        pool.add(a_job(0, plan="lesson", action=action), 0.0)
         for assignment in pool.assign(0.0):
             for number, _ in assignment.numbered:
                 pool.finished(assignment.worker_id, number, cost_s, 0.0)
@@ -38,7 +38,7 @@ def measured(pool, cost_s, action="A"):
 def test_a_class_nobody_has_measured_travels_alone():
     pool = a_pool(workers=2)
     for number in range(1, 6):
-        pool.add(a_job(number))
+        pool.add(a_job(number), 0.0)
 
     assert given(pool.assign(0.0)) == {"w0": [1], "w1": [2]}
     assert pool.assign(0.0) == []
@@ -48,7 +48,7 @@ def test_quick_steps_travel_in_batches_shared_among_the_workers():
     pool = a_pool(workers=2)
     measured(pool, 0.00001)
     for number in range(1, 101):
-        pool.add(a_job(number))
+        pool.add(a_job(number), 0.0)
 
     sent = given(pool.assign(0.0))
 
@@ -59,7 +59,7 @@ def test_a_worker_holds_no_more_than_its_credit():
     pool = a_pool(max_credit=16)
     measured(pool, 0.00001)
     for number in range(1, 101):
-        pool.add(a_job(number))
+        pool.add(a_job(number), 0.0)
 
     assert len(given(pool.assign(0.0))["w0"]) == 16
     assert pool.in_flight == 16
@@ -69,7 +69,7 @@ def test_a_worker_holds_work_for_about_the_horizon():
     pool = a_pool()
     measured(pool, HORIZON_S / 4)
     for number in range(1, 101):
-        pool.add(a_job(number))
+        pool.add(a_job(number), 0.0)
 
     assert 3 <= len(given(pool.assign(0.0))["w0"]) <= 4
 
@@ -77,8 +77,8 @@ def test_a_worker_holds_work_for_about_the_horizon():
 def test_slow_steps_travel_one_at_a_time():
     pool = a_pool()
     measured(pool, 1.0)
-    pool.add(a_job(1))
-    pool.add(a_job(2))
+    pool.add(a_job(1), 0.0)
+    pool.add(a_job(2), 0.0)
 
     assert given(pool.assign(0.0)) == {"w0": [1]}
 
@@ -87,7 +87,7 @@ def test_large_jobs_do_not_travel_together():
     pool = a_pool()
     measured(pool, 0.00001)
     for number in (1, 2, 3):
-        pool.add(a_job(number, size=3 * 1024 * 1024))
+        pool.add(a_job(number, size=3 * 1024 * 1024), 0.0)
 
     assert given(pool.assign(0.0)) == {"w0": [1]}
 
@@ -96,9 +96,9 @@ def test_plans_share_the_workers_fairly():
     pool = a_pool(max_credit=6)
     measured(pool, 0.00001)
     for number in range(1, 100):
-        pool.add(a_job(number, plan="large"))
-    pool.add(a_job(1001, plan="small"))
-    pool.add(a_job(1002, plan="small"))
+        pool.add(a_job(number, plan="large"), 0.0)
+    pool.add(a_job(1001, plan="small"), 0.0)
+    pool.add(a_job(1002, plan="small"), 0.0)
 
     steps = given(pool.assign(0.0))["w0"]
 
@@ -108,8 +108,8 @@ def test_plans_share_the_workers_fairly():
 
 def test_a_queue_is_served_by_its_own_workers():
     pool = a_pool(slow=1)
-    pool.add(a_job(1, queue="slow"))
-    pool.add(a_job(2))
+    pool.add(a_job(1, queue="slow"), 0.0)
+    pool.add(a_job(2), 0.0)
 
     assert given(pool.assign(0.0)) == {"w0": [2], "slow0": [1]}
 
@@ -117,7 +117,7 @@ def test_a_queue_is_served_by_its_own_workers():
 def test_an_unknown_queue_falls_back_to_the_default_one_and_says_so():
     pool = a_pool()
 
-    assert pool.add(a_job(1, queue="gpu")) is False
+    assert pool.add(a_job(1, queue="gpu"), 0.0) is False
     assert given(pool.assign(0.0)) == {"w0": [1]}
 
 
@@ -125,7 +125,7 @@ def test_without_a_default_queue_the_first_one_serves_unknown_names():
     pool = Pool({"slow": 1}, 8)
     pool.add_worker("s", "slow")
 
-    pool.add(a_job(1))
+    pool.add(a_job(1), 0.0)
 
     assert given(pool.assign(0.0)) == {"s": [1]}
 
@@ -134,7 +134,7 @@ def test_what_a_dead_worker_had_begun_is_told_from_what_it_had_not():
     pool = a_pool()
     measured(pool, 0.00001)
     for number in (1, 2, 3):
-        pool.add(a_job(number))
+        pool.add(a_job(number), 0.0)
     (assignment,) = pool.assign(0.0)
     first = assignment.numbered[0][0]
 
@@ -148,11 +148,11 @@ def test_returned_jobs_go_first_again():
     pool = a_pool()
     measured(pool, 0.00001)
     for number in (1, 2, 3):
-        pool.add(a_job(number))
+        pool.add(a_job(number), 0.0)
     (assignment,) = pool.assign(0.0)
-    pool.add(a_job(4))
+    pool.add(a_job(4), 0.0)
 
-    pool.put_back(pool.returned("w0", [number for number, _ in assignment.numbered[1:]]))
+    pool.put_back(pool.returned("w0", [number for number, _ in assignment.numbered[1:]]), 0.0)
     pool.finished("w0", assignment.numbered[0][0], 0.00001, 0.0)
 
     assert given(pool.assign(0.0)) == {"w0": [2, 3, 4]}
@@ -170,7 +170,7 @@ def test_work_waiting_behind_a_slow_step_is_noticed_once_someone_idles():
     pool = a_pool(workers=2)
     measured(pool, 0.00001)
     for number in (1, 2, 3, 4):
-        pool.add(a_job(number))
+        pool.add(a_job(number), 0.0)
     sent = {assignment.worker_id: assignment.numbered for assignment in pool.assign(10.0)}
 
     assert pool.overdue(10.0 + 2 * OVERDUE_S) == []
@@ -184,7 +184,7 @@ def test_work_waiting_behind_a_slow_step_is_noticed_once_someone_idles():
 def test_status_counts_size_free_and_waiting():
     pool = a_pool(workers=2)
     for number in (1, 2, 3):
-        pool.add(a_job(number))
+        pool.add(a_job(number), 0.0)
     pool.assign(0.0)
 
     assert pool.status() == {"default": {"pool_size": 2, "free_workers": 0, "queue_size": 1}}
@@ -194,8 +194,8 @@ def test_status_counts_size_free_and_waiting():
 
 def test_a_withdrawn_plan_s_jobs_do_not_travel():
     pool = a_pool()
-    pool.add(a_job(1, plan="gone"))
-    pool.add(a_job(2, plan="here"))
+    pool.add(a_job(1, plan="gone"), 0.0)
+    pool.add(a_job(2, plan="here"), 0.0)
 
     pool.withdraw("gone")
 
@@ -210,8 +210,8 @@ def test_a_call_with_limits_travels_alone_however_quick_it_is():
     pool = a_pool(workers=1)
     measured(pool, 0.00001)
     for number in range(1, 4):
-        pool.add(a_limited_job(number))
-        pool.add(a_job(10 + number))
+        pool.add(a_limited_job(number), 0.0)
+        pool.add(a_job(10 + number), 0.0)
 
     sent = []
     while assignments := pool.assign(0.0):
@@ -226,9 +226,9 @@ def test_a_call_with_limits_travels_alone_however_quick_it_is():
 
 def test_who_holds_a_step_is_found():
     pool = a_pool(workers=2)
-    pool.add(a_job(1))
-    pool.add(a_job(2))
-    pool.add(queued(FinalizeJob("q", (), {}), "default"))
+    pool.add(a_job(1), 0.0)
+    pool.add(a_job(2), 0.0)
+    pool.add(queued(FinalizeJob("q", (), {}), "default"), 0.0)
     pool.assign(0.0)
 
     assert pool.holder_of("p", 1) == ("w0", 1)

@@ -7,6 +7,7 @@ import pytest
 from dynflow_mp.clock import monotonic
 from dynflow_mp.errors import WorkerStartFailed
 from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady
+from dynflow_mp.executor.page import Use
 from dynflow_mp.executor.recycling import Recycling, WorkerLimits
 from dynflow_mp.executor.staffing import Staffing, StaffSettings
 
@@ -78,8 +79,8 @@ class Workers:
         self.spawned.append("abcdefghijklmnop"[len(self.spawned)])
         return self.spawned[-1]
 
-    def remembered(self, worker_id):
-        return self.resident(worker_id)
+    def use(self, worker_id):
+        return Use(resident=self.resident(worker_id))
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from dynflow_mp.errors import WorkerStartFailed
+from dynflow_mp.executor.counts import Counts
 from dynflow_mp.executor.news import StartFailed, WorkerDied, WorkerReady
+from dynflow_mp.executor.page import Use
 from dynflow_mp.executor.pool import Pool, queued
 from dynflow_mp.executor.report import MOST_WORKERS, Clocks, report
 from dynflow_mp.executor.staffing import Staffing, StaffSettings
@@ -43,8 +45,9 @@ class Workers:
     def begun_at(self, worker_id: str) -> float:
         return self.begins.get(worker_id, (0, 0.0))[1]
 
-    def remembered(self, worker_id: str) -> int:
-        return self.memory.get(worker_id, 0)
+    def use(self, worker_id: str) -> Use:
+        resident = self.memory.get(worker_id, 0)
+        return Use(resident=resident, peak=2 * resident)
 
 
 class Hall:
@@ -68,13 +71,14 @@ class Hall:
 
     def give(self, job: Job, now: float = 5.0) -> int:
         """The number under which the first free worker has it."""
-        self.pool.add(queued(job, "default"))
+        self.pool.add(queued(job, "default"), now)
         (assignment,) = self.pool.assign(now)
         return assignment.numbered[0][0]
 
     def report(self, now: float = 10.0) -> WorkersReport:
         clocks = Clocks(now, NOW_US)
-        return report("x", self.pool, self.staffing, self.workers, clocks, NOW_US - 7, 3)  # type: ignore[arg-type]
+        done = Counts().told(self.pool.waits)
+        return report("x", self.pool, self.staffing, self.workers, clocks, NOW_US - 7, 3, done)  # type: ignore[arg-type]
 
     def worker(self, worker_id: str, now: float = 10.0) -> WorkerFacts:
         return next(worker for worker in self.report(now).workers if worker.id == worker_id)
@@ -107,7 +111,7 @@ def test_a_worker_without_work_is_idle_and_one_that_has_some_tells_which(hall: H
 
     assert (busy.state, busy.plan_id, busy.step_id, busy.action_class) == ("busy", "plan", 3, "shop.Order")
     assert busy.since == NOW - timedelta(seconds=0.5)
-    assert busy.resident == 4096
+    assert (busy.resident, busy.peak) == (4096, 8192)
     assert (idle.state, idle.plan_id, idle.step_id, idle.resident) == ("idle", None, None, None)
 
 
@@ -151,7 +155,7 @@ def test_those_that_came_and_went_are_counted_by_what_they_ended_of(hall: Hall) 
 def test_what_is_free_and_waits_is_told_with_the_plans_that_run(hall: Hall) -> None:
     hall.ready("w1")
     hall.give(step())
-    hall.pool.add(queued(step(4), "default"))
+    hall.pool.add(queued(step(4), "default"), 5.0)
 
     told = hall.report()
 
@@ -159,6 +163,28 @@ def test_what_is_free_and_waits_is_told_with_the_plans_that_run(hall: Hall) -> N
     assert (queue.name, queue.size, queue.free, queue.waiting) == ("default", 2, 0, 1)
     assert (told.running_plans, told.degraded, told.at) == (3, None, NOW)
     assert told.started_at == NOW - timedelta(microseconds=7)
+
+
+def test_those_that_had_done_enough_are_counted_by_the_limit_that_says_so(hall: Hall) -> None:
+    hall.staffing.turnover.has_done_enough("default", "max_worker_memory")
+
+    (queue,) = hall.report().queues
+
+    assert queue.recycled == {"max_worker_memory": 1}
+
+
+def test_how_long_jobs_waited_for_a_worker_is_told_by_queue(hall: Hall) -> None:
+    hall.ready("w1")
+    hall.give(step(3))
+    hall.pool.add(queued(step(4), "default"), 5.0)
+    hall.pool.finished("w1", 1, 0.1, 9.0)
+    hall.pool.assign(9.0)
+
+    waits = hall.report().done.waits["default"]
+
+    assert (sum(waits.counts), waits.total) == (2, 4.0)
+    assert waits.counts[0] == 1  # the first one went at once
+    assert waits.counts[waits.bounds.index(5.0)] == 1
 
 
 def test_a_crowd_is_told_of_up_to_a_limit() -> None:

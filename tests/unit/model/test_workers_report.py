@@ -12,20 +12,35 @@ from hypothesis import strategies as st
 
 from dynflow_mp.errors import ProtocolError
 from dynflow_mp.model.codec import decode, encode
+from dynflow_mp.model.throughput import AMOUNTS, SECONDS, PlansDone, Spread, StepsDone, Throughput
 from dynflow_mp.model.workers_report import QueueFacts, WorkerFacts, WorkersReport, WorkerState
 
 NOW = datetime(2026, 11, 26, 3, 0, 0, 250, tzinfo=UTC)
+DURATIONS = Spread(SECONDS)
+DURATIONS.add(0.3)
+DONE = Throughput(
+    (StepsDone("shop.Order", "run", {"success": 1, "error": 2}, DURATIONS),),
+    (PlansDone("shop.Order", {"success": 1}, 2),),
+    {"default": Spread(SECONDS)},
+    Spread(SECONDS),
+    Spread(AMOUNTS),
+    {("in", "Execution"): 4},
+    1,
+)
 REPORT = WorkersReport(
     "x",
     NOW,
     NOW,
     "workers die",
     3,
-    (QueueFacts("default", 2, 1, 7, 4, {"signal(9)": 3, "recycled": 1}),),
+    (QueueFacts("default", 2, 1, 7, 4, {"signal(9)": 3, "recycled": 1}, {"max_worker_age_s": 1}),),
     (
-        WorkerFacts("w1", 17, "default", WorkerState.BUSY, "plan", 3, "shop.Order", None, NOW, 1024, 2.5, 9),
-        WorkerFacts("w2", None, "default", WorkerState.STARTING, *[None] * 5, None, 0.0, 0),
+        WorkerFacts(
+            "w1", 17, "default", WorkerState.BUSY, "plan", 3, "shop.Order", None, NOW, 1024, 2.5, 9, 2048
+        ),
+        WorkerFacts("w2", None, "default", WorkerState.STARTING, *[None] * 5, None, 0.0, 0, None),
     ),
+    DONE,
 )
 
 
@@ -54,6 +69,10 @@ def test_what_a_newer_world_says_beside_is_left_out() -> None:
         {"workers": [{**REPORT.to_data()["workers"][0], "queue": 3}]},
         {"degraded": 3},
         {"running_plans": "many"},
+        {"done": None},
+        {"done": {}},
+        {"done": {**DONE.to_data(), "commits": [[1.0], [1, 2, 3], 0.0]}},
+        {"done": {**DONE.to_data(), "steps": [["shop.Order", "run"]]}},
     ],
 )
 def test_what_is_no_report_is_a_protocol_error(change: dict[str, Any]) -> None:
