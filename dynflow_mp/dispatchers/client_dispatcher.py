@@ -54,6 +54,7 @@ from dynflow_mp.telemetry import logger
 log = logger("dispatchers.client")
 
 _STOP_S = 5.0
+_THREAD_ENDS_S = 3.0
 _NOTIFIER_LOOK_S = 0.5
 
 
@@ -110,6 +111,8 @@ class ClientDispatcher:
         self._guard = threading.RLock()
         self._thread: threading.Thread | None = None
         self._stopped: DynflowError | None = None
+        self._over = False
+        """Nothing more is to be heard: the thread's own word."""
 
     def start(self) -> None:
         """Begin to work on what is asked. Once stopped, it stays so."""
@@ -127,12 +130,10 @@ class ClientDispatcher:
                 return
             self._stopped = error = WorldTerminated(reason)
             thread = self._thread
-        if thread is None:
-            self._fail_everything(error)
-        else:
-            self._inbox.put(lambda now: self._fail_everything(error))
-            if thread is not threading.current_thread():
-                thread.join(_STOP_S)
+            self._inbox.put(lambda now: self._end(error))
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_THREAD_ENDS_S)
+        self._fail_everything(error)  # that thread may be stuck, in a database say
         self._notifier.finish(_STOP_S)
 
     @property
@@ -266,12 +267,12 @@ class ClientDispatcher:
     # -- the thread ----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while self._stopped is None or not self._inbox.empty():
+        while not self._over:
             note = self._next_note()
             now = time.monotonic()
             if note is not None:
                 self._carry_out(self._heard(note, now))
-            self._carry_out(self._decisions.due(now))
+            self._carry_out(self._heard(self._decisions.due, now))
 
     def _heard(self, note: _Note, now: float) -> Sequence[Decision]:
         try:
@@ -393,11 +394,16 @@ class ClientDispatcher:
                 if isinstance(decision, (LoadPlan, Fail, FailUnlessTaken)):
                     self._connector.settled(decision.request_id)
 
-    def _fail_everything(self, error: DynflowError) -> Sequence[Decision]:
+    def _end(self, error: DynflowError) -> Sequence[Decision]:
+        self._over = True
         self._carry_out(self._decisions.stop(error))
-        for request_id in list(self._futures):  # published, and their notes still in the inbox
-            self._resolve(request_id, partial(_raise, error))
+        self._fail_everything(error)  # published, and their notes still in the inbox
         return ()
+
+    def _fail_everything(self, error: DynflowError) -> None:
+        """Any thread may do it: each future is taken out by one of them."""
+        for request_id in list(self._futures):
+            self._resolve(request_id, partial(_raise, error))
 
 
 def _fulfil(future: Future[Any], value: Callable[[], Any]) -> None:
