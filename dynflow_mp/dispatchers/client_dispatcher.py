@@ -159,7 +159,8 @@ class ClientDispatcher:
         ``yielding``: whoever else asks for the plan is not refused because of this.
         """
         message = Execution(plan_id, queue)
-        request_id = f"{UNATTENDED}{self._world_id}-{next(self._numbers)}" if yielding else None
+        # No other thread of this world that asks on nobody's behalf counts under this name.
+        request_id = f"{UNATTENDED}{self._world_id}-execute-{next(self._numbers)}" if yielding else None
         return self._publish(
             lambda request_id, now: self._decisions.execute(request_id, message, now), request_id
         )

@@ -15,6 +15,7 @@ import pytest
 from dynflow_mp.connectors.connector import Connector, Executor
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.connectors.zeromq import ZeroMQConnector
+from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.director.stimuli import EventArrived, PlanRequested
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
@@ -34,9 +35,11 @@ from dynflow_mp.executor.counts import Counts
 from dynflow_mp.executor.requests import StatusAsked, WorkersAsked
 from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.messages import (
+    ANY_EXECUTOR,
     Accepted,
     Done,
     Envelope,
+    Execution,
     ExecutionStatus,
     Failed,
     Response,
@@ -410,6 +413,19 @@ def test_a_store_that_is_away_for_a_while_is_asked_again(
     house.store.broken = False
 
     assert result(future) == ("plan-1", "stopped")
+
+
+def test_what_its_reconciler_asked_for_is_no_answer_to_what_a_world_asks_for(house: House) -> None:
+    """Both ask on nobody's behalf, and an executor knows a request by its id alone."""
+    executor, client = house.executor("x"), house.client()
+    request_id = f"{UNATTENDED}{client.world_id}-1"
+    client.connector.send(Envelope(client.world_id, ANY_EXECUTOR, request_id, Execution("plan-1")))
+    eventually(lambda: executor.runs["plan-1"])
+
+    house.store.plans["plan-2"] = Stored("planned", None, requested_at=1)
+
+    assert result(client.dispatcher.execute("plan-2", yielding=True)) == ("plan-2", "stopped")
+    assert executor.runs["plan-2"] == 1
 
 
 # -- events --------------------------------------------------------------------------------------
