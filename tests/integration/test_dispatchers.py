@@ -587,6 +587,25 @@ def test_a_callback_may_ask_for_the_next_plan_and_stop_the_dispatcher(house: Hou
     assert stopped.wait(DEADLINE_S)
 
 
+def test_who_only_asks_by_name_does_not_stay_connected_to_all_that_ever_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dynflow_mp.connectors.executors._KEEP_UNLISTED_S", 0.0)
+    house = House("zeromq")
+    client = house.client()
+    office = client.connector._office  # type: ignore[attr-defined]
+    try:
+        for number in range(6):
+            executor = house.executor(f"x{number}")
+            eventually(lambda: time.monotonic() - office._executors._refreshed_at > office._refresh_s)
+            assert isinstance(result(client.dispatcher.status(executor.world_id)), dict)
+            house.leave(executor)
+
+        assert len(office._executors._peers) <= 3
+    finally:
+        house.close()
+
+
 def test_no_thread_stays_after_the_end(house: House) -> None:
     executor, client = house.executor("x"), house.client()
     result(client.execute("plan-1"))
