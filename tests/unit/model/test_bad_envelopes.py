@@ -75,6 +75,21 @@ def test_a_bad_envelope_is_a_protocol_error(data: bytes) -> None:
         Envelope.from_bytes(data)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        request("K" * 1_000_000),
+        request("Ping", msgpack.ExtType(5, b"z" * 1_000_000)),
+    ],
+    ids=["a kind", "a signal"],
+)
+def test_what_is_refused_is_not_told_at_length(data: bytes) -> None:
+    with pytest.raises(ProtocolError) as refused:
+        Envelope.from_bytes(data)
+
+    assert len(str(refused.value)) < 400
+
+
 def test_g36_an_envelope_that_is_too_large_is_refused_where_it_is_made() -> None:
     with pytest.raises(DynflowError, match="more than"):
         Envelope("c", "x", "c-1", Event("p", 1, bytes(MAX_ENVELOPE))).to_bytes()
