@@ -207,7 +207,14 @@ class Envelope(NamedTuple):
         return isinstance(self.message, REQUESTS)
 
     def to_bytes(self) -> bytes:
+        """Raises :class:`ProtocolError` for what its receiver would refuse: it must not come to distrust us."""
         message = self.message
+        doubt = _DOUBTS.get(type(message))
+        if doubt is not None:
+            try:
+                doubt(message)
+            except TypeError as error:
+                raise ProtocolError(f"a {type(message).__name__} that nobody takes: {error}") from error
         return encode(
             [
                 VERSION,
