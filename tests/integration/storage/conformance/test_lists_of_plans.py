@@ -12,6 +12,7 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.errors import QueryError
+from dynflow_mp.model.plan_orders import ORDERS
 from dynflow_mp.model.policies import DEFAULT_QUEUE
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.model.work import ErrorRecord
@@ -114,6 +115,13 @@ def test_a_list_has_the_plans_that_were_asked_for(library: Library):
     there = [(asked, numbers(library, **asked)) for asked, _ in ASKED]
 
     assert there == ASKED
+
+
+@pytest.mark.usefixtures("six")
+def test_whatever_it_is_ordered_by_a_list_has_them_all(library: Library):
+    assert [sorted(numbers(library, order_by=order)) for order in ORDERS] == [[1, 2, 3, 4, 5, 6]] * len(
+        ORDERS
+    )
 
 
 @pytest.mark.usefixtures("six")
