@@ -152,13 +152,16 @@ def _run(
 
 def _waited(made: Any, wait_s: float, terminal: Terminal) -> int:
     from dynflow_mp.cli.plans.watching import status_of_plan
-    from dynflow_mp.cli.shapes import error_of, shown_values
+    from dynflow_mp.reading.concealment import shown_error_of
+    from dynflow_mp.reading.data_shape import action_data_shapes
 
     if not terminal.as_json:
         _tell(terminal, made.id, "triggered")
     plan = answer(made.finished, seconds_of(wait_s), f"plan {made.id}")
-    _, output = shown_values(plan.entry_action)
-    errors = [f"step {step.id} {step.action_class}: {error_of(step, plan)}" for step in plan.failed_steps]
+    _, output = action_data_shapes(plan, plan.root_plan_step.action_id)
+    errors = [
+        f"step {step.id} {step.action_class}: {shown_error_of(step, plan)}" for step in plan.failed_steps
+    ]
     for error in errors:
         click.echo(f"dynflow-mp: {in_one_line(error)}", err=True)
     if terminal.as_json:

@@ -153,7 +153,7 @@ def workers(world_ids: Sequence[str], timeout: float, where: Where, terminal: Te
 
 
 def _report_shape(report: Any) -> dict[str, Any]:
-    from dynflow_mp.cli.shapes import time_shape
+    from dynflow_mp.reading.data_shape import time_shape
 
     return {
         "at": time_shape(report.at),

@@ -143,10 +143,6 @@ class ExecutionPlan:
         return self._row.caller_action_id
 
     @cached_property
-    def _policies(self) -> dict[str, ActionPolicy]:
-        return {name: ActionPolicy.from_data(data) for name, data in decode(self._row.policies).items()}
-
-    @cached_property
     def run_flow(self) -> Flow:
         """In which order its run steps run."""
         return flow_from_tokens(decode(self._row.run_flow))
@@ -239,7 +235,7 @@ class ExecutionPlan:
             return True
         if self.state is not PlanState.RUNNING:
             return False
-        able = {name for name, policy in self._policies.items() if policy.cancellable}
+        able = {name for name, policy in self.policies.items() if policy.cancellable}
         return bool(able) and any(
             step.action_class_name in able and step.phase is Phase.RUN
             for step in self.steps_in_state(StepState.RUNNING, StepState.SUSPENDED)
@@ -330,7 +326,7 @@ class ExecutionPlan:
     def _declared_sensitive(self, name: str) -> tuple[str, ...]:
         """What a class did not want shown when the plan was made; it need not be known here."""
         try:
-            return self._policies[name].sensitive
+            return self.policies[name].sensitive
         except (DynflowError, LookupError, TypeError, ValueError, AttributeError):
             return ()
 

@@ -5,6 +5,18 @@ from asking import a_console, check_safe, post
 from console_actions import Greets
 from sqlalchemy import create_engine, text
 
+TABS = (
+    "plan",
+    "run",
+    "finalize",
+    "timeline",
+    "steps",
+    "sub-plans",
+    "history",
+    "raw",
+    "steps/2",
+    "steps/2/files/input.txt",
+)
 BROKEN = {
     "a state that is none": "UPDATE dynflow_execution_plans SET state = 'nonsense'",
     "a result that is none": "UPDATE dynflow_execution_plans SET result = '<script>'",
@@ -42,6 +54,9 @@ def test_a_damaged_plan_breaks_nothing(client_world, what):
         "/metrics",
         "/plans",
         f"/plans/{plan_id}",
+        *(f"/plans/{plan_id}/{part}" for part in TABS),
+        f"/plans/{plan_id}/steps/2/edit",
+        f"/plans/{plan_id}/raw.txt",
     ):
         answer = console.get(path)
         assert answer.status_code in (200, 303, 404, 409), (path, answer.status_code, answer.text[:500])

@@ -249,7 +249,7 @@ def test_a_plan_is_read_in_all_its_parts(running_world, console):
     plan = running_world.trigger(Greets, name="ann").finished.result(30)
     path = f"/api/plans/{plan.id}"
 
-    assert facts(console, plan.id)["steps"] == {"success": 2}
+    assert facts(console, plan.id)["step_counts"] == {"success": 2}
     assert console.get(f"{path}/steps?phase=run").json()["total"] == 1
     assert console.get(f"{path}/steps?state=error").json()["total"] == 0
     assert [node["kind"] for node in console.get(f"{path}/flow").json()["nodes"]][-1] == "step"

@@ -59,7 +59,7 @@ def test_g41_the_step_is_shown_with_its_secrets_masked(running_world, leaky_plan
     assert told["input"]["password"] == "***"
     assert told["input"]["card"] == {"number": "***", "holder": "ann"}
     assert told["input"]["nested"] == [{"api_key": "***"}]
-    assert told["error"]["exception_class"] == "RuntimeError"
+    assert told["error"]["class"] == "RuntimeError"
     assert "***" in told["error"]["message"]
 
 

@@ -144,13 +144,14 @@ def _changes(states: dict[int, str], plan: ExecutionPlan) -> list[_Change]:
 
 
 def _tell_changes(changes: list[_Change], plan: ExecutionPlan, terminal: Terminal) -> None:
-    from dynflow_mp.cli.shapes import error_of, error_shape
+    from dynflow_mp.reading.concealment import shown_error_of
+    from dynflow_mp.reading.error_shape import error_shape
 
     if not terminal.as_json and len(changes) > _MOST_CHANGES:
         terminal.line(f"{_now()}  {len(changes):,} steps changed, {share(plan.progress)} done")
         return
     for change in changes:
-        error = error_of(plan.steps[change.step_id], plan) if change.after == "error" else None
+        error = shown_error_of(plan.steps[change.step_id], plan) if change.after == "error" else None
         if terminal.as_json:
             terminal.json(
                 {
@@ -161,7 +162,7 @@ def _tell_changes(changes: list[_Change], plan: ExecutionPlan, terminal: Termina
                     "action_class": change.action_class,
                     "before": change.before,
                     "state": change.after,
-                    "error": None if error is None else error_shape(error),
+                    "error": error_shape(error),
                 }
             )
             continue

@@ -16,7 +16,7 @@ from dynflow_mp.console.views.cut_text import CutText, cut, one_line
 from dynflow_mp.console.views.paging import one_page
 from dynflow_mp.console.views.step_details import error_trace
 from dynflow_mp.errors import DynflowError
-from dynflow_mp.reading.concealment import shown_error, shown_text
+from dynflow_mp.reading.concealment import shown_error_of, shown_text
 
 _MOST_CLASSES = 3
 
@@ -77,12 +77,10 @@ def _example(request: Request, group: Any) -> CutText | None:
     try:
         plan = request.state.world.persistence.load_execution_plan(group.example.plan_id)
         step = plan.steps.get(group.example.step_id)
-        if step is None or step.error is None:
-            return None
-        error = shown_error(step.error, plan.action(step.action_id))
+        error = None if step is None else shown_error_of(step, plan)
     except DynflowError:
         return None
-    return cut(f"{error.exception_class}: {error.message}\n\n{error_trace(error)}")
+    return None if error is None else cut(f"{error.exception_class}: {error.message}\n\n{error_trace(error)}")
 
 
 def _line(group: Any) -> FailureLine:

@@ -21,7 +21,7 @@ from dynflow_mp.console.views.step_rows import AskedSteps, asked_for, step_line
 from dynflow_mp.console.views.tree_lines import Line, tree_lines
 from dynflow_mp.console.wording import duration_text, percent_text
 from dynflow_mp.model.states import Phase, StepState
-from dynflow_mp.reading.concealment import shown_error
+from dynflow_mp.reading.concealment import shown_error_of
 from dynflow_mp.reading.flow_tree import flow_tree
 from dynflow_mp.reading.plan_query import PlanQuery
 from dynflow_mp.reading.timeline import timeline
@@ -107,7 +107,7 @@ def steps(request: Request, plan: Any, head: PlanHead) -> Values:
     page, per_page = page_number(request), request.state.settings.steps_page_size
     found = asked_for(plan.steps.values(), asked)
     rows = [
-        step_line(step, head.state, lambda one: shown_error(one.error, plan.action(one.action_id)))
+        step_line(step, head.state, lambda one: shown_error_of(one, plan))
         for step in one_page(found, page, per_page)
     ]
     return {

@@ -21,7 +21,7 @@ from dynflow_mp.console.views.wait_lines import waits_of_step
 from dynflow_mp.errors import InvalidPlan
 from dynflow_mp.model.states import PlanState
 from dynflow_mp.planning.ids import plan_id_of
-from dynflow_mp.reading.concealment import shown, shown_error
+from dynflow_mp.reading.concealment import action_of, shown, shown_error
 
 _MOST_ROWS = 40
 
@@ -64,7 +64,7 @@ def as_text(request: Request) -> Response:
     """One of its texts, whole, as a file."""
     plan, step = _found(request)
     what = request.path_params["what"]
-    action = plan.action(step.action_id)
+    action = action_of(plan, step.action_id)
     if what == "input":
         text = data_text(shown(action).input, whole=True)
     elif what == "output":
@@ -90,13 +90,13 @@ def skip(request: Request) -> Response:
 def ask_edit(request: Request) -> Response:
     """Its input, to be edited."""
     plan, step = _found(request)
-    return _edit_page(request, plan, step, editable_text(shown(plan.action(step.action_id)).input))
+    return _edit_page(request, plan, step, editable_text(shown(action_of(plan, step.action_id)).input))
 
 
 def edit(request: Request) -> Response:
     """Store what was changed."""
     plan, step = _found(request)
-    action = plan.action(step.action_id)
+    action = action_of(plan, step.action_id)
     form, seen = request.state.form, shown(action).input
     text = text_of(form, "input")
     if text_of(form, "seen") != _print_of(editable_text(seen)):
@@ -143,7 +143,7 @@ def _edit_page(request: Request, plan: Any, step: Any, text: str, wrong: str = "
         step_id=step.id,
         action=step.action_class,
         input=text,
-        seen=_print_of(editable_text(shown(plan.action(step.action_id)).input)),
+        seen=_print_of(editable_text(shown(action_of(plan, step.action_id)).input)),
         rows=min(_MOST_ROWS, max(8, text.count("\n") + 2)),
         wrong=wrong,
     )

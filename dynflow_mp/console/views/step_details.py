@@ -10,7 +10,7 @@ from dynflow_mp.console.views.data_text import data_text
 from dynflow_mp.console.views.step_rows import can_be_skipped
 from dynflow_mp.console.wording import bytes_text, duration_text, time_text
 from dynflow_mp.model.states import Phase, PlanState, StepState
-from dynflow_mp.reading.concealment import shown, shown_error, shown_text
+from dynflow_mp.reading.concealment import action_of, shown, shown_error, shown_text
 
 MOST_CHUNKS = 100
 MOST_ATTEMPTS = 50
@@ -92,7 +92,7 @@ class StepDetails(NamedTuple):
 
 def step_details(plan: Any, step: Any) -> StepDetails:
     """Everything about one step of a plan that can be read."""
-    action = plan.action(step.action_id)
+    action = action_of(plan, step.action_id)
     data = shown(action)
     error = None if step.error is None else shown_error(step.error, action)
     chunks = plan.output_chunks(step.action_id) if step.phase == Phase.RUN else []
@@ -169,7 +169,7 @@ def certificate_view(died: Any) -> CertificateView:
 
 def chunks_text(plan: Any, step: Any) -> str:
     """All that a step wrote beside its output."""
-    action = plan.action(step.action_id)
+    action = action_of(plan, step.action_id)
     return "\n".join(_chunk_text(chunk.value, action) for chunk in plan.output_chunks(step.action_id))
 
 
@@ -206,7 +206,7 @@ def _attempt(attempt: Any, action: Any) -> AttemptView:
 
 def _siblings(plan: Any, step: Any) -> list[OtherStep]:
     """The other steps of the same action."""
-    action = plan.action(step.action_id)
+    action = action_of(plan, step.action_id)
     ids = (action.plan_step_id, action.run_step_id, action.finalize_step_id)
     others = [plan.steps[one] for one in ids if one is not None and one != step.id and one in plan.steps]
     return [OtherStep(other.id, str(other.phase), str(other.state)) for other in others]

@@ -21,7 +21,10 @@ from cli_actions import (
     Two,
 )
 from program_told import Program
+from sqlalchemy import delete
 
+from dynflow_mp.persistence.database import Database
+from dynflow_mp.persistence.tables import actions
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.world import World
 
@@ -130,6 +133,28 @@ def test_one_step_is_shown_with_its_input_and_its_attempts(executor: World, on: 
     assert [attempt["number"] for attempt in programs.json["failed_attempts"]] == [1]
     assert (missing.status, missing.output) == (3, "")
     assert "has no step 77" in missing.errors
+
+
+def test_a_plan_whose_actions_are_gone_is_shown_without_their_data(
+    executor: World, on: Program, tmp_path: Path
+):
+    plan = ended(executor, NeedsFile, path=str(tmp_path / "no"))
+    database = Database(executor.config.database_url)
+    with database.write() as connection:
+        connection.execute(delete(actions).where(actions.c.execution_plan_id == plan.id))
+    database.close()
+
+    whole, step = (
+        on("plans", "show", plan.id, "--json"),
+        on("plans", "show", plan.id, "--step", "2", "--json"),
+    )
+    people = [on("plans", "show", plan.id), on("plans", "show", plan.id, "--step", "2")]
+
+    assert [told.status for told in (whole, step, *people)] == [0] * 4
+    assert whole.json["actions"][0]["input"] == {"cannot be shown": "action 1 is not stored"}
+    assert step.json["output"] == {"cannot be shown": "action 1 is not stored"}
+    assert "InvalidPlan" in step.json["error"]["class"]
+    assert all("action 1 is not stored" in told.output for told in people)
 
 
 def test_an_id_may_be_spelled_as_uuids_are(executor: World, on: Program):
