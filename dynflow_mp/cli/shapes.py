@@ -15,7 +15,7 @@ from dynflow_mp.reading.plan_shape import plan_shape
 from dynflow_mp.reading.step_shape import step_shape
 
 if TYPE_CHECKING:
-    from dynflow_mp.coordinator.records import Lock, WorldRecord
+    from dynflow_mp.coordinator.records import WorldRecord
     from dynflow_mp.reading.execution_plan import ExecutionPlan
 
 
@@ -60,16 +60,4 @@ def world_shape(world: WorldRecord, gone: bool) -> Shape:
         "takes_work": bool(meta.get("takes_work")),
         "free": meta.get("free"),
         "lease": world.lease,
-    }
-
-
-def lock_shape(lock: Lock) -> Shape:
-    """A lock and who holds it."""
-    return {
-        "class": lock.class_name,
-        "id": lock.id,
-        "owner_id": lock.owner_id,
-        "epoch": lock.epoch,
-        "plan_id": lock.data.get("plan_id"),
-        "world_id": lock.data.get("world_id"),
     }

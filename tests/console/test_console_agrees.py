@@ -4,8 +4,8 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
-from asking import a_console, post
-from console_actions import FailsUnlessTold, Greets, KeepsSecrets
+from asking import a_console, post, wait_for
+from console_actions import FailsUnlessTold, Greets, KeepsSecrets, WaitsForWord
 
 from dynflow_mp.cli.program import run
 
@@ -83,6 +83,18 @@ def test_a_list_is_told_alike(running_world, dynflow_mp):
 
     assert by_api == by_command
     assert by_api["plans"]
+
+
+def test_locks_are_told_alike(running_world, dynflow_mp):
+    plan_id = running_world.trigger(WaitsForWord).id
+    console = a_console(running_world)
+    told = wait_for(
+        lambda: [lock for lock in console.get("/api/locks").json()["locks"] if lock["plan_id"] == plan_id]
+    )
+
+    assert told[0] in dynflow_mp("worlds", "locks")["locks"]
+    assert told[0]["world_id"] == running_world.id
+    running_world.halt(plan_id).result(30)
 
 
 def test_what_is_read_of_an_input_can_be_written_back_as_it_was(running_world):

@@ -240,7 +240,7 @@ def test_who_holds_what_is_told(running_world, console):
 
     held = [lock for lock in console.get("/api/locks").json()["locks"] if lock["plan_id"] == plan.id]
 
-    assert held[0]["class_name"] == "ExecutionLock"
+    assert held[0]["class"] == "ExecutionLock"
     assert held[0]["world_id"] == running_world.id
     post(console, f"/api/plans/{plan.id}/halt")
 

@@ -199,11 +199,12 @@ class Worlds(BaseModel):
 class HeldLock(BaseModel):
     """A lock, and who has it."""
 
-    class_name: str
+    class_: str = Field(alias="class")
     id: str
     owner_id: str
-    world_id: str | None
+    epoch: int | None
     plan_id: str | None
+    world_id: str | None
 
 
 class Locks(BaseModel):
