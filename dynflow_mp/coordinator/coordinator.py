@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Lock as ThreadLock
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -62,6 +63,9 @@ from dynflow_mp.model.writes import ClaimPlan, SavePlan, Write
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.statements import Row, Statement, changing, inserting
 from dynflow_mp.persistence.tables import coordinator_records
+from dynflow_mp.telemetry import logger
+
+log = logger("coordinator")
 
 _column = coordinator_records.c
 _class: Any = coordinator_records.c["class"]
@@ -126,6 +130,9 @@ class Coordinator:
         self._database = database
         self.world_id = world_id
         self._active = active
+        self._guard = ThreadLock()
+        self._held: set[tuple[str, str]] = set()
+        """Class and id of the locks that blocks of this process hold."""
 
     # -- the fence -------------------------------------------------------------------------------------
 
@@ -287,12 +294,33 @@ class Coordinator:
 
     @contextmanager
     def holding(self, lock: Lock) -> Iterator[Lock]:
-        """Hold ``lock`` for the block, whatever happens in it."""
-        self.acquire(lock)
+        """Hold ``lock`` for the block, whatever happens in it. Raises what :meth:`acquire` does.
+
+        A lock of this very world that no block holds was left when the database went away just as it was taken or
+        given up: nobody else would ever free it while this world lives, so it is taken for this block's.
+        """
+        place = (lock.class_name, lock.id)
+        with self._guard:
+            if place in self._held:
+                raise LockTaken(lock)
+            self._held.add(place)
         try:
-            yield lock
+            self._acquire_or_keep(lock)
+            try:
+                yield lock
+            finally:
+                self.release(lock)
         finally:
-            self.release(lock)
+            with self._guard:
+                self._held.discard(place)
+
+    def _acquire_or_keep(self, lock: Lock) -> None:
+        try:
+            self.acquire(lock)
+        except LockTaken:
+            if not self.find_locks(class_name=lock.class_name, id=lock.id, owner_id=lock.owner_id):
+                raise
+            log.info("%s was left from before; it is used again", lock, extra={"action": "lock_found_again"})
 
     def release(self, lock: Lock) -> None:
         """Give a lock up. Raises :class:`LockLost` when this owner does not hold it (any more)."""
