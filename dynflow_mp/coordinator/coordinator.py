@@ -83,9 +83,21 @@ def _own_world(world_id: BindParameter[str]) -> tuple[ColumnElement[bool], ...]:
     )
 
 
+# PostgreSQL: a lock that keeps the row from going and from _SHUT, but not from a renewal, which changes no key. One
+# FOR SHARE would: those that come later are let in before a renewal that waits, and of busy threads there is always one.
 _FENCE = Statement(
-    select(_column.state).where(*_own_world(bindparam("world"))).with_for_update(read=True), ("world",)
+    select(_column.state).where(*_own_world(bindparam("world"))).with_for_update(read=True, key_share=True),
+    ("world",),
 )
+_SHUT = Statement(
+    select(_column.state)
+    .where(
+        _class.in_([literal_column(f"'{name}'") for name in WORLD_CLASSES]), _column.id == bindparam("world")
+    )
+    .with_for_update(),
+    ("world",),
+)
+"""Waits until no transaction is behind the world's fence; until this one ends none gets there."""
 _LOCK_OF_PLAN = Statement(
     select(coordinator_records).where(
         _class == literal_column(f"'{_EXECUTION_LOCK}'"), _column.id == bindparam("lock")
@@ -193,6 +205,8 @@ class Coordinator:
             change = change.where(_column.lease == lease)
 
         def move(connection: Connection, in_doubt: bool) -> bool:
+            if state == WorldState.DEAD:
+                _SHUT.run(connection, (world_id,))
             if connection.execute(change).rowcount == 1:
                 within(connection)
                 return True
@@ -252,6 +266,8 @@ class Coordinator:
             change = change.where(_column.state != WorldState.DEAD.value).values(state=row.state)
 
         def replace(connection: Connection, _in_doubt: bool) -> None:
+            if isinstance(record, WorldRecord):
+                _SHUT.run(connection, (record.id,))
             if connection.execute(change).rowcount != 1:
                 raise RecordNotFound(f"{record} is not there any more")
 
