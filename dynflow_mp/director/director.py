@@ -136,6 +136,10 @@ class Director:
     def runs(self, plan_id: str) -> bool:
         return plan_id in self._plans
 
+    def knows(self, plan_id: str) -> bool:
+        """Whether the plan runs here, is on its way here, or has ended in this turn."""
+        return any(plan_id in plans for plans in (self._plans, self._arriving, self._ended))
+
     def settle(self) -> None:
         """What was said so far is stored; what could not be was told by PlanLost."""
         self._ended.clear()
@@ -226,8 +230,7 @@ class Director:
         A claim in the turn that stores the plan's end would take the row of the run before for its own.
         """
         skeleton = offer.skeleton
-        known = any(skeleton.id in plans for plans in (self._plans, self._arriving, self._ended))
-        if known or skeleton.requested_at is None or self._objection(skeleton) is not None:
+        if self.knows(skeleton.id) or skeleton.requested_at is None or self._objection(skeleton) is not None:
             return []
         request_id = f"{UNATTENDED}{skeleton.id}-{skeleton.lock_epoch}"
         return self._claim(skeleton, Asker(NOBODY, request_id), now)
@@ -430,7 +433,7 @@ def _changes_hands(plan_id: str) -> PeerBusy:
 def _given_up(plan_id: str, world_id: str) -> RequestError:
     return RequestError(
         f"world {world_id} gave plan {plan_id} up, because its rows could not be written; "
-        "it can be executed again when that world has ended",
+        "it is left paused, with an error",
         plan_id,
     )
 

@@ -271,7 +271,7 @@ class ClientDispatcher:
             now = time.monotonic()
             if note is not None:
                 self._carry_out(self._heard(note, now))
-            self._carry_out(self._decisions.due(now))
+            self._carry_out(self._heard(self._decisions.due, now))
 
     def _heard(self, note: _Note, now: float) -> Sequence[Decision]:
         try:

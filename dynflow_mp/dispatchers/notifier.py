@@ -33,8 +33,11 @@ class Notifier:
             self._replace(None)
 
     def look_after(self) -> bool:
-        """Replace the thread if a task blocks it while others wait. True while it has something to do."""
+        """Replace the thread if a task blocks it while others wait, or none could be had. True while it has something to do."""
         thread, busy_since = self._thread, self._busy_since
+        if thread is None and not self._tasks.empty():
+            self._replace(None)
+            return True
         if busy_since is None:
             return not self._tasks.empty()
         if not self._tasks.empty() and time.monotonic() - busy_since > self._stuck_s:
@@ -44,6 +47,7 @@ class Notifier:
     def finish(self, timeout_s: float) -> None:
         """Wait until all that was put is done, or the time is up; then the thread ends."""
         if self._thread is None:
+            self._drain()  # what is left when no thread was to be had
             return
         if self._thread is threading.current_thread():
             self._drain()  # nobody else could do the rest
@@ -71,7 +75,13 @@ class Notifier:
                 )
             self._busy_since = None
             self._thread = threading.Thread(target=self._run, name="dynflow notifier", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except (
+                RuntimeError
+            ) as error:  # the process has no room for one: what waits, waits for the next look
+                self._thread = None
+                log.error("futures wait for a thread: %s", error, extra={"action": "no_thread"})
 
     def _run(self) -> None:
         me = threading.current_thread()

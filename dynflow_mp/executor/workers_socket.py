@@ -13,7 +13,7 @@ import zmq
 from dynflow_mp.errors import ConfigError, PeerBusy
 from dynflow_mp.executor import wire
 
-_NAME = "workers"
+SOCKET_NAME = "workers"
 _LONGEST_IPC_PATH = 107
 _HIGH_WATER = 4096
 
@@ -29,7 +29,7 @@ class WorkersSocket:
     def __init__(
         self, directory: Path, poller: zmq.Poller, context: zmq.Context[zmq.Socket[bytes]] | None
     ) -> None:
-        self.path = directory / _NAME
+        self.path = directory / SOCKET_NAME
         self.endpoint = f"ipc://{self.path}"
         self.router: zmq.Socket[bytes] | None = None
         self._directory, self._poller = directory, poller

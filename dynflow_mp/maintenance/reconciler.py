@@ -3,6 +3,7 @@
 who holds locks ─▶ who is registered ─▶ judge ─▶ recover the dead, forget those who left nothing
 requested plans without an owner, also in the round before ─▶ Execution to any executor
 plans that run here ─▶ those that were deleted are dropped
+plans that are stored as running here ─▶ those that do not, also in the pass before, are given up
 
 Between rounds it looks, without asking the database, whether the executors of this host still have their processes.
 """
@@ -41,7 +42,8 @@ class Reconciler(Background):
 
     Every executor world has one. ``ask`` has any executor run a plan, ``take`` this one, ``offer`` too, as it has room;
     ``fenced`` is called once when another world has declared this one dead. ``held`` are the plans that run here,
-    ``deleted`` is told which of them are not stored any more; ``tidy`` is called in every round, after what matters more.
+    ``deleted`` is told which of them are not stored any more, ``stranded`` which others are stored as running here;
+    ``tidy`` is called in every round, after what matters more.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Reconciler(Background):
         take: Callable[[Envelope], None] | None = None,
         held: Callable[[], Sequence[str]] = tuple,
         deleted: Callable[[Sequence[str]], None] = lambda plan_ids: None,
+        stranded: Callable[[Sequence[str]], None] = lambda plan_ids: None,
     ) -> None:
         super().__init__("reconciler")
         self._store, self._coordinator, self._recovery = store, coordinator, recovery
@@ -72,8 +75,10 @@ class Reconciler(Background):
         self._silences = Silences(_LONGEST_GAP * interval_s)
         self._neighbours: list[WorldRecord] = []
         self._waiting: set[str] = set()
-        self._held, self._deleted = held, deleted
-        self._looked_up_to = ""
+        self._held, self._deleted, self._stranded = held, deleted, stranded
+        self._looked_up_to = self._compared_up_to = ""
+        self._strays: set[str] = set()
+        self._strays_before: set[str] = set()
         self._numbers = count(1)
 
     def _run(self) -> None:
@@ -127,6 +132,7 @@ class Reconciler(Background):
         self._store.let_go_of_unowned(self._coordinator.fence)
         self._ask_again()
         self._look_for_deleted()
+        self._look_for_stranded()
         self._tidy()
 
     def _recover(self, world_id: str, lease: int | None) -> None:
@@ -166,3 +172,17 @@ class Reconciler(Background):
         deleted = set(some).difference(self._store.plan_statuses(some)) if some else ()
         if deleted:
             self._deleted(sorted(deleted))
+
+    def _look_for_stranded(self) -> None:
+        """A plan that this world had to drop, since what became of it could not be stored, would be its own for ever.
+
+        One that is seen once has begun or ended just now; whoever is told asks the core, which knows.
+        """
+        found = self._store.running_of(self._coordinator.world_id, self._compared_up_to, _AT_ONCE)
+        strays = set(found).difference(self._held())
+        self._strays |= strays
+        if stranded := sorted(strays & self._strays_before):
+            self._stranded(stranded)
+        self._compared_up_to = found[-1] if len(found) == _AT_ONCE else ""
+        if not self._compared_up_to:
+            self._strays_before, self._strays = self._strays, set()

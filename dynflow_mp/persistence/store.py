@@ -194,6 +194,10 @@ class Store(PlanReader):
         """Ids of the worlds that running plans name as their owners, registered or not."""
         return self.database.ask(plan_rows.running_owners)
 
+    def running_of(self, owner_id: str, after: str, limit: int) -> list[str]:
+        """Ids of running plans that name this world as their owner, in order, behind the id ``after``."""
+        return self.database.ask(lambda connection: plan_rows.running_of(connection, owner_id, after, limit))
+
     def let_go_of_unowned(self, fence: Fence | None = None) -> int:
         """Plans that are running and that nobody owns, as only a hand can leave them, are paused; how many."""
         if not self.database.ask(plan_rows.any_running_unowned):

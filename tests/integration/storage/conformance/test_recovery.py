@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import Connection, update
@@ -13,7 +14,7 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import AutoExecuteLock, WorldInvalidationLock, WorldRecord
 from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import UNATTENDED
-from dynflow_mp.errors import InactiveWorld, LockTaken, WorldFenced
+from dynflow_mp.errors import InactiveWorld, LockTaken, PersistenceError, WorldFenced
 from dynflow_mp.maintenance import reconciler as reconciling
 from dynflow_mp.maintenance.reconciler import Reconciler
 from dynflow_mp.maintenance.recovery import Recovery
@@ -307,6 +308,28 @@ def test_worlds_44_a_world_is_recovered_by_one_other_at_a_time(
         recovery.invalidate(WORLD)
 
     assert coordinator.find_worlds(id=WORLD)[0].state == "alive"
+
+
+def test_g2_one_whose_takeover_ended_with_the_database_away_is_taken_over_later(
+    recovery: Recovery,
+    hold: Callable[..., None],
+    other: Coordinator,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The lock of the takeover is left, of a world that lives: it must not keep the dead one's plans for ever."""
+    hold(1)
+    away = PersistenceError("the database is away", "connection")
+    with monkeypatch.context() as patches:
+        patches.setattr(other, "release", Mock(side_effect=away))
+        patches.setattr(recovery, "_take_over", Mock(side_effect=away))
+        with pytest.raises(PersistenceError):
+            recovery.invalidate(WORLD)
+    assert len(other.find_locks(class_name=WorldInvalidationLock.__name__)) == 1
+
+    assert recovery.invalidate(WORLD) == 1
+
+    assert (store.load_plan(PLAN).state, other.find_locks()) == ("paused", [])
 
 
 def test_its_other_locks_go_too(coordinator: Coordinator, recovery: Recovery, other: Coordinator) -> None:
