@@ -21,6 +21,16 @@ class FailsUnlessTold(Action):
         self.output["passed"] = True
 
 
+class WaitsOnceTold(Action):
+    """Fails until its input says it may wait; then sleeps until an event comes."""
+
+    def run(self, event=None):
+        if not self.input.get("may_wait"):
+            raise ValueError("it may not wait yet")
+        if event is None:
+            self.suspend()
+
+
 class WaitsForWord(Action):
     """Sleeps until an event comes, which becomes its output."""
 

@@ -15,6 +15,8 @@ from dynflow_mp.console.rendering import path_for
 from dynflow_mp.console.views.paging import Pages
 
 _MOST_PAGES = 1_000_000
+NO_MORE = 286
+"""The status of a part that changes no more: htmx takes it, and does not ask again by itself."""
 
 
 def now() -> datetime:

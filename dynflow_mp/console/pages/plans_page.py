@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from dynflow_mp.console.pages.asking import is_part, pages_of, same_path
+from dynflow_mp.console.pages.bulk_page import run_lines
 from dynflow_mp.console.rendering import path_for, render
 from dynflow_mp.console.views.plan_columns import columns, form_time, is_filtered, unpaged
 from dynflow_mp.model.states import PlanState, Result
@@ -49,6 +50,7 @@ def plans(request: Request) -> Response:
         "pages": pages_of(request, page.total, query.page, query.per_page, "plans", params),
         "columns": columns(query),
         "filtered": is_filtered(query),
+        "runs": run_lines(request, at_work=True),
     }
     if is_part(request):
         return render(request, "plans_table.html", **values)

@@ -125,11 +125,13 @@ def edit(request: Request) -> Response:
 def event(request: Request) -> Response:
     """Wake it."""
     plan_id, step_id = plan_id_of(request.path_params["plan_id"]), step_number(request)
+    form = request.state.form
     try:
-        value = parsed(text_of(request.state.form, "event"))
+        value = parsed(text_of(form, "event"))
     except BadEdit as error:
         raise Refused(400, f"The event cannot be sent: {error}.", field="event") from error
-    outcome = deeds_of(request).event(plan_id, step_id, value)
+    optional = text_of(form, "optional") == "true"
+    outcome = deeds_of(request).event(plan_id, step_id, value, optional=optional)
     return see_other(request, "step", plan_id=plan_id, step_id=step_id, notice=outcome.sentence)
 
 
