@@ -180,6 +180,30 @@ def test_a_database_that_is_away_for_a_while_ends_no_stream(running_world, url, 
     assert not stream.ended
 
 
+def test_what_cannot_be_looked_at_keeps_nothing_from_those_who_listen_to_something_else(
+    running_world, url, monkeypatch, caplog
+):
+    worlds = Stream(f"{url}/live/worlds")
+    plans = Stream(f"{url}/live/plans?state=stopped")
+    worlds.wait(lambda name, data: True, "anything")
+    plans.wait(lambda name, data: True, "anything")
+    looked = []
+
+    def broken(query):
+        looked.append(query)
+        raise ZeroDivisionError("nobody thought of this")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running_world.persistence, "page_of_plans", broken)
+        wait_for(lambda: len(looked) > 2, what="several looks")
+        with World(database_url=running_world.config.database_url, connector="database") as other:
+            worlds.wait(lambda name, data: other.id in data["worlds"], "the new world")
+    done = running_world.trigger(Greets)
+    done.finished.result(30)
+    plans.wait(lambda name, data: done.id in data["plans"], "the new plan")
+    assert [record.action for record in caplog.records if record.levelname == "ERROR"] == ["feed_look_broke"]
+
+
 def test_a_request_whose_headers_do_not_come_is_given_up(running_world, monkeypatch):
     from dynflow_mp.console import server
 

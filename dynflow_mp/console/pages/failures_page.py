@@ -9,7 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynflow_mp.actions.registry import short_name
-from dynflow_mp.console.pages.asking import is_part, page_number, pages_of, same_path
+from dynflow_mp.console.pages.asking import page_number, pages_of, same_path
+from dynflow_mp.console.parts import is_part
 from dynflow_mp.console.refusals import Refused
 from dynflow_mp.console.rendering import render
 from dynflow_mp.console.views.cut_text import CutText, cut, one_line
@@ -80,7 +81,7 @@ def _example(request: Request, group: Any) -> CutText | None:
         if step is None or step.error is None:
             return None
         error = shown_error(step.error, plan.action(step.action_id))
-    except DynflowError:
+    except (DynflowError, LookupError):
         return None
     return cut(f"{error.exception_class}: {error.message}\n\n{error_trace(error)}")
 
