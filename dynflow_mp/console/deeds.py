@@ -181,10 +181,18 @@ class Deeds:
         plans = "It had no plans" if not count else f"{count:,} plan{'s' * (count > 1)} of it taken over"
         return Outcome(True, f"The world is dead. {plans}.", {"world_id": world_id, "plans": count})
 
-    def check_validity(self) -> Outcome:
-        """Look at every world's process, and invalidate those whose is gone."""
+    def check_validity(self, world_id: str = "") -> Outcome:
+        """Look at every other world's process, and invalidate those whose is gone; said is what became of that one."""
         self._note("validity check")
         found: dict[str, str] = _ours(lambda: self._world.validity_check())
+        if world_id in found:
+            gone = found[world_id] != "valid"
+            told = (
+                "Its process is gone; it is invalidated."
+                if gone
+                else "Nothing says that its process is gone."
+            )
+            return Outcome(True, told, {"worlds": found})
         dead = sum(state != "valid" for state in found.values())
         sentence = "All worlds are valid." if not dead else f"{dead} of {len(found)} worlds invalidated."
         return Outcome(True, sentence, {"worlds": found})

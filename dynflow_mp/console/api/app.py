@@ -43,6 +43,8 @@ def create_api() -> FastAPI:
         # Their pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        # It would name the host and the scheme as the proxy asked for them.
+        redirect_slashes=False,
         responses=_PROBLEMS,
         exception_handlers={HTTPException: _refuse},
         # Newer versions hand what was sent to whatever OpenTelemetry the application around has, secrets and all.

@@ -1,4 +1,4 @@
-"""What pages ask of a request: its page number, whether only a part is wanted, the path that shows it again."""
+"""What pages ask of a request: its page number, what its form says, the path that shows it again."""
 
 from __future__ import annotations
 
@@ -15,18 +15,11 @@ from dynflow_mp.console.rendering import path_for
 from dynflow_mp.console.views.paging import Pages
 
 _MOST_PAGES = 1_000_000
-NO_MORE = 286
-"""The status of a part that changes no more: htmx takes it, and does not ask again by itself."""
 
 
 def now() -> datetime:
     """The time, on the engine's clock."""
     return datetime.fromtimestamp(now_us() / 1_000_000, UTC)
-
-
-def is_part(request: Request) -> bool:
-    """Whether a script asks for what has changed of a page, not for all of it."""
-    return request.headers.get("hx-request") == "true"
 
 
 def same_path(request: Request, name: str, **params: Any) -> str:

@@ -14,7 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynflow_mp.console.bulk_runs import ENOUGH_OF_THE_SAME, MOST_OF_THE_SAME
-from dynflow_mp.console.pages.asking import NO_MORE, is_part, text_of, texts_of
+from dynflow_mp.console.pages.asking import text_of, texts_of
+from dynflow_mp.console.parts import NO_MORE, is_part
 from dynflow_mp.console.refusals import Refused
 from dynflow_mp.console.rendering import path_for, render, see_other
 from dynflow_mp.console.views.plan_columns import in_words

@@ -8,8 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dynflow_mp.console.pages.asking import is_part, same_path
+from dynflow_mp.console.pages.asking import same_path
 from dynflow_mp.console.pages.bulk_page import run_lines
+from dynflow_mp.console.parts import is_part
 from dynflow_mp.console.rendering import path_for, render
 
 _LONGEST = 200
