@@ -65,10 +65,14 @@ class Listener:
         self._closed = True
         self._ring()
 
-    async def changes(self) -> AsyncIterator[Change]:
-        """One after the other, until the feed ends."""
-        while True:
-            await self._rung.wait()
+    async def changes(self, seconds: float) -> AsyncIterator[Change]:
+        """One after the other, until the feed ends, for so long at most."""
+        end = monotonic() + seconds
+        while (left_s := end - monotonic()) > 0:
+            try:
+                await asyncio.wait_for(self._rung.wait(), left_s)
+            except TimeoutError:
+                return
             self._rung.clear()
             change, self._latest = self._latest, None
             if change is not None:

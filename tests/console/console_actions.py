@@ -55,12 +55,13 @@ class WaitsUntilCancelled(Cancellable, Sleeps):
 
 
 class KeepsSecrets(Action):
-    """What nobody shall see is in its input, its output and its error."""
+    """What nobody shall see is in its input, its output, its error and what it writes meanwhile."""
 
     sensitive = ("card.number",)
 
     def run(self):
         self.output["access_token"] = self.input["password"]
+        self.output_chunk(f"logged in with {self.input['password']}", kind="log")
         raise RuntimeError(
             f"{self.input['password']} of card {self.input['card']['number']} at "
             f"postgresql://app:{self.input['password']}@db/plans"

@@ -54,7 +54,10 @@ def test_a_damaged_plan_breaks_nothing(client_world, what):
         "/api/plans",
         "/api/failures",
         f"/api/plans/{plan_id}",
-        *(f"/api/plans/{plan_id}/{part}" for part in ("steps", "steps/2", "flow", "timeline", "waiting")),
+        *(
+            f"/api/plans/{plan_id}/{part}"
+            for part in ("steps", "steps/2", "steps/2/chunks", "flow", "timeline", "waiting")
+        ),
         "/metrics",
         "/plans",
         f"/plans/{plan_id}",

@@ -224,6 +224,9 @@ def test_what_was_done_is_listed_with_who_did_it(running_world, console):
 
     assert [(deed["deed"], deed["by"]) for deed in of_plan] == [("halt", "ann")]
     assert of_nobody == []
+    for page in ("/deeds", "/api/audits"):
+        for wrong in ("before=%00", "by=%00"):
+            assert console.get(f"{page}?{wrong}").status_code == 400, (page, wrong)
     for wrong in ("plan_id=x", "before=%00", "by=%00", "most=0", "by=" + "x" * 101):
         assert console.get(f"/api/audits?{wrong}").status_code in (200, 400, 404), wrong
 

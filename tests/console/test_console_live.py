@@ -128,6 +128,18 @@ def test_one_look_serves_all_who_listen_to_the_same(running_world, app, url, mon
     assert 0 < len(looks) <= 22
 
 
+def test_who_listens_for_long_is_asked_again_who_it_is(running_world, app, url, monkeypatch):
+    from dynflow_mp.console import live
+
+    monkeypatch.setattr(live, "_LONGEST_S", 0.3)
+
+    stream = Stream(f"{url}/live/worlds")
+
+    stream.wait(lambda name, data: True, "anything")
+    wait_for(lambda: stream.ended, 10, "the stream's end")
+    wait_for(lambda: not app.state.feed.listeners, 10, "the listener's end")
+
+
 def test_no_more_listen_than_may(running_world):
     app = create_app(running_world, ConsoleSettings(feed_interval_s=0.05, max_listeners=1))
     with served(app) as url:
