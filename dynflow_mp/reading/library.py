@@ -193,6 +193,9 @@ class Library:
         """
         if since is not None and (not isinstance(since, datetime) or since.tzinfo is None):
             raise QueryError(f"since={since!r}: must be a datetime with a time zone")
+        for name, text in (("by", by), ("before", before)):
+            if text is not None and "\0" in text:
+                raise QueryError(f"{name} has characters that no text of ours has", name)
         found = self._store.latest_audits(
             None if plan_id is None else plan_id_of(plan_id),
             by,

@@ -29,7 +29,7 @@ class PlanQuery:
 
     ``label``: a part of it, whatever its letters' case; ``action``: the class of any action, with its module or without;
     ``since`` and ``until``: started not before the one, and before the other; ``error``: a text in the errors of its steps, case
-    and all; ``caller``: the plan it is a sub-plan of. Raises :class:`QueryError`, naming the field, for what cannot be meant.
+    and all, but not in what a step printed before it died; ``caller``: the plan it is a sub-plan of. Raises :class:`QueryError`, naming the field, for what cannot be meant.
     """
 
     states: tuple[PlanState, ...] = ()

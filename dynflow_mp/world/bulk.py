@@ -265,11 +265,17 @@ def _chosen(plans: Iterable[str] | ListQuery, library: Library) -> list[str]:
         raise BadArgument("plan_ids must be several, or a query")
     filters = getattr(plans, "filters", None)
     if filters is not None:
+        # Counted first: what is far too many is not read to be told so.
+        _check_number(library.count_execution_plans(filters()))
         found = list(library.find_statuses(filters()))
     elif isinstance(plans, Iterable):
         found = list(dict.fromkeys(plan_id_of(plan_id) for plan_id in plans))
     else:
         raise BadArgument(f"plan_ids={plans!r}: must be the ids of plans, or a query")
-    if len(found) > MOST_PLANS:
-        raise BadArgument(f"{len(found):,} plans are more than {MOST_PLANS:,}; choose fewer")
+    _check_number(len(found))
     return found
+
+
+def _check_number(number: int) -> None:
+    if number > MOST_PLANS:
+        raise BadArgument(f"{number:,} plans are more than {MOST_PLANS:,}; choose fewer")

@@ -73,7 +73,8 @@ def edit_input(plan_id: PlanId, step_id: StepId, request: Request, wanted: shape
 @routes.post("/plans/{plan_id}/steps/{step_id}/event", response_model=None, responses=ANSWERS)
 def event(plan_id: PlanId, step_id: StepId, request: Request, wanted: shapes.SendEvent) -> Response:
     """Wake a step that waits."""
-    return answer(deeds_of(request).event(plan_id, step_id, _meant(wanted.event, "event")))
+    meant = _meant(wanted.event, "event")
+    return answer(deeds_of(request).event(plan_id, step_id, meant, optional=wanted.optional))
 
 
 def _meant(value: Any, field: str) -> Any:

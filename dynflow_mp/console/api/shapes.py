@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
 
+from dynflow_mp.console.bulk_runs import ENOUGH_OF_THE_SAME, MOST_OF_THE_SAME
 from dynflow_mp.reading.data_shape import time_shape
 
 MOST_PER_PAGE = 500
@@ -254,17 +255,22 @@ class EditInput(Taken):
 
 
 class SendEvent(Taken):
-    """Any plain datum, tagged where JSON does not have it."""
+    """Any plain datum, tagged where JSON does not have it; ``optional``: it is no error if the step does not wait any more."""
 
     event: Any = None
+    optional: bool = False
 
 
 Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 
 
 class Bulk(Taken):
-    """A deed, and the plans: their ids, or the query of a list (as its address has it: pairs of names and texts)."""
+    """A deed, and the plans: their ids, or the query of a list (as its address has it: pairs of names and texts).
+
+    ``stop_on_same_error``: with so many of the same error it ends by itself; null: it does not.
+    """
 
     deed: str
     plan_ids: list[str] | None = Field(default=None, max_length=10_000)
     query: list[Pair] | None = Field(default=None, max_length=200)
+    stop_on_same_error: int | None = Field(default=ENOUGH_OF_THE_SAME, ge=1, le=MOST_OF_THE_SAME)

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynflow_mp.actions.registry import short_name
-from dynflow_mp.console.pages.asking import is_part, page_number, pages_of, same_path
+from dynflow_mp.console.pages.asking import page_number, pages_of, same_path
+from dynflow_mp.console.parts import is_part
 from dynflow_mp.console.refusals import Refused
 from dynflow_mp.console.rendering import render
 from dynflow_mp.console.views.cut_text import CutText, cut, one_line
@@ -78,7 +79,7 @@ def _example(request: Request, group: Any) -> CutText | None:
         plan = request.state.world.persistence.load_execution_plan(group.example.plan_id)
         step = plan.steps.get(group.example.step_id)
         error = None if step is None else shown_error_of(step, plan)
-    except DynflowError:
+    except (DynflowError, LookupError):
         return None
     return None if error is None else cut(f"{error.exception_class}: {error.message}\n\n{error_trace(error)}")
 

@@ -10,12 +10,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynflow_mp.console.deeds import deeds_of
-from dynflow_mp.console.pages.asking import is_part, same_path, step_number, text_of
+from dynflow_mp.console.pages.asking import same_path, step_number, text_of
 from dynflow_mp.console.pages.plan_page import as_file, waits_of
+from dynflow_mp.console.parts import NO_MORE, is_part
 from dynflow_mp.console.refusals import Refused
 from dynflow_mp.console.rendering import path_for, render, see_other
 from dynflow_mp.console.views.data_text import data_text
 from dynflow_mp.console.views.input_editing import BadEdit, editable_text, edited, parsed
+from dynflow_mp.console.views.level_of_detail import ALL_UP_TO
 from dynflow_mp.console.views.step_details import chunks_text, error_trace, step_details
 from dynflow_mp.console.views.wait_lines import waits_of_step
 from dynflow_mp.errors import InvalidPlan
@@ -50,13 +52,14 @@ def show(request: Request) -> Response:
         "waits": waits_of_step(waits_of(request, plan), step.id),
     }
     if is_part(request):
-        return render(request, "step_live.html", **values)
+        return render(request, "step_live.html", status_code=200 if goes_on else NO_MORE, **values)
     return render(
         request,
         "step.html",
         **values,
         live=same_path(request, "step", plan_id=plan.id, step_id=step.id) if goes_on else None,
         feed=path_for(request, "live_plan", plan_id=plan.id) if goes_on else None,
+        large=len(plan.steps) > ALL_UP_TO,
     )
 
 
@@ -125,11 +128,13 @@ def edit(request: Request) -> Response:
 def event(request: Request) -> Response:
     """Wake it."""
     plan_id, step_id = plan_id_of(request.path_params["plan_id"]), step_number(request)
+    form = request.state.form
     try:
-        value = parsed(text_of(request.state.form, "event"))
+        value = parsed(text_of(form, "event"))
     except BadEdit as error:
         raise Refused(400, f"The event cannot be sent: {error}.", field="event") from error
-    outcome = deeds_of(request).event(plan_id, step_id, value)
+    optional = text_of(form, "optional") == "true"
+    outcome = deeds_of(request).event(plan_id, step_id, value, optional=optional)
     return see_other(request, "step", plan_id=plan_id, step_id=step_id, notice=outcome.sentence)
 
 

@@ -170,7 +170,7 @@ def certificate_view(died: Any) -> CertificateView:
 def chunks_text(plan: Any, step: Any) -> str:
     """All that a step wrote beside its output."""
     action = action_of(plan, step.action_id)
-    return "\n".join(_chunk_text(chunk.value, action) for chunk in plan.output_chunks(step.action_id))
+    return "\n".join(chunk_text(chunk.value, action) for chunk in plan.output_chunks(step.action_id))
 
 
 def _presented(plan: Any, step: Any, action: Any) -> str:
@@ -183,10 +183,11 @@ def _presented(plan: Any, step: Any, action: Any) -> str:
 
 
 def _chunk(chunk: Any, action: Any) -> ChunkView:
-    return ChunkView(chunk.time, chunk.kind, cut(_chunk_text(chunk.value, action), _CHUNK))
+    return ChunkView(chunk.time, chunk.kind, cut(chunk_text(chunk.value, action), _CHUNK))
 
 
-def _chunk_text(value: Any, action: Any) -> str:
+def chunk_text(value: Any, action: Any) -> str:
+    """One piece of what a step wrote, as it may be shown."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "backslashreplace")
     return shown_text(value if isinstance(value, str) else data_text(value), action)
