@@ -156,10 +156,13 @@ def missing_file(config: Config) -> str | None:
     from dynflow_mp.persistence.opening import parsed_url, shown
 
     url = parsed_url(config.database_url)
-    path = Path(url.database or "")
-    if url.get_backend_name() != "sqlite" or not path.parent.is_dir() or path.exists():
+    if url.get_backend_name() != "sqlite" or str(url.database).startswith(":memory:"):
         return None
-    return None if str(url.database).startswith(":memory:") else shown(url)
+    path = Path(url.database or "")
+    try:
+        return None if path.exists() or not path.parent.is_dir() else shown(url)
+    except OSError:  # nobody may look there: whoever opens it says so
+        return None
 
 
 def refuse_missing_file(config: Config) -> None:
@@ -173,12 +176,17 @@ def refuse_missing_file(config: Config) -> None:
 
 
 @contextmanager
-def opened(config: Config, *, hurried: bool = True) -> Iterator[Database]:
-    """A database as its URL says, whatever its tables."""
+def opened(config: Config, *, to_change: bool = False) -> Iterator[Database]:
+    """A database as its URL says, whatever its tables; ``to_change``: those may be changed, however long it takes."""
     from dynflow_mp.persistence.database import Database
 
     with _remarks_untold():
-        database = Database(config.database_url, max_payload=config.max_payload, hurried=hurried)
+        database = Database(
+            config.database_url,
+            max_payload=config.max_payload,
+            hurried=not to_change,
+            look_only=not to_change,
+        )
     try:
         yield database
     finally:
