@@ -63,11 +63,9 @@ class Look(NamedTuple):
 
     def why_waiting(self, plan_id: str) -> list[Wait]:
         """As a world says it: what a plan waits for, first, and each of its steps."""
-        from dynflow_mp.coordinator.records import DelayedExecutorLock, WorldInvalidationLock, plan_lock_id
+        from dynflow_mp.maintenance.stuck_plans import why_waiting
 
-        about = self.coordinator.find_locks(id=[plan_lock_id(plan_id), DelayedExecutorLock.ID])
-        takeovers = self.coordinator.find_locks(class_name=WorldInvalidationLock.__name__)
-        return self.library.why_waiting(plan_id, self.coordinator.find_worlds(), [*about, *takeovers])
+        return why_waiting(self.library, self.coordinator, plan_id)
 
 
 class Where(NamedTuple):
