@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 
 import click
 
-from dynflow_mp.cli.escaping import in_one_line
+from dynflow_mp.cli.escaping import cut, in_one_line, visible
 from dynflow_mp.cli.exit_status import BROKEN, WELL, status_of
 from dynflow_mp.cli.terminal import Terminal, style_of
 from dynflow_mp.errors import DynflowError
+from dynflow_mp.model.audits import MOST_NAME
+
+_HOW = " (cli)"
 
 
 class Outcome(NamedTuple):
@@ -33,7 +36,8 @@ def by() -> str:
         user = getpass.getuser()
     except (OSError, KeyError):  # no such user on this machine, as in many containers
         user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()} (cli)"
+    name = visible(f"{user}@{socket.gethostname()}")  # the environment says who it is, and may say anything
+    return f"{cut(name, MOST_NAME - len(_HOW))}{_HOW}"
 
 
 def done_with(plan_ids: Sequence[str], do: Callable[[str], Outcome]) -> list[Outcome]:

@@ -28,7 +28,7 @@ _ORDERS = ("started_at", "created_at", "ended_at", "label", "state", "result")
 def list_plans(filters: Filters, where: Where, terminal: Terminal, **paging: Any) -> None:
     """List plans, the last that started in front, page by page.
 
-    With --json one object: plans, total, page, per_page.
+    With --json one object: plans, total, page, per_page, cut.
     """
     from dynflow_mp.cli.shapes import line_shape
 
@@ -39,7 +39,8 @@ def list_plans(filters: Filters, where: Where, terminal: Terminal, **paging: Any
         page = look.library.page_of_plans(query)
     if terminal.as_json:
         plans = [line_shape(line) for line in page.plans]
-        terminal.json({"plans": plans, "total": page.total, "page": query.page, "per_page": query.per_page})
+        paged = {"total": page.total, "page": query.page, "per_page": query.per_page, "cut": page.cut}
+        terminal.json({"plans": plans, **paged})
         return
     terminal.table(
         ("ID", "STATE", "RESULT", "DONE", "STARTED (UTC)", "TOOK", "LABEL"),
@@ -48,6 +49,8 @@ def list_plans(filters: Filters, where: Where, terminal: Terminal, **paging: Any
         spare=("TOOK", "STARTED (UTC)", "DONE"),
     )
     terminal.line(_extent(page.total, query))
+    if page.cut:
+        terminal.line("the text was looked for in the newest plans with errors only: filters narrow it down")
 
 
 def _row(line: Any) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dynflow_mp.world.world import World
 
 _TAKEN_S = 10.0
+_REFUSED_S = 5.0
+"""How long the executor that has a plan may take to say that it runs already."""
 
 
 @click.command(cls=WaitingCommand)
@@ -60,17 +62,22 @@ def resumed(
 ) -> list[Outcome]:
     """All asked for before any is waited for."""
     futures: dict[str, Future[Any]] = {}
+    owned = {
+        plan_id
+        for plan_id, status in world.persistence.find_statuses({"id": list(plan_ids)}).items()
+        if status.owner_id is not None
+    }
 
     def ask(plan_id: str) -> Outcome:
         futures[plan_id] = world.execute(plan_id, sub_plans=sub_plans, by=by())
         return Outcome(plan_id)
 
     def wait(plan_id: str) -> Outcome:
-        return (
-            ended(futures[plan_id], plan_id, wait_s)
-            if wait_s is not None
-            else taken(world, futures[plan_id], plan_id)
-        )
+        if wait_s is not None:
+            return ended(futures[plan_id], plan_id, wait_s)
+        if plan_id in owned:  # that an executor has it is no answer: it says whether it takes it again
+            until(futures[plan_id].done, _REFUSED_S, futures[plan_id])
+        return taken(world, futures[plan_id], plan_id)
 
     asked = [attempted(plan_id, ask) for plan_id in dict.fromkeys(plan_ids)]
     return [attempted(each.plan_id, wait) if each.error is None else each for each in asked]
