@@ -20,7 +20,6 @@ from dynflow_mp.errors import ConfigError, ForkedWorld, PersistenceError
 from dynflow_mp.persistence.connections import Connections
 from dynflow_mp.persistence.driver_errors import could_not_write, persistence_error
 from dynflow_mp.persistence.opening import WRITING, new_engine, parsed_url, shown
-from dynflow_mp.persistence.read_only_files import read_only_engine
 from dynflow_mp.persistence.retries import repeated
 from dynflow_mp.persistence.room_on_disk import no_room
 from dynflow_mp.persistence.server_settings import remarks
@@ -78,9 +77,7 @@ class Database:
             parsed = absolute(parsed, self.url_text, look_only=look_only)
             self._turnstile = None if look_only else Turnstile(os.path.realpath(str(parsed.database)))
         self._path = Path(str(parsed.database))
-        self.engine: Engine = (
-            read_only_engine(parsed) if self._only_a_file else new_engine(parsed, hurried=hurried)
-        )
+        self.engine: Engine = new_engine(parsed, hurried=hurried, look_only=look_only)
         self._connections = Connections(self.engine, is_server=not self.is_sqlite)
         self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         self._open(max_payload)

@@ -19,6 +19,7 @@ from program_told import Program
 from sqlalchemy import text
 
 from dynflow_mp.errors import PersistenceError
+from dynflow_mp.persistence.beginnings import plans_beginning
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.turnstile import door_files
 from dynflow_mp.world import World
@@ -143,6 +144,16 @@ def test_a_database_of_somebody_else_s_is_left_as_it_is(program: Program, tmp_pa
     assert (told.status, "there are no tables yet" in told.errors) == (2, True)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["theirs.db"]
+
+
+def test_completing_an_id_makes_no_file_either(tmp_path: Path):
+    path = tmp_path / "plans.db"
+    with World(database_url=f"sqlite:///{path}") as world:
+        plan_id = world.plan(Quick).id
+    there = sorted(tmp_path.iterdir())
+
+    assert [found.id for found in plans_beginning(f"sqlite:///{path}", plan_id[:13])] == [plan_id]
+    assert sorted(tmp_path.iterdir()) == there
 
 
 def test_looking_waits_for_nobody_who_writes(program: Program, tmp_path: Path):

@@ -331,6 +331,41 @@ def test_a_failed_step_is_skipped_with_what_needs_it(executor: World, on: Progra
     assert refused.status == 4
 
 
+def test_what_was_skipped_before_another_step_could_not_be_is_told(
+    executor: World, on: Program, tmp_path: Path
+):
+    plan = ended(executor, Two, str(tmp_path / "no"))
+
+    told = on("plans", "skip", plan.id, "3", "99", "--json")
+    again = on("plans", "skip", plan.id, "--failed")
+
+    assert told.status == 3
+    assert (told.json["plans"][0]["ok"], told.json["plans"][0]["steps"]) == (False, [3, 5])
+    assert (again.status, again.errors) == (4, f"dynflow-mp: plan {plan.id} has no failed step\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["skip", "99"], 3),
+        (["skip", "1"], 4),  # the plan step: there, and nothing to be skipped
+        (["edit", "99", "--set", "path=1"], 3),
+        (["edit", "5", "--set", "path=1"], 4),
+        (["event", "99", "1"], 3),
+        (["event", "5", "1"], 4),
+    ],
+)
+def test_a_step_that_is_not_there_is_exit_status_3(
+    arguments: list[str], status: int, executor: World, on: Program, tmp_path: Path
+):
+    plan = ended(executor, Two, str(tmp_path / "no"))
+
+    told = on("plans", arguments[0], plan.id, *arguments[1:])
+
+    assert told.status == status
+    assert told.errors.count("\n") == 1
+
+
 def test_a_plan_that_runs_is_not_resumed(executor: World, on: Program):
     plan_id = suspended(executor, Evented)
 
