@@ -255,12 +255,14 @@ def test_watching_goes_on_while_a_plan_that_was_resumed_waits_for_an_executor(
     resumed = program("plans", "watch", plan_id, "--timeout", "0.1s", "--database", url)
     shown = program("plans", "show", plan_id, "--database", url)
 
-    assert (watched.status, resumed.status) == (1, 5)
+    assert (watched.status, resumed.status) == (1, 5), resumed
     assert "has not ended" in resumed.errors
     assert "paused, error, resumed, waits for an executor" in shown.output
 
 
-def test_a_plan_whose_executor_is_gone_says_so_before_anybody_has_noticed(program: Program, tmp_path: Path):
+def test_a_plan_whose_executor_is_gone_says_so_before_anybody_has_noticed(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     url = f"sqlite:///{tmp_path}/plans.db"
     gone = WorldRecord("a" * 32, executor=True, meta={"process": {**own_traces(), "began": 1.0}})
     with World(database_url=url) as client:
@@ -270,9 +272,12 @@ def test_a_plan_whose_executor_is_gone_says_so_before_anybody_has_noticed(progra
         with client.persistence._store.database.write() as connection:
             connection.execute(orphaned, {"owner": gone.id})
 
-        told = program("plans", "why", plan_id, "--database", url)
+        why = program("plans", "why", plan_id, "--database", url)
+        monkeypatch.setattr("dynflow_mp.cli.plans.resuming._REFUSED_S", 0.2)
+        resumed = program("plans", "resume", plan_id, "--database", url)
 
-    assert f"the plan was run by world {gone.id}, which is gone" in told.output
+    assert f"the plan was run by world {gone.id}, which is gone" in why.output
+    assert (resumed.status, f"is world {gone.id}'s, which is gone" in resumed.errors) == (5, True)
 
 
 def test_a_plan_that_waits_says_for_what(executor: World, on: Program):
