@@ -285,6 +285,15 @@ def test_a_missing_file_is_said_and_not_made(program: Program, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_key_that_is_not_there_is_no_reason_to_change_a_directory(program: Program, tmp_path: Path):
+    tmp_path.chmod(0o755)
+
+    told = program("keys", "show", str(tmp_path / "key"))
+
+    assert told.status == 2
+    assert told.errors.startswith(f"dynflow-mp: {tmp_path}/key: there is no such file")
+
+
 def test_a_module_of_the_settings_that_is_not_there_keeps_nobody_from_looking(
     executor: World, on: Program, monkeypatch: pytest.MonkeyPatch
 ):
