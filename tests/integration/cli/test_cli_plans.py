@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -138,6 +139,21 @@ def test_a_plan_is_shown_with_its_steps_errors_and_history(executor: World, on: 
     assert shape["steps"][2]["error"]["class"] == "FileNotFoundError"
     assert [action["id"] for action in shape["actions"]] == [1, 2, 3]
     assert [event["name"] for event in shape["history"]] == ["start execution", "pause execution"]
+
+
+def test_a_scheduled_plan_is_shown_with_the_time_it_starts_at(executor: World, on: Program):
+    start_at = datetime.now(UTC) + timedelta(hours=2)
+    first = executor.delay(Quick, start_at=start_at, start_before=start_at + timedelta(hours=1)).id
+    frozen, after = executor.delay(Quick, frozen=True).id, executor.chain(first, Quick).id
+
+    shown = [on("plans", "show", plan_id).output for plan_id in (first, frozen, after)]
+
+    assert f"to start  {start_at:%Y-%m-%d %H:%M:%S}\n" in shown[0]
+    assert f"not after {start_at + timedelta(hours=1):%Y-%m-%d %H:%M:%S}\n" in shown[0]
+    assert "to start  at once, once somebody lets it go\n" in shown[1]
+    assert f"after     {first}\n" in shown[2]
+    for plan_id in (first, frozen, after):
+        executor.halt(plan_id).result(30)
 
 
 def test_one_step_is_shown_with_its_input_and_its_attempts(executor: World, on: Program, tmp_path: Path):
