@@ -141,13 +141,25 @@ def _run(
         return _tell(terminal, made.id, "scheduled")
     if wait_s is None:
         statuses = world.persistence.find_statuses
-        until(
+        if not until(
             lambda: made.finished.done() or is_taken(statuses({"id": made.id}), made.id),
             _TAKEN_S,
             made.finished,
-        )
+        ):
+            _say_nobody_took(world, made.id)
         return _tell(terminal, made.id, "triggered")
     return _waited(made, wait_s, terminal)
+
+
+def _say_nobody_took(world: World, plan_id: str) -> None:
+    """Which is no error, but who is in the wrong directory has just made a database there."""
+    from dynflow_mp.persistence.opening import parsed_url, shown
+
+    words = (
+        f"no executor has taken it from {shown(parsed_url(world.config.database_url))} within {_TAKEN_S:g} s; "
+        f"it stays asked for: dynflow-mp plans why {plan_id}"
+    )
+    click.echo(f"dynflow-mp: {in_one_line(words)}", err=True)
 
 
 def _waited(made: Any, wait_s: float, terminal: Terminal) -> int:

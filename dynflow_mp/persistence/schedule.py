@@ -81,7 +81,12 @@ class Schedule(Waiting):
         self._database.change(store_it, fence)
 
     def set_frozen(
-        self, plan_id: str, frozen: bool, new_start_at: int | None = None, fence: Fence | None = None
+        self,
+        plan_id: str,
+        frozen: bool,
+        new_start_at: int | None = None,
+        fence: Fence | None = None,
+        within: Within | None = None,
     ) -> None:
         """Keep a plan from starting, or let it. Raises :class:`NotScheduled` for one that does not wait (any more)."""
         values: dict[str, Any] = {"frozen": int(frozen)}
@@ -95,6 +100,8 @@ class Schedule(Waiting):
             if connection.execute(there.with_for_update()).first() is None:
                 raise NotScheduled(f"plan {plan_id} does not wait for its time", plan_id)
             connection.execute(change)
+            if within is not None:
+                within(connection)
 
         self._database.change(set_it, fence)
 

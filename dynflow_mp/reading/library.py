@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,15 +83,21 @@ class Library:
         )
         return page_of(rows, query, _now())
 
-    def why_waiting(self, plan_id: str, worlds: Iterable[WorldRecord], locks: Iterable[Lock]) -> list[Wait]:
+    def why_waiting(
+        self,
+        plan_id: str,
+        worlds: Iterable[WorldRecord],
+        locks: Iterable[Lock],
+        gone: Container[str] = (),
+    ) -> list[Wait]:
         """What a plan waits for, first, and each of its steps that waits, by id; nothing if it goes on, or is over.
 
         ``worlds`` and ``locks`` as the coordinator finds them; of the locks those are needed that concern the plan, who looks
-        after scheduled plans, and takeovers. Raises :class:`PlanNotFound`, :class:`InvalidPlan`.
+        after scheduled plans, and takeovers. ``gone``: worlds whose processes are known to have ended, whatever their records say. Raises :class:`PlanNotFound`, :class:`InvalidPlan`.
         """
         plan = self.load_execution_plan(plan_id)
         rows = self._store.database.ask(lambda connection: read_waiting(connection, plan.id))
-        return waits(plan, wait_facts(rows, worlds, locks, _now()))
+        return waits(plan, wait_facts(rows, worlds, locks, _now(), gone))
 
     def failure_groups(self, query: PlanQuery | None = None, most: int = 200) -> FailureGroups:
         """Failed steps by what their errors have in common, of all plans or of those in a list.

@@ -62,9 +62,11 @@ same_error_option = click.option(
     show_default=True,
     help="Of many plans: stop when so many have come back with the same error.",
 )
+MOST_AT_ONCE = 200
+"""As many as a bulk deed takes, which is not imported for this: help is to be quick."""
 at_once_option = click.option(
     "--at-once",
-    type=click.IntRange(1, 1000),
+    type=click.IntRange(1, MOST_AT_ONCE),
     default=20,
     show_default=True,
     help="Of many plans: so many at a time.",

@@ -40,6 +40,8 @@ def head_of(plan: ExecutionPlan) -> Drawn:
     head: Drawn = [(plan.label, "bold"), "  ", (state, style_of(state))]
     if result != "pending":
         head += [", ", (result, style_of(result))]
+    if state == "paused" and plan.requested_at is not None:
+        head.append(", resumed, waits for an executor")
     if plan.valid:
         head.append(f"  {bar(plan.progress)} {share(plan.progress)}")
     return [*head, f"  {plan.id}"]

@@ -46,6 +46,8 @@ def list_plans(filters: Filters, where: Where, terminal: Terminal, **paging: Any
         spare=("TOOK", "STARTED (UTC)", "DONE"),
     )
     terminal.line(_extent(page.total, query))
+    if page.cut:
+        terminal.line("the text was looked for in the newest plans with errors only: filters narrow it down")
 
 
 def _row(line: Any) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dynflow_mp.world.world import World
 
 _TAKEN_S = 10.0
+_REFUSED_S = 5.0
+"""How long the executor that has a plan may take to say that it runs already."""
 
 
 @click.command(cls=WaitingCommand)
@@ -60,17 +62,23 @@ def resumed(
 ) -> list[Outcome]:
     """All asked for before any is waited for."""
     futures: dict[str, Future[Any]] = {}
+    owners = {
+        plan_id: status.owner_id
+        for plan_id, status in world.persistence.find_statuses({"id": list(plan_ids)}).items()
+    }
 
     def ask(plan_id: str) -> Outcome:
         futures[plan_id] = world.execute(plan_id, sub_plans=sub_plans, by=by())
         return Outcome(plan_id)
 
     def wait(plan_id: str) -> Outcome:
-        return (
-            ended(futures[plan_id], plan_id, wait_s)
-            if wait_s is not None
-            else taken(world, futures[plan_id], plan_id)
-        )
+        if wait_s is not None:
+            return ended(futures[plan_id], plan_id, wait_s)
+        owner = owners.get(plan_id)
+        # That an executor has it is no answer: it says whether it takes it again, if it lives.
+        if owner is not None and not until(futures[plan_id].done, _REFUSED_S, futures[plan_id]):
+            _check_living(world, owner, plan_id)
+        return taken(world, futures[plan_id], plan_id)
 
     asked = [attempted(plan_id, ask) for plan_id in dict.fromkeys(plan_ids)]
     return [attempted(each.plan_id, wait) if each.error is None else each for each in asked]
@@ -100,6 +108,18 @@ def taken(world: World, future: Future[Any], plan_id: str, within_s: float = _TA
     statuses = world.persistence.find_statuses({"id": plan_id})
     state = str(statuses[plan_id].state) if plan_id in statuses else "gone"
     return Outcome(plan_id, state, {"state": state, "result": None})
+
+
+def _check_living(world: World, owner: str, plan_id: str) -> None:
+    from dynflow_mp.maintenance.processes_alive import gone
+
+    records = world.coordinator.find_worlds(id=owner)
+    if all(record.state == "dead" or gone(record) for record in records):
+        raise NoExecutor(
+            f"plan {plan_id} is world {owner}'s, which is gone: an executor takes it over by itself; "
+            "without one: dynflow-mp worlds check",
+            plan_id,
+        )
 
 
 def _not_taken(plan_id: str, why: str) -> Outcome:

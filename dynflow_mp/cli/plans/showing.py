@@ -13,9 +13,12 @@ from dynflow_mp.cli.opening import Where
 from dynflow_mp.cli.options import on_database, plan_argument, prints
 from dynflow_mp.cli.terminal import Terminal
 from dynflow_mp.cli.words import moment, span
+from dynflow_mp.errors import NotScheduled
 
 if TYPE_CHECKING:
+    from dynflow_mp.reading.delayed_plan import DelayedPlan
     from dynflow_mp.reading.execution_plan import ExecutionPlan
+    from dynflow_mp.reading.library import Library
     from dynflow_mp.reading.step import Step
 
 _ROOM = 200
@@ -43,15 +46,24 @@ def show(plan_id: str, step_id: int | None, everything: bool, where: Where, term
         if terminal.as_json:
             terminal.json(whole_plan_shape(plan))
         else:
-            _show_plan(plan, terminal, None if everything or not terminal.is_terminal else _ROOM)
+            room = None if everything or not terminal.is_terminal else _ROOM
+            _show_plan(plan, _delay_of(plan, look.library), terminal, room)
         return WELL if plan.valid else BROKEN
 
 
-def _show_plan(plan: ExecutionPlan, terminal: Terminal, room: int | None) -> None:
+def _delay_of(plan: ExecutionPlan, library: Library) -> DelayedPlan | None:
+    """When a plan that waits for its time may start."""
+    try:
+        return library.load_delayed_plan(plan.id) if str(plan.state) == "scheduled" else None
+    except NotScheduled:  # not any more
+        return None
+
+
+def _show_plan(plan: ExecutionPlan, delay: DelayedPlan | None, terminal: Terminal, room: int | None) -> None:
     from dynflow_mp.cli.plans.drawing import flow_of, head_of
 
     terminal.line(*head_of(plan))
-    for name, value in _facts(plan):
+    for name, value in [*_delay_in_words(delay), *_facts(plan)]:
         terminal.line((f"{name:<10}", "dim"), value)
     if plan.valid:
         for drawn in flow_of(plan, room):
@@ -62,6 +74,18 @@ def _show_plan(plan: ExecutionPlan, terminal: Terminal, room: int | None) -> Non
     terminal.line(("history", "bold"))
     for event in plan.execution_history:
         terminal.line(f"  {event}")
+
+
+def _delay_in_words(delay: DelayedPlan | None) -> list[tuple[str, str]]:
+    if delay is None:
+        return []
+    told = "at once" if delay.start_at is None else moment(delay.start_at)
+    facts = [("to start", f"{told}, once somebody lets it go" if delay.frozen else told)]
+    if delay.start_before is not None:
+        facts.append(("not after", moment(delay.start_before)))
+    if delay.prerequisites:
+        facts.append(("after", ", ".join(delay.prerequisites)))
+    return facts
 
 
 def _facts(plan: ExecutionPlan) -> list[tuple[str, str]]:

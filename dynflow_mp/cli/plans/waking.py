@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dynflow_mp.cli.deeds import Outcome, attempted, by, told
+from dynflow_mp.cli.deeds import Outcome, attempted_on_steps, by, told
 from dynflow_mp.cli.given import value_of
 from dynflow_mp.cli.opening import Where
 from dynflow_mp.cli.options import on_database, plan_argument, prints, step_argument
@@ -48,4 +48,4 @@ def event(
             words = f"step {step_id} has taken it" if taken else f"step {step_id} does not take it"
             return Outcome(plan_id, words, {"step_id": step_id, "taken": bool(taken)})
 
-        return told("event", [attempted(plan_id, one)], terminal)
+        return told("event", [attempted_on_steps(world, plan_id, (step_id,), one)], terminal)

@@ -41,7 +41,7 @@ def watch(plan_id: str, timeout: float | None, where: Where, terminal: Terminal)
     with where.looked_at() as look:
         looks = _looks(look.library, plan_id, timeout)
         try:
-            if terminal.is_terminal and not terminal.as_json:
+            if terminal.can_redraw and not terminal.as_json:
                 plan = _draw(looks, terminal)
             else:
                 plan = _tell(looks, terminal)
@@ -55,8 +55,9 @@ def watch(plan_id: str, timeout: float | None, where: Where, terminal: Terminal)
 
 
 def has_ended(plan: ExecutionPlan) -> bool:
-    """Whether nothing more happens to it by itself."""
-    return str(plan.state) in ("stopped", "paused")
+    """Whether nothing more happens to it by itself: one that is paused may have been resumed, and wait for an executor."""
+    state = str(plan.state)
+    return state == "stopped" or (state == "paused" and plan.requested_at is None)
 
 
 def status_of_plan(plan: ExecutionPlan) -> int:

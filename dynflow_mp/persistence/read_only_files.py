@@ -1,0 +1,24 @@
+"""An SQLite file that is only looked at: nothing is written to it or made beside it, and nobody stands in line for it.
+
+the file and its log  ─▶ mode=ro               what others write meanwhile is seen
+the file alone        ─▶ mode=ro, immutable    nobody has it open, so all there is is in the file
+
+A connection is for one transaction, as what was so for one need not be so for the next. Completion has no time to import
+SQLAlchemy, so nothing of it is here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+_BESIDE = ("-wal", "-journal")
+"""Files in which a part of the data is while somebody has the database open, or has left it in a hurry."""
+
+
+def connected(path: Path, timeout_s: float) -> sqlite3.Connection:
+    """A connection to the file, whose whole path this is; any thread may use it."""
+    # Without a log SQLite would make one and leave it there, and could not where the directory cannot be written to.
+    alone = not any(Path(f"{path}{ending}").exists() for ending in _BESIDE)
+    how = "mode=ro&immutable=1" if alone else "mode=ro"
+    return sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=timeout_s, check_same_thread=False)
