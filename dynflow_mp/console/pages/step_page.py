@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynflow_mp.console.deeds import deeds_of
-from dynflow_mp.console.pages.asking import same_path, step_number, text_of
+from dynflow_mp.console.pages.asking import now, same_path, step_number, text_of
 from dynflow_mp.console.pages.plan_page import as_file, waits_of
 from dynflow_mp.console.parts import NO_MORE, is_part
 from dynflow_mp.console.refusals import Refused
@@ -49,7 +49,7 @@ def show(request: Request) -> Response:
     values: dict[str, Any] = {
         "plan_id": plan.id,
         "plan_label": plan.label,
-        "step": step_details(plan, step),
+        "step": step_details(plan, step, now()),
         "waits": waits_of_step(waits_of(request, plan), step.id),
     }
     if is_part(request):

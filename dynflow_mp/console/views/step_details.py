@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from dynflow_mp.console.views.cut_text import CutText, cut, cut_end, one_line
 from dynflow_mp.console.views.data_text import data_text
-from dynflow_mp.console.views.step_rows import can_be_skipped
+from dynflow_mp.console.views.step_rows import can_be_skipped, took_s
 from dynflow_mp.console.wording import bytes_text, duration_text, time_text
 from dynflow_mp.model.states import Phase, PlanState, StepState
 from dynflow_mp.reading.concealment import shown, shown_error, shown_text
@@ -69,7 +69,7 @@ class StepDetails(NamedTuple):
     started_at: datetime | None
     ended_at: datetime | None
     due_at: datetime | None
-    real_time: float
+    took_s: float | None
     execution_time: float
     attempts: int
     retries: int
@@ -90,7 +90,7 @@ class StepDetails(NamedTuple):
     can_take_event: bool
 
 
-def step_details(plan: Any, step: Any) -> StepDetails:
+def step_details(plan: Any, step: Any, now: datetime) -> StepDetails:
     """Everything about one step of a plan that can be read."""
     action = plan.action(step.action_id)
     data = shown(action)
@@ -109,7 +109,7 @@ def step_details(plan: Any, step: Any) -> StepDetails:
         step.started_at,
         step.ended_at,
         step.due_at,
-        step.real_time,
+        took_s(step, now),
         step.execution_time,
         step.attempts,
         step.retries,
