@@ -19,10 +19,10 @@ from dynflow_mp.console.stored_actions import check_actions
 from dynflow_mp.console.views.data_text import data_text
 from dynflow_mp.console.views.input_editing import BadEdit, editable_text, edited, parsed
 from dynflow_mp.console.views.level_of_detail import ALL_UP_TO
-from dynflow_mp.console.views.step_details import chunks_text, error_trace, step_details
+from dynflow_mp.console.views.step_details import MOST_CHUNKS, chunks_text, error_trace, step_details
 from dynflow_mp.console.views.wait_lines import waits_of_step
 from dynflow_mp.errors import InvalidPlan
-from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.states import Phase, PlanState
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.concealment import shown, shown_error
 
@@ -49,7 +49,7 @@ def show(request: Request) -> Response:
     values: dict[str, Any] = {
         "plan_id": plan.id,
         "plan_label": plan.label,
-        "step": step_details(plan, step, now()),
+        "step": step_details(plan, step, *_last_chunks(request, plan, step), now()),
         "waits": waits_of_step(waits_of(request, plan), step.id),
     }
     if is_part(request):
@@ -62,6 +62,16 @@ def show(request: Request) -> Response:
         feed=path_for(request, "live_plan", plan_id=plan.id) if goes_on else None,
         large=len(plan.steps) > ALL_UP_TO,
     )
+
+
+def _last_chunks(request: Request, plan: Any, step: Any) -> tuple[list[Any], int]:
+    """What it wrote last, and how many pieces there are."""
+    if step.phase is not Phase.RUN:
+        return [], 0
+    found: tuple[list[Any], int] = request.state.world.persistence.page_of_chunks(
+        plan.id, step.action_id, most=MOST_CHUNKS
+    )
+    return found
 
 
 def as_text(request: Request) -> Response:

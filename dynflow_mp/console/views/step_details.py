@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -90,12 +91,11 @@ class StepDetails(NamedTuple):
     can_take_event: bool
 
 
-def step_details(plan: Any, step: Any, now: datetime) -> StepDetails:
-    """Everything about one step of a plan that can be read."""
+def step_details(plan: Any, step: Any, chunks: Sequence[Any], chunk_count: int, now: datetime) -> StepDetails:
+    """Everything about one step of a plan that can be read; ``chunks`` are the last of so many."""
     action = plan.action(step.action_id)
     data = shown(action)
     error = None if step.error is None else shown_error(step.error, action)
-    chunks = plan.output_chunks(step.action_id) if step.phase == Phase.RUN else []
     failed = can_be_skipped(step, plan.state)
     return StepDetails(
         step.id,
@@ -120,8 +120,8 @@ def step_details(plan: Any, step: Any, now: datetime) -> StepDetails:
         None if error is None or error.certificate is None else certificate_view(error.certificate),
         cut(data_text(data.input)),
         cut(data_text(data.output)),
-        [_chunk(chunk, action) for chunk in chunks[-MOST_CHUNKS:]],
-        max(0, len(chunks) - MOST_CHUNKS),
+        [_chunk(chunk, action) for chunk in chunks],
+        chunk_count - len(chunks),
         [_attempt(attempt, action) for attempt in step.failed_attempts[-MOST_ATTEMPTS:]],
         _siblings(plan, step),
         plan.count_sub_plans(step.action_id) if step.phase == Phase.RUN else 0,
