@@ -16,7 +16,7 @@ from dynflow_mp.model.flows import Flow, flow_from_tokens
 from dynflow_mp.model.plans import history_from_data
 from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState, result_of
-from dynflow_mp.reading.chunk import Chunk
+from dynflow_mp.reading.chunk import Chunk, chunk_of
 from dynflow_mp.reading.plan_source import PlanSource
 from dynflow_mp.reading.presence import Presence
 from dynflow_mp.reading.presentation import Presentation, presentation_of
@@ -300,7 +300,7 @@ class ExecutionPlan:
     def output_chunks(self, action_id: int, kind: str | None = None) -> list[Chunk]:
         """What one action wrote by ``output_chunk``, as it is stored now."""
         rows = self._source.load_output_chunks(self.id, action_id, kind)
-        return [Chunk(decode(row.chunk), row.kind, _known(at(row.written_at))) for row in rows]
+        return [chunk_of(row) for row in rows]
 
     def _take_actions(self, rows: list[ActionRow]) -> None:
         for row in rows:

@@ -23,6 +23,7 @@ from dynflow_mp.persistence.waiting_steps import read_waiting
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading import damaged_plan
 from dynflow_mp.reading.audits import PastDeed, checked_most, noted, past_deeds
+from dynflow_mp.reading.chunk import Chunk, chunk_of
 from dynflow_mp.reading.delayed_plan import DelayedPlan
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.failure_groups import FailureGroups, grouped, normalised
@@ -144,6 +145,16 @@ class Library:
         """
         rows, total = self._store.step_page(plan_id_of(plan_id), phase, state, page, per_page)
         return [Step(row, self._store) for row in rows], total
+
+    def page_of_chunks(
+        self, plan_id: str, action_id: int, start: int | None = None, most: int = 200
+    ) -> tuple[list[Chunk], int]:
+        """``most`` pieces of what an action wrote beside its output, in order, and how many there are.
+
+        From the one at ``start`` on, which counts from 0; None: the last ones. Nothing else of the plan is read.
+        """
+        rows, total = self._store.chunk_page(plan_id_of(plan_id), action_id, start, most)
+        return [chunk_of(row) for row in rows], total
 
     def load_step(self, plan_id: str, step_id: int) -> Step | None:
         """One step of a plan, without the others; None if there is none."""

@@ -143,6 +143,15 @@ def test_pages_in_the_background_leave_connections_to_the_one_that_is_looked_at(
     assert "stopped" in first.title()
 
 
+def test_a_page_whose_feed_breaks_off_asks_at_once_whether_the_console_is_there(page, console):
+    plan_id = a_paused_release(console.world, console.directory, "quiet")
+    with page.expect_request(lambda request: "hx-request" in request.headers):
+        page.goto(f"/plans/{plan_id}")  # its own feed begins with how things are
+
+    with page.expect_request(lambda request: "hx-request" in request.headers, timeout=10_000):
+        page.evaluate("htmx.createEventSource('/live/nothing')")
+
+
 def test_a_button_does_not_become_another_one_while_it_has_the_focus(page, console, request):
     until = console.directory / "hesitant"
     request.addfinalizer(until.touch)

@@ -21,6 +21,14 @@ class FailsUnlessTold(Action):
         self.output["passed"] = True
 
 
+class Chatters(Action):
+    """Writes three pieces beside its output."""
+
+    def run(self):
+        for number in (1, 2, 3):
+            self.output_chunk(f"piece {number}")
+
+
 class WaitsOnceTold(Action):
     """Fails until its input says it may wait; then sleeps until an event comes."""
 

@@ -85,17 +85,21 @@ def test_many_plans_are_halted_only_after_the_word_was_typed(running_world, cons
     assert told["succeeded"] == 2
 
 
-def test_it_is_asked_again_if_there_are_more_than_were_told_of(running_world, console):
-    failed_plans(running_world, 1, "a growing number")
+def test_it_is_asked_again_if_there_are_far_more_than_were_told_of(running_world, console, monkeypatch):
+    from dynflow_mp.console.pages import bulk_page
+
+    monkeypatch.setattr(bulk_page, "_FEW_MORE", 0)
+    failed_plans(running_world, 2, "a growing number")
     fields = confirmed(console, deed="resume", all="true", query="error=a+growing+number")
-    more = failed_plans(running_world, 1, "a growing number")
+    more = failed_plans(running_world, 2, "a growing number")
 
     answer = send(console, "/bulk/run", **fields)
 
     assert answer.status_code == 400
-    assert "There are more of them by now" in answer.text
-    assert "Resume 2 plans" in answer.text
+    assert "There are many more of them by now" in answer.text
+    assert "Resume 4 plans" in answer.text
     assert running_world.persistence.load_execution_plan(more[0]).state == "paused"
+    ended(console, run_of(send(console, "/bulk/run", **{**fields, "told": "3"})))  # one more is no matter
 
 
 def test_a_run_is_found_again_while_it_goes_on_and_afterwards(running_world, console):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from asking import NO_PLAN, SAME_SITE, a_console, csrf_of, post, wait_for
-from console_actions import FailsUnlessTold, Greets, WaitsForWord
+from console_actions import Chatters, FailsUnlessTold, Greets, WaitsForWord
 
 PART = {"HX-Request": "true"}
 
@@ -146,3 +146,17 @@ def test_a_large_plan_is_not_read_anew_at_every_change(running_world, monkeypatc
     assert 'hx-trigger="sse:plan, every 3s, refresh"' in small
     assert 'hx-trigger="sse:plan throttle:4s, every 10s, refresh"' in large
     post(console, f"/api/plans/{plan_id}/halt")
+
+
+def test_of_what_a_step_wrote_the_last_is_read_and_shown(running_world, console, monkeypatch):
+    from dynflow_mp.console.pages import step_page
+    from dynflow_mp.reading.execution_plan import ExecutionPlan
+
+    plan = running_world.trigger(Chatters).finished.result(30)
+    monkeypatch.setattr(step_page, "MOST_CHUNKS", 2)
+    monkeypatch.setattr(ExecutionPlan, "output_chunks", lambda *_: pytest.fail("all of it was read"))
+
+    page = console.get(f"/plans/{plan.id}/steps/2").text
+
+    assert [piece in page for piece in ("piece 1", "piece 2", "piece 3")] == [False, True, True]
+    assert "1 earlier piece" in page

@@ -43,18 +43,20 @@ def list_chunks(
 ) -> Any:
     """What a run step has written so far beside its output; of other steps nothing."""
     plan = plan_of(request, plan_id)
-    step = request.state.world.persistence.load_step(plan.id, step_id)
+    persistence = request.state.world.persistence
+    step = persistence.load_step(plan.id, step_id)
     if step is None:
         raise Refused(404, f"The plan has no step {step_id}.")
     action = action_of(plan, step.action_id)
-    found = plan.output_chunks(step.action_id) if step.phase is Phase.RUN else []
-    part = found[page * per_page : (page + 1) * per_page]
+    part, total = [], 0
+    if step.phase is Phase.RUN:
+        part, total = persistence.page_of_chunks(plan.id, step.action_id, page * per_page, per_page)
     return {
         "chunks": [
             {"time": chunk.time, "kind": chunk.kind, "text": plain(chunk_text(chunk.value, action))}
             for chunk in part
         ],
-        "total": len(found),
+        "total": total,
         "page": page,
         "per_page": per_page,
     }

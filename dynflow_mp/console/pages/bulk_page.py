@@ -23,6 +23,8 @@ from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.plan_query import PlanQuery
 
 _MOST_CHOSEN = 500
+_MORE, _FEW_MORE = 1.5, 10
+"""While somebody reads how many there are, some more may come to match; far more are told of first."""
 
 
 class BulkDeed(NamedTuple):
@@ -87,15 +89,14 @@ def confirm(request: Request) -> Response:
 
 
 def run(request: Request) -> Response:
-    """Begin, with no more plans than were told of; what cannot be taken back only if its word was typed."""
+    """Begin, unless there are far more plans than were told of; what cannot be taken back only if its word was typed."""
     deed, chosen, form = _deed(request), _chosen(request), request.state.form
     preview = _preview(request, deed, chosen)
     if deed.grave and text_of(form, "typed").strip() != deed.name:
         wrong = "That is not what was to be typed; nothing was done."
         return _confirm_page(request, deed, chosen, preview, wrong)
-    told = text_of(form, "told")
-    if preview.eligible > (int(told) if told.isascii() and told.isdigit() and len(told) < 10 else 0):
-        wrong = "There are more of them by now; nothing was done. Look again."
+    if preview.eligible > _told(request) * _MORE + _FEW_MORE:
+        wrong = "There are many more of them by now; nothing was done. Look again."
         return _confirm_page(request, deed, chosen, preview, wrong)
     enough = _enough_of_the_same(request) if deed.may_stop else ENOUGH_OF_THE_SAME
     plans, by = _plans(request, chosen), request.state.user
@@ -158,6 +159,12 @@ def _confirm_page(
         wrong=wrong,
         back=_back(request, chosen),
     )
+
+
+def _told(request: Request) -> int:
+    """Of how many plans the confirmation told."""
+    given = text_of(request.state.form, "told")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
 
 
 def _enough_of_the_same(request: Request) -> int:

@@ -20,6 +20,8 @@ from dynflow_mp.errors import DynflowError
 from dynflow_mp.reading.concealment import shown_error_of, shown_text
 
 _MOST_CLASSES = 3
+_ALL = 1_000_000
+"""Also a group that is not among those of the list, which may have been there a moment ago."""
 
 
 class FailureLine(NamedTuple):
@@ -57,10 +59,12 @@ def failures(request: Request) -> Response:
 def failure(request: Request) -> Response:
     """One group with its plans."""
     persistence, key = request.state.world.persistence, request.path_params["key"]
-    group = next((one for one in persistence.failure_groups() if one.key == key), None)
+    group = next((one for one in persistence.failure_groups(most=_ALL) if one.key == key), None)
     if group is None:
         raise Refused(404, "No step has failed like that (any more).")
-    ids = list(persistence.plans_of_failure(key))
+    ids = list(group.plan_ids)
+    if len(ids) < group.plan_count:  # not all are named there
+        ids = persistence.plans_of_failure(key)
     page, per_page = page_number(request), request.state.settings.page_size
     plans = persistence.find_execution_plans({"id": list(one_page(ids, page, per_page))}, desc=True)
     return render(

@@ -27,6 +27,8 @@ from dynflow_mp.reading.plan_query import PlanQuery
 from dynflow_mp.reading.timeline import timeline
 
 _MOST_EVENTS = 500
+_STEPS_OF_BEGINNING = 20
+"""More than enough for what a page shows of a plan's record."""
 _LARGEST_STEP = 1_000_000_000
 _TITLES = {Phase.RUN: "Run", Phase.FINALIZE: "Finalize"}
 _NOTHING = {
@@ -107,7 +109,7 @@ def steps(request: Request, plan: Any, head: PlanHead) -> Values:
     page, per_page = page_number(request), request.state.settings.steps_page_size
     found = asked_for(plan.steps.values(), asked)
     rows = [
-        step_line(step, head.state, lambda one: shown_error_of(one, plan))
+        step_line(step, head.state, lambda one: shown_error_of(one, plan), now())
         for step in one_page(found, page, per_page)
     ]
     return {
@@ -139,7 +141,7 @@ def history(request: Request, plan: Any, head: PlanHead) -> Values:
 def raw(request: Request, plan: Any, head: PlanHead) -> Values:
     """As it is stored, as far as it may be shown."""
     return {
-        "raw": cut(record_of(plan, MOST_STEPS)),
+        "raw": cut(record_of(plan, _STEPS_OF_BEGINNING)),
         "file": path_for(request, "plan_raw_file", plan_id=plan.id),
     }
 

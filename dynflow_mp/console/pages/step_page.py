@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynflow_mp.console.deeds import deeds_of
-from dynflow_mp.console.pages.asking import same_path, step_number, text_of
+from dynflow_mp.console.pages.asking import now, same_path, step_number, text_of
 from dynflow_mp.console.pages.plan_page import as_file, waits_of
 from dynflow_mp.console.parts import NO_MORE, is_part
 from dynflow_mp.console.refusals import Refused
@@ -18,10 +18,10 @@ from dynflow_mp.console.rendering import path_for, render, see_other
 from dynflow_mp.console.views.data_text import data_text
 from dynflow_mp.console.views.input_editing import BadEdit, editable_text, edited, parsed
 from dynflow_mp.console.views.level_of_detail import ALL_UP_TO
-from dynflow_mp.console.views.step_details import chunks_text, error_trace, step_details
+from dynflow_mp.console.views.step_details import MOST_CHUNKS, chunks_text, error_trace, step_details
 from dynflow_mp.console.views.wait_lines import waits_of_step
 from dynflow_mp.errors import InvalidPlan
-from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.states import Phase, PlanState
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.concealment import action_of, shown, shown_error
 
@@ -48,7 +48,7 @@ def show(request: Request) -> Response:
     values: dict[str, Any] = {
         "plan_id": plan.id,
         "plan_label": plan.label,
-        "step": step_details(plan, step),
+        "step": step_details(plan, step, *_last_chunks(request, plan, step), now()),
         "waits": waits_of_step(waits_of(request, plan), step.id),
     }
     if is_part(request):
@@ -61,6 +61,16 @@ def show(request: Request) -> Response:
         feed=path_for(request, "live_plan", plan_id=plan.id) if goes_on else None,
         large=len(plan.steps) > ALL_UP_TO,
     )
+
+
+def _last_chunks(request: Request, plan: Any, step: Any) -> tuple[list[Any], int]:
+    """What it wrote last, and how many pieces there are."""
+    if step.phase is not Phase.RUN:
+        return [], 0
+    found: tuple[list[Any], int] = request.state.world.persistence.page_of_chunks(
+        plan.id, step.action_id, most=MOST_CHUNKS
+    )
+    return found
 
 
 def as_text(request: Request) -> Response:

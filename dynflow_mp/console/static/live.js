@@ -24,6 +24,10 @@
     },
   });
 
+  function refresh() {
+    for (const live of document.querySelectorAll("[hx-get]")) htmx.trigger(live, "refresh");
+  }
+
   // A browser has few connections for one host. Pages in the background, which all keep one open, would leave none for
   // the page that is looked at: so they let go of theirs, and what begins in the background waits.
   const feeds = new Set();
@@ -51,6 +55,8 @@
         source = new EventSource(url);
         source.onopen = function (event) { if (kept.onopen) kept.onopen(event); };
         source.onerror = function (event) {
+          // Whether that is since the console is gone is seen at once, and not when the page would ask again.
+          refresh();
           // A new one is made in its place; this one must not wake again.
           if (kept.readyState === EventSource.CLOSED) feeds.delete(kept);
           if (kept.onerror) kept.onerror(event);
@@ -72,7 +78,7 @@
     if (document.hidden) event.preventDefault();
   });
   document.addEventListener("visibilitychange", function () {
-    if (!document.hidden) for (const live of document.querySelectorAll("[hx-get]")) htmx.trigger(live, "refresh");
+    if (!document.hidden) refresh();
   });
 
   // Somebody who marks text to copy it must not lose it.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from dynflow_mp.console.views.cut_text import CutText, cut, cut_end, one_line
 from dynflow_mp.console.views.data_text import data_text
-from dynflow_mp.console.views.step_rows import can_be_skipped
+from dynflow_mp.console.views.step_rows import can_be_skipped, took_s
 from dynflow_mp.console.wording import bytes_text, duration_text, time_text
 from dynflow_mp.model.states import Phase, PlanState, StepState
 from dynflow_mp.reading.concealment import action_of, shown, shown_error, shown_text
@@ -69,7 +70,7 @@ class StepDetails(NamedTuple):
     started_at: datetime | None
     ended_at: datetime | None
     due_at: datetime | None
-    real_time: float
+    took_s: float | None
     execution_time: float
     attempts: int
     retries: int
@@ -90,12 +91,11 @@ class StepDetails(NamedTuple):
     can_take_event: bool
 
 
-def step_details(plan: Any, step: Any) -> StepDetails:
-    """Everything about one step of a plan that can be read."""
+def step_details(plan: Any, step: Any, chunks: Sequence[Any], chunk_count: int, now: datetime) -> StepDetails:
+    """Everything about one step of a plan that can be read; ``chunks`` are the last of so many."""
     action = action_of(plan, step.action_id)
     data = shown(action)
     error = None if step.error is None else shown_error(step.error, action)
-    chunks = plan.output_chunks(step.action_id) if step.phase == Phase.RUN else []
     failed = can_be_skipped(step, plan.state)
     return StepDetails(
         step.id,
@@ -109,7 +109,7 @@ def step_details(plan: Any, step: Any) -> StepDetails:
         step.started_at,
         step.ended_at,
         step.due_at,
-        step.real_time,
+        took_s(step, now),
         step.execution_time,
         step.attempts,
         step.retries,
@@ -120,8 +120,8 @@ def step_details(plan: Any, step: Any) -> StepDetails:
         None if error is None or error.certificate is None else certificate_view(error.certificate),
         cut(data_text(data.input)),
         cut(data_text(data.output)),
-        [_chunk(chunk, action) for chunk in chunks[-MOST_CHUNKS:]],
-        max(0, len(chunks) - MOST_CHUNKS),
+        [_chunk(chunk, action) for chunk in chunks],
+        chunk_count - len(chunks),
         [_attempt(attempt, action) for attempt in step.failed_attempts[-MOST_ATTEMPTS:]],
         _siblings(plan, step),
         plan.count_sub_plans(step.action_id) if step.phase == Phase.RUN else 0,

@@ -14,7 +14,7 @@ from dynflow_mp.console.views.lock_lines import lock_lines
 from dynflow_mp.console.views.paging import Pages, one_page
 from dynflow_mp.console.views.plan_columns import columns, in_words, params_of
 from dynflow_mp.console.views.planned_tree import planned_order
-from dynflow_mp.console.views.step_rows import AskedSteps, asked_for
+from dynflow_mp.console.views.step_rows import AskedSteps, asked_for, took_s
 from dynflow_mp.console.views.wait_lines import wait_lines
 from dynflow_mp.console.views.words import counted, result_word, short_id, state_word
 from dynflow_mp.console.views.world_cards import Leases, world_card
@@ -141,6 +141,19 @@ class Damaged:
 
 def a_step(step_id, state="success", phase="run", name="shop.Fetch", error=None):
     return SimpleNamespace(id=step_id, state=state, phase=phase, action_class_name=name, error=error)
+
+
+def test_how_long_a_step_took_or_takes():
+    begun, ended = NOW - timedelta(hours=2), NOW - timedelta(hours=1)
+
+    def took(state, started_at=begun, ended_at=None, real_time=0.0):
+        step = SimpleNamespace(state=state, started_at=started_at, ended_at=ended_at, real_time=real_time)
+        return took_s(step, NOW)
+
+    assert took("running") == took("suspended") == 7200.0
+    assert took("running", ended_at=ended, real_time=3600.0) == 7200.0  # it is tried again
+    assert took("success", ended_at=ended, real_time=3600.0) == 3600.0
+    assert took("pending", started_at=None) is None
 
 
 def test_steps_are_asked_for_by_state_phase_class_number_and_error():
