@@ -230,6 +230,8 @@ class Envelope(NamedTuple):
         if len(fields) != 6 or not all(isinstance(text, str) for text in fields[1:5]):
             raise ProtocolError("an envelope with the wrong fields")
         _, sender_id, receiver_id, request_id, kind_name, values = fields
+        if not all(map(_is_name, (sender_id, receiver_id, request_id))):
+            raise ProtocolError("an envelope with ids that cannot be stored")
         kind = _KINDS.get(kind_name)
         if kind is None or not isinstance(values, list):
             raise ProtocolError(f"an envelope of the unknown kind {kind_name!r}")
@@ -237,6 +239,17 @@ class Envelope(NamedTuple):
             return cls(sender_id, receiver_id, request_id, _checked(kind, values))
         except TypeError as error:
             raise ProtocolError(f"a damaged {kind_name}: {error}") from error
+
+
+_NAMES = ("plan_id", "queue", "holder")
+_LONGEST_NAME = 100
+_LONGEST_S = 100_000_000
+"""Three years: no sender of ours asks for more. What is no number at all is not in between either."""
+
+
+def _is_name(text: str) -> bool:
+    """Whether every database can keep it."""
+    return len(text) <= _LONGEST_NAME and "\0" not in text
 
 
 _FIELD_TYPES: dict[str, tuple[type, ...]] = {
@@ -260,5 +273,14 @@ def _checked(kind: type[Any], values: list[Any]) -> Message:
     for name, value in zip(kind._fields, values, strict=False):
         if not isinstance(value, _FIELD_TYPES[name]):
             raise TypeError(f"{name} is a {type(value).__name__}")
+        if value is not None:
+            _check_value(name, value)
     message: Message = kind(*values)
     return message
+
+
+def _check_value(name: str, value: Any) -> None:
+    if name in _NAMES and not _is_name(value):
+        raise TypeError(f"{name} is none that could be stored")
+    if name == "delay_s" and not 0 <= value <= _LONGEST_S:
+        raise TypeError(f"delay_s={value}")

@@ -32,6 +32,17 @@ BAD = {
     "too many values": envelope(VERSION, "c", "x", "c-1", "Ping", [1]),
     "too few values": envelope(VERSION, "c", "x", "c-1", "Event", ["p"]),
     "a value of another type": envelope(VERSION, "c", "x", "c-1", "Event", ["p", "1", b""]),
+    "a delay that is no number": envelope(
+        VERSION, "c", "x", "c-1", "Event", ["p", 1, b"", False, float("nan")]
+    ),
+    "a delay for ever": envelope(VERSION, "c", "x", "c-1", "Event", ["p", 1, b"", False, float("inf")]),
+    "a delay longer than any row holds": envelope(
+        VERSION, "c", "x", "c-1", "Event", ["p", 1, b"", False, 1e300]
+    ),
+    "a delay into the past": envelope(VERSION, "c", "x", "c-1", "Event", ["p", 1, b"", False, -1.0]),
+    "a request id longer than any row holds": envelope(VERSION, "c", "x", "c" * 101, "Ping", []),
+    "a sender with a NUL": envelope(VERSION, "c\0", "x", "c-1", "Ping", []),
+    "a plan id longer than any row holds": envelope(VERSION, "c", "x", "c-1", "Execution", ["p" * 101]),
     "a map": msgpack.packb({"version": VERSION}),
     "a list of four billion items": b"\xdd\xff\xff\xff\xff",
     "a text of four gigabytes": b"\x96\x01\xdb\xff\xff\xff\xff",
