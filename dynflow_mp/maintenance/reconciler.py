@@ -11,6 +11,7 @@ Between rounds it looks, without asking the database, whether the executors of t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from random import Random
 from time import monotonic
@@ -18,7 +19,7 @@ from time import monotonic
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord, WorldState
 from dynflow_mp.director.protocol import UNATTENDED
-from dynflow_mp.errors import InactiveWorld, LockLost, LockTaken, WorldFenced
+from dynflow_mp.errors import InactiveWorld, LockLost, LockTaken, PersistenceError, WorldFenced
 from dynflow_mp.maintenance.background import Background
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.maintenance.recovery import Recovery
@@ -123,17 +124,17 @@ class Reconciler(Background):
         # What they had when they were found silent: one that renews it before it is declared dead has begun anew,
         # with steps that may run until that lease is over.
         leases = {world.id: world.lease for world in worlds if not gone(world)}
-        for world_id in verdict.recover:
-            if world_id != own_id:
-                self._recover(world_id, leases.get(world_id))
-        for world_id in verdict.forget:
-            self._coordinator.delete_world(world_id)
-        self._store.give_up_orphans(self._coordinator.fence)
-        self._store.let_go_of_unowned(self._coordinator.fence)
-        self._ask_again()
-        self._look_for_deleted()
-        self._look_for_stranded()
-        self._tidy()
+        fence = self._coordinator.fence
+        _do_each(
+            *(partial(self._recover, dead, leases.get(dead)) for dead in verdict.recover if dead != own_id),
+            *(partial(self._coordinator.delete_world, world_id) for world_id in verdict.forget),
+            partial(self._store.give_up_orphans, fence),
+            partial(self._store.let_go_of_unowned, fence),
+            self._ask_again,
+            self._look_for_deleted,
+            self._look_for_stranded,
+            self._tidy,
+        )
 
     def _recover(self, world_id: str, lease: int | None) -> None:
         if self._stopping.is_set():
@@ -186,3 +187,19 @@ class Reconciler(Background):
         self._compared_up_to = found[-1] if len(found) == _AT_ONCE else ""
         if not self._compared_up_to:
             self._strays_before, self._strays = self._strays, set()
+
+
+def _do_each(*duties: Callable[[], object]) -> None:
+    """What goes wrong with one (rows that somebody holds, or that make no sense) keeps no other from being done.
+
+    But where all would: when this world is dead or ends, or the database is away.
+    """
+    for duty in duties:
+        try:
+            duty()
+        except (WorldFenced, InactiveWorld):
+            raise
+        except Exception as error:
+            if isinstance(error, PersistenceError) and error.kind == "connection":
+                raise
+            log.exception("a part of a round was given up", extra={"action": "reconcile_failed"})

@@ -273,9 +273,14 @@ def _checked(kind: type[Any], values: list[Any]) -> Message:
     for name, value in zip(kind._fields, values, strict=False):
         if not isinstance(value, _FIELD_TYPES[name]):
             raise TypeError(f"{name} is a {type(value).__name__}")
-        if name in _NAMES and value is not None and not _is_name(value):
-            raise TypeError(f"{name} is none that could be stored")
-        if name == "delay_s" and value is not None and not 0 <= value <= _LONGEST_S:
-            raise TypeError(f"delay_s={value}")
+        if value is not None:
+            _check_value(name, value)
     message: Message = kind(*values)
     return message
+
+
+def _check_value(name: str, value: Any) -> None:
+    if name in _NAMES and not _is_name(value):
+        raise TypeError(f"{name} is none that could be stored")
+    if name == "delay_s" and not 0 <= value <= _LONGEST_S:
+        raise TypeError(f"delay_s={value}")

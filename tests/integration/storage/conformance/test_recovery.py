@@ -433,6 +433,53 @@ def test_worlds_60_plans_held_by_a_world_that_is_not_registered_are_taken_over_a
     assert store.load_plan(PLAN).state == "paused"
 
 
+def test_g2_what_goes_wrong_with_one_dead_world_keeps_nobody_else_waiting(
+    store: Store,
+    hold: Callable[..., None],
+    reconciler: Reconciler,
+    recovery: Recovery,
+    other: Coordinator,
+    offered: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such as rows of its that a frozen client of a server without limits holds."""
+    hold(1)
+    store.save_plan(a_plan(plan_id(2)), requested_at=NOW)
+    other.register_world(WorldRecord("in-the-way", executor=True, state="dead"))
+    Coordinator(store.database, "in-the-way").create_record(AutoExecuteLock("in-the-way"))
+    other.set_world_state(WORLD, "dead")
+    invalidate, tried = recovery.invalidate, []
+
+    def one_is_locked(world_id: str, lease: int | None = None) -> int:
+        tried.append(world_id)
+        if world_id == "in-the-way":
+            raise PersistenceError("held too long", "locked")
+        return invalidate(world_id, lease)
+
+    monkeypatch.setattr(recovery, "invalidate", one_is_locked)
+
+    for now in (0.0, 1.0):
+        reconciler.round(now)
+
+    assert set(tried) == {"in-the-way", WORLD}
+    assert store.load_plan(PLAN).state == "paused"
+    assert offered == [plan_id(2)]
+
+
+def test_a_round_ends_with_a_database_that_is_away(
+    reconciler: Reconciler, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = PersistenceError("away", "connection")
+    ask = Mock(side_effect=away)
+    monkeypatch.setattr(store, "give_up_orphans", ask)
+    monkeypatch.setattr(store, "requested_plans", ask)
+
+    with pytest.raises(PersistenceError):
+        reconciler.round(0.0)
+
+    assert ask.call_count == 1
+
+
 def test_a_requested_plan_that_was_never_begun_is_taken_here_when_nobody_took_it_for_a_whole_round(
     store: Store, reconciler: Reconciler, asked: list[Envelope], offered: list[str]
 ) -> None:
