@@ -524,6 +524,26 @@ def test_a_label_that_fails_is_a_planning_error() -> None:
     assert result.plan.label == "Unlabelled"
 
 
+def test_a_label_may_leave_by_error() -> None:
+    class Unlabelled(Action):
+        def label(self) -> str:
+            self.error("no label")
+
+    assert str(planned(Unlabelled).error) == "no label"
+
+
+def test_a_weight_that_leaves_by_error_weighs_nothing() -> None:
+    class Unweighed(Action):
+        def run(self) -> None: ...
+
+        def run_progress_weight(self) -> float:  # type: ignore[override]
+            self.error("no scales")
+
+    (_, step) = plan_of(Unweighed).steps
+
+    assert step.progress_weight == 0.0
+
+
 # -- facts of the plan -------------------------------------------------------------------------------
 
 
