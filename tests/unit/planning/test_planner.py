@@ -593,6 +593,14 @@ def test_weights_count_from_planning_on() -> None:
     assert [step.progress_weight for step in made.steps] == [0, 4, 5]
 
 
+@pytest.mark.parametrize("queue", ["", 5, "q" * 101])
+def test_a_queue_that_cannot_be_stored_is_named_before_anything_is_planned(queue: Any) -> None:
+    kind = type("Queued", (Action,), {"queue": queue, "__module__": __name__})
+
+    with pytest.raises(PlanningError, match=r"Queued\.queue"):
+        planned(kind)
+
+
 def test_an_action_takes_its_own_queue_or_the_planning_actions() -> None:
     class Slow(Action):
         queue = "slow"
