@@ -81,6 +81,13 @@ class StepBook:
         """None for what is no step of the plan's."""
         return self.steps.state(step_id) if step_id in self.steps else None
 
+    def run_state_of(self, step_id: int) -> StepState | None:
+        """As :meth:`state_of`, but None for a finalize step that is executed: nobody can tell it anything."""
+        state = self.state_of(step_id)
+        if state is _RUNNING and step_id in self.finalize_steps:
+            return None
+        return state
+
     def states(self) -> set[StepState]:
         """The distinct states of all steps."""
         return self.steps.states_of([*self.run_steps, *self.finalize_steps])

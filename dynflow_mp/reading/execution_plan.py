@@ -15,7 +15,7 @@ from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, flow_from_tokens
 from dynflow_mp.model.plans import history_from_data
 from dynflow_mp.model.policies import ActionPolicy
-from dynflow_mp.model.states import Phase, PlanState, Result, StepState, result_of
+from dynflow_mp.model.states import UNPLANNED, Phase, PlanState, Result, StepState, result_of
 from dynflow_mp.reading.chunk import Chunk, chunk_of
 from dynflow_mp.reading.plan_source import PlanSource
 from dynflow_mp.reading.presence import Presence
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 EAGER_STEPS = 500
 """Plans up to this size are read whole at once; of larger ones, what is asked for."""
-
-_NOT_YET = (PlanState.PENDING, PlanState.SCHEDULED, PlanState.PLANNING)
 
 
 class PastEvent(NamedTuple):
@@ -249,7 +247,7 @@ class ExecutionPlan:
     @property
     def progress(self) -> float:
         """How much of the run and finalize steps is done, from 0 to 1, by their weights."""
-        if self.state in _NOT_YET:
+        if self.state in UNPLANNED:
             return 0.0
         counted = [step for step in self.steps.values() if step.phase is not Phase.PLAN]
         total = sum(step.progress_weight for step in counted)

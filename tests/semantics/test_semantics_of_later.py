@@ -167,3 +167,5 @@ def test_b288_a_scheduled_plan_is_halted(world):
     assert (plan.state, plan.result) == ("stopped", "pending")
     world.clock.advance(7200)
     assert loaded(world, scheduled).state == "stopped"
+    found = world.persistence.find_execution_plans(filters={"id": scheduled.id, "result": "pending"})
+    assert [one.result for one in found] == ["pending"]
