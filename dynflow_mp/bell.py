@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from threading import RLock
 
 
 class Bell:
@@ -14,19 +16,19 @@ class Bell:
             os.set_blocking(fd, False)
         self._rung = False
         self._closed = False
+        # A signal handler may ring in the middle of a ring of its own thread.
+        self._guard = RLock()
 
     def ring(self) -> None:
         """Wake the owner. Ringing a closed bell does nothing."""
         if self._rung or self._closed:
             return
         self._rung = True
-        try:
-            os.write(self._write_fd, b"!")
-        except BlockingIOError:
-            return  # full: it rings already
-        except OSError:
+        # Once it is closed, another file may have its number, and would get what is written.
+        with self._guard:
             if not self._closed:
-                raise
+                with suppress(BlockingIOError):  # full: it rings already
+                    os.write(self._write_fd, b"!")
 
     def silence(self) -> None:
         """Only the owner, before it looks at what the bell was rung for: then nothing can be missed."""
@@ -39,7 +41,9 @@ class Bell:
 
     def close(self) -> None:
         """Twice is fine."""
-        if not self._closed:
+        with self._guard:
+            if self._closed:
+                return
             self._closed = True
             os.close(self._write_fd)
             os.close(self.fd)

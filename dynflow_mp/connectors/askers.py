@@ -61,13 +61,13 @@ class Askers:
 
         Raises :class:`ConnectorError`.
         """
+        self._doorkeeper = doorkeeper
         router: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
         self.socket = router
         tune(router, place.endpoint)
         router.set(zmq.ROUTER_MANDATORY, 1)
         # An asker that reconnects before its old connection is known to be dead must win.
         router.set(zmq.ROUTER_HANDOVER, 1)
-        self._doorkeeper = doorkeeper
         if doorkeeper is not None:
             doorkeeper.guard(router)
         self._local = place.endpoint.startswith("ipc://")
@@ -249,9 +249,9 @@ class Askers:
         """What libzmq has taken may still leave for so long."""
         for world_id, outbox in self._expected.items():
             self._give_back_unanswered(world_id, outbox.everything())
+        if self._doorkeeper is not None:
+            self._doorkeeper.stop(self.socket)
         if self.socket is not None:
-            if self._doorkeeper is not None:
-                self._doorkeeper.stop(self.socket)
             self.socket.close(linger_ms)
 
 

@@ -55,6 +55,16 @@ class Doorkeeper:
         self._refused: Counter[str] = Counter()
         self._said_at: dict[str, float] = {}
         self._bell = Bell()
+        try:
+            self._open(context)
+        except BaseException:
+            context.destroy(0)  # its one user cannot begin: else the end would wait for a socket that nobody has
+            self._bell.close()
+            raise
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="dynflow doorkeeper", daemon=True)
+
+    def _open(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         self._zap: zmq.Socket[bytes] = context.socket(zmq.REP)
         self._events: zmq.Socket[bytes] = context.socket(zmq.PAIR)
         for socket in (self._zap, self._events):
@@ -62,8 +72,6 @@ class Doorkeeper:
         # libzmq waits for who hears its events: it must never have to, however long we read the register.
         self._events.set(zmq.RCVHWM, 0)
         self._zap.bind(_ZAP)
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="dynflow doorkeeper", daemon=True)
 
     def guard(self, router: zmq.Socket[bytes]) -> None:
         """Let nobody in who is not admitted. To be called before the ROUTER is bound."""
@@ -81,11 +89,12 @@ class Doorkeeper:
         """How many connections were refused, by reason. Any thread may ask."""
         return dict(self._refused)
 
-    def stop(self, router: zmq.Socket[bytes]) -> None:
-        """Answer no more; called by the ROUTER's owner, before it is closed. Twice is fine."""
+    def stop(self, router: zmq.Socket[bytes] | None) -> None:
+        """Answer no more; called by the ROUTER's owner (None: it could not be opened), before it is closed. Twice is fine."""
         if self._stopping:
             return
-        router.monitor(None, 0)  # first of all: it would wait for somebody to hear its events
+        if router is not None:
+            router.monitor(None, 0)  # first of all: it would wait for somebody to hear its events
         self._stopping = True
         if self._thread.is_alive():
             self._bell.ring()

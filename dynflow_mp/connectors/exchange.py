@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
+from errno import EMFILE, ENFILE
 
 import zmq
 
@@ -52,11 +53,18 @@ class Exchange(Office):
         self._directory, self._keys, self._place = directory, keys, place
         self._takes_work = receiver.takes_work
         self._refresh_s = refresh_s
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._context = self._new_context()
         self._poller = zmq.Poller()
         self._askers = Askers(self._poller, self.delivery, linger_s)
         self._executors = Executors(self._context, self._poller, self.delivery, directory, refresh_s, keys)
         self._stop_by: float | None = None
+
+    def _new_context(self) -> zmq.Context[zmq.Socket[bytes]]:
+        try:
+            return zmq.Context()
+        except zmq.ZMQError as error:
+            self._bell.close()
+            raise ConnectorError(f"ZeroMQ cannot be used: {error}") from error
 
     # -- the thread ----------------------------------------------------------------------------
 
@@ -67,8 +75,10 @@ class Exchange(Office):
             if place is not None:
                 self.endpoint = self._askers.listen(self._context, place, self._guarded(place))
         except Exception as error:
-            self._close()
-            started.set_exception(error)
+            try:
+                self._close()
+            finally:
+                started.set_exception(_in_our_words(error))
             return
         if not self._takes_work:
             # Connected before the first request, a client need not wait with it.
@@ -162,6 +172,9 @@ class Exchange(Office):
 
     # -- the end -------------------------------------------------------------------------------
 
+    def abandon(self) -> None:
+        self._close()
+
     def begin_to_stop(self) -> None:
         if self._stop_by is None:
             self._stop_by = time.monotonic() + self.linger_s
@@ -189,3 +202,11 @@ class Exchange(Office):
         self._bell.close()
         if self._place is not None:
             self._place.release()
+
+
+def _in_our_words(error: Exception) -> Exception:
+    """Why it could not begin."""
+    if not isinstance(error, zmq.ZMQError):
+        return error
+    remedy = ": raise the limit of open files (ulimit -n)" if error.errno in (EMFILE, ENFILE) else ""
+    return ConnectorError(f"there is no socket to be had for this world: {error}{remedy}")

@@ -190,6 +190,10 @@ class Executors:
         now = time.monotonic()
         if now >= self._unknown.get(world_id, now):
             self._unknown.pop(world_id, None)
+            # Who only asks by name never chooses: those it knew that are gone are left now, or they would become more and more.
+            self.refresh_if_old()
+            if world_id in self._peers:
+                return self._peers[world_id]
             endpoint, key = self._address_of(world_id)
             if endpoint is not None:
                 peer = self._connect(world_id, endpoint, key)

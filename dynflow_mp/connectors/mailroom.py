@@ -219,6 +219,9 @@ class Mailroom(Office):
         self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s)
         self._look_at = min(self._look_at, self._retry_at)
 
+    def abandon(self) -> None:
+        self._bell.close()
+
     def refuse_new_work(self) -> None:
         self.outgoing.refuse_new_work()
 

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 
 from dynflow_mp.bell import Bell
 from dynflow_mp.connectors.connector import Connector, Receiver
@@ -56,6 +57,10 @@ class Office(ABC):
         """Serve until told to stop; ``started`` says when, or why not."""
 
     @abstractmethod
+    def abandon(self) -> None:
+        """Give back what it has, since it will never run."""
+
+    @abstractmethod
     def refuse_new_work(self) -> None:
         """From now on this world's own requests go to other executors. On the connector's thread."""
 
@@ -97,8 +102,16 @@ class OfficeConnector(Connector):
             thread = threading.Thread(
                 target=office.run, args=(started,), name="dynflow connector", daemon=True
             )
-            thread.start()
-            started.result(_START_S)
+            try:
+                thread.start()
+            except BaseException:
+                office.abandon()
+                raise
+            try:
+                started.result(_START_S)
+            except FutureTimeout:
+                office.call(office.begin_to_stop)  # whatever holds it up: it ends when that is over
+                raise ConnectorError(f"the connector has not begun to listen within {_START_S:g} s") from None
             self._receiver, self._office, self._thread = receiver, office, thread
 
     def stop_receiving_new_work(self, receiver: Receiver) -> None:

@@ -69,7 +69,12 @@ class ZeroMQConnector(OfficeConnector):
 
     def _open_office(self, receiver: Receiver) -> Exchange:
         place = self._place() if self._listen or receiver.takes_work else None
-        return Exchange(receiver, self._directory, self._refresh_s, self._linger_s, self._keys, place)
+        try:
+            return Exchange(receiver, self._directory, self._refresh_s, self._linger_s, self._keys, place)
+        except BaseException:
+            if place is not None:
+                place.release()
+            raise
 
     def _place(self) -> Place:
         listen = self._listen

@@ -165,7 +165,8 @@ class ClientDecisions:
             return []
         response = envelope.message
         if isinstance(response, Accepted):
-            tracked.accepted, tracked.due, tracked.nobody_since, tracked.silences = True, None, None, 0
+            if isinstance(tracked.message, Execution):  # nobody looks into the store for all the others
+                tracked.accepted, tracked.due, tracked.nobody_since, tracked.silences = True, None, None, 0
             return []
         if isinstance(response, Failed):
             return self._failed(tracked, response, now)

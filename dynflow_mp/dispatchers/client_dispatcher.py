@@ -60,6 +60,7 @@ from dynflow_mp.telemetry import logger
 log = logger("dispatchers.client")
 
 _STOP_S = 5.0
+_THREAD_ENDS_S = 3.0
 _NOTIFIER_LOOK_S = 0.5
 _READ_PATIENCE_S = 45.0
 """For a database that is away for half a minute, and is tried again for a quarter by each call."""
@@ -120,6 +121,8 @@ class ClientDispatcher:
         self._guard = threading.RLock()
         self._thread: threading.Thread | None = None
         self._stopped: DynflowError | None = None
+        self._over = False
+        """Nothing more is to be heard: the thread's own word."""
 
     def start(self) -> None:
         """Begin to work on what is asked. Once stopped, it stays so."""
@@ -137,12 +140,10 @@ class ClientDispatcher:
                 return
             self._stopped = error = WorldTerminated(reason)
             thread = self._thread
-        if thread is None:
-            self._fail_everything(error)
-        else:
-            self._inbox.put(lambda now: self._fail_everything(error))
-            if thread is not threading.current_thread():
-                thread.join(_STOP_S)
+            self._inbox.put(lambda now: self._end(error))
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_THREAD_ENDS_S)
+        self._fail_everything(error)  # that thread may be stuck, in a database say
         self._notifier.finish(_STOP_S)
 
     @property
@@ -168,7 +169,8 @@ class ClientDispatcher:
         ``yielding``: whoever else asks for the plan is not refused because of this.
         """
         message = Execution(plan_id, queue)
-        request_id = f"{UNATTENDED}{self._world_id}-{next(self._numbers)}" if yielding else None
+        # No other thread of this world that asks on nobody's behalf counts under this name.
+        request_id = f"{UNATTENDED}{self._world_id}-execute-{next(self._numbers)}" if yielding else None
         return self._publish(
             lambda request_id, now: self._decisions.execute(request_id, message, now), request_id
         )
@@ -276,7 +278,7 @@ class ClientDispatcher:
     # -- the thread ----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while self._stopped is None or not self._inbox.empty():
+        while not self._over:
             note = self._next_note()
             now = time.monotonic()
             if note is not None:
@@ -414,11 +416,16 @@ class ClientDispatcher:
                 if isinstance(decision, (LoadPlan, Fail, FailUnlessTaken)):
                     self._connector.settled(decision.request_id)
 
-    def _fail_everything(self, error: DynflowError) -> Sequence[Decision]:
+    def _end(self, error: DynflowError) -> Sequence[Decision]:
+        self._over = True
         self._carry_out(self._decisions.stop(error))
-        for request_id in list(self._futures):  # published, and their notes still in the inbox
-            self._resolve(request_id, partial(_raise, error))
+        self._fail_everything(error)  # published, and their notes still in the inbox
         return ()
+
+    def _fail_everything(self, error: DynflowError) -> None:
+        """Any thread may do it: each future is taken out by one of them."""
+        for request_id in list(self._futures):
+            self._resolve(request_id, partial(_raise, error))
 
 
 def _fulfil(future: Future[Any], value: Callable[[], Any]) -> None:

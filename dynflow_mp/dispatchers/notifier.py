@@ -27,29 +27,26 @@ class Notifier:
         self._busy_since: float | None = None
 
     def put(self, task: Callable[[], object]) -> None:
-        """Have ``task`` done soon."""
+        """Have ``task`` done soon, or when a thread can be had for it: see :meth:`look_after`."""
         self._tasks.put(task)
         if self._thread is None:
             self._replace(None)
 
     def look_after(self) -> bool:
-        """Replace the thread if a task blocks it while others wait, or none could be had. True while it has something to do."""
+        """Replace the thread if a task blocks it, or there is none, while others wait. True while it has something to do."""
         thread, busy_since = self._thread, self._busy_since
-        if thread is None and not self._tasks.empty():
-            self._replace(None)
-            return True
         if busy_since is None:
-            return not self._tasks.empty()
+            waiting = not self._tasks.empty()
+            if waiting and thread is None:
+                self._replace(None)
+            return waiting
         if not self._tasks.empty() and time.monotonic() - busy_since > self._stuck_s:
             self._replace(thread)
         return True
 
     def finish(self, timeout_s: float) -> None:
         """Wait until all that was put is done, or the time is up; then the thread ends."""
-        if self._thread is None:
-            self._drain()  # what is left when no thread was to be had
-            return
-        if self._thread is threading.current_thread():
+        if self._thread is None or self._thread is threading.current_thread():
             self._drain()  # nobody else could do the rest
             self._end(threading.Event())
             return
@@ -68,20 +65,23 @@ class Notifier:
         with self._guard:
             if self._thread is not thread:
                 return
+            busy_since, self._busy_since = self._busy_since, None
+            self._thread = threading.Thread(target=self._run, name="dynflow notifier", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError as error:
+                self._thread, self._busy_since = thread, busy_since
+                log.warning(
+                    "futures wait for a thread that resolves them: %s",
+                    error,
+                    extra={"action": "no_thread"},
+                )
+                return
             if thread is not None:
                 log.warning(
                     "a callback blocks; other futures are resolved without waiting for it",
                     extra={"action": "callback_blocks"},
                 )
-            self._busy_since = None
-            self._thread = threading.Thread(target=self._run, name="dynflow notifier", daemon=True)
-            try:
-                self._thread.start()
-            except (
-                RuntimeError
-            ) as error:  # the process has no room for one: what waits, waits for the next look
-                self._thread = None
-                log.error("futures wait for a thread: %s", error, extra={"action": "no_thread"})
 
     def _run(self) -> None:
         me = threading.current_thread()

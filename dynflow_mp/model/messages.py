@@ -8,6 +8,7 @@ Workers ─▶ WorkersTold | Failed            Drain ─▶ Done | Failed
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 from dynflow_mp import errors
@@ -17,6 +18,10 @@ from dynflow_mp.redaction import discreet
 
 VERSION = 1
 MAX_ENVELOPE = 8 * 1024 * 1024
+_LONGEST_ID = 100
+"""Ids of worlds, requests and plans are remembered, and stored, where they came: none is longer."""
+_LONGEST_DELAY_S = 100_000_000
+"""Three years, as everywhere else."""
 
 ANY_EXECUTOR = "any-executor"
 """Receiver that the connector resolves to one executor."""
@@ -230,8 +235,8 @@ class Envelope(NamedTuple):
         if len(fields) != 6 or not all(isinstance(text, str) for text in fields[1:5]):
             raise ProtocolError("an envelope with the wrong fields")
         _, sender_id, receiver_id, request_id, kind_name, values = fields
-        if not all(map(_is_name, (sender_id, receiver_id, request_id))):
-            raise ProtocolError("an envelope with ids that cannot be stored")
+        if not (_may_be_an_id(sender_id) and _may_be_an_id(receiver_id) and _may_be_an_id(request_id)):
+            raise ProtocolError("an envelope with ids that cannot be anybody's")
         kind = _KINDS.get(kind_name)
         if kind is None or not isinstance(values, list):
             raise ProtocolError(f"an envelope of the unknown kind {kind_name!r}")
@@ -239,17 +244,6 @@ class Envelope(NamedTuple):
             return cls(sender_id, receiver_id, request_id, _checked(kind, values))
         except TypeError as error:
             raise ProtocolError(f"a damaged {kind_name}: {error}") from error
-
-
-_NAMES = ("plan_id", "queue", "holder")
-_LONGEST_NAME = 100
-_LONGEST_S = 100_000_000
-"""Three years: no sender of ours asks for more. What is no number at all is not in between either."""
-
-
-def _is_name(text: str) -> bool:
-    """Whether every database can keep it."""
-    return len(text) <= _LONGEST_NAME and "\0" not in text
 
 
 _FIELD_TYPES: dict[str, tuple[type, ...]] = {
@@ -273,14 +267,38 @@ def _checked(kind: type[Any], values: list[Any]) -> Message:
     for name, value in zip(kind._fields, values, strict=False):
         if not isinstance(value, _FIELD_TYPES[name]):
             raise TypeError(f"{name} is a {type(value).__name__}")
-        if value is not None:
-            _check_value(name, value)
     message: Message = kind(*values)
+    doubt = _DOUBTS.get(kind)
+    if doubt is not None:
+        doubt(message)
     return message
 
 
-def _check_value(name: str, value: Any) -> None:
-    if name in _NAMES and not _is_name(value):
-        raise TypeError(f"{name} is none that could be stored")
-    if name == "delay_s" and not 0 <= value <= _LONGEST_S:
-        raise TypeError(f"delay_s={value}")
+def _may_be_an_id(text: str) -> bool:
+    return len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
+
+
+def _check_plan(message: Execution | Event | CancelPlan | HaltPlan) -> None:
+    plan_id: Any = message.plan_id
+    if not plan_id or not _may_be_an_id(plan_id):
+        raise TypeError("plan_id cannot be the id of a plan")
+
+
+def _check_event(event: Event) -> None:
+    """What an executor reckons with, and stores."""
+    _check_plan(event)
+    if isinstance(event.step_id, bool) or not 0 < event.step_id < 2**31:
+        raise TypeError("step_id cannot be the number of a step")
+    delay_s = event.delay_s
+    # A delay that is no number compares as false.
+    if delay_s is not None and (isinstance(delay_s, bool) or not 0 <= delay_s <= _LONGEST_DELAY_S):
+        raise TypeError("delay_s is no number of seconds that can be waited for")
+
+
+_DOUBTS: dict[type[Any], Callable[[Any], None]] = {
+    Execution: _check_plan,
+    Event: _check_event,
+    CancelPlan: _check_plan,
+    HaltPlan: _check_plan,
+}
+"""What more than its type is looked at: an executor that took it in good faith would fail with it."""

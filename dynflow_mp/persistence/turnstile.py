@@ -15,7 +15,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock, local
 from time import monotonic, sleep
 
@@ -163,16 +163,32 @@ class _Door:
             pass  # nobody relies on it alone: a full disk must not keep anyone out
 
     def _open_file(self, me: int) -> None:
-        # A forked child shares its parent's lock through an inherited descriptor: it needs its own.
+        # A forked child has let go of its parent's file: it needs its own.
         self._close_file()
         try:
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             kind = "readonly" if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) else "other"
             raise PersistenceError(f"cannot open {self.path}: {error.strerror}", kind) from error
+        _open_here.add(self._fd)
         self._opened_by = me
 
     def _close_file(self) -> None:
-        if self._fd >= 0:
+        if self._fd >= 0 and self._opened_by == os.getpid():
+            _open_here.discard(self._fd)
             os.close(self._fd)
         self._fd, self._opened_by = -1, 0
+
+
+_open_here: set[int] = set()
+"""The descriptors of all doors of this process."""
+
+
+def _let_go_of_parents() -> None:
+    """An flock ends with the last descriptor it is held through: a child would hold its parent's when that is killed."""
+    while _open_here:
+        with suppress(OSError):
+            os.close(_open_here.pop())
+
+
+os.register_at_fork(after_in_child=_let_go_of_parents)

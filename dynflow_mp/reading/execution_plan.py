@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dynflow_mp.actions.action import Action, Missing, action_in, find_or_missing
 from dynflow_mp.actions.named_rules import NO_RULES, NamedRules
-from dynflow_mp.errors import DynflowError, PlanNotFound
+from dynflow_mp.errors import DamagedData, DynflowError, PlanNotFound
 from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, flow_from_tokens
 from dynflow_mp.model.plans import history_from_data
@@ -333,5 +333,6 @@ class ExecutionPlan:
 
 
 def _known(time: datetime | None) -> datetime:
-    assert time is not None  # only a missing number has no time
+    if time is None:
+        raise DamagedData("a stored time is in no calendar")
     return time

@@ -51,7 +51,8 @@ class Ending:
         self.terminated = Event()
         """Set once the world has ended."""
         self.result: Future[bool] = Future()
-        """Once the world has ended: True if all of it has."""
+        """Once the world has ended: True if all of it has. Nobody can cancel it: an ending is not taken back."""
+        self.result.set_running_or_notify_cancel()
         self.left: list[str] = []
         """What had not ended when its time was over, or could not end, in words."""
         self.fenced: WorldFenced | None = None
@@ -102,7 +103,10 @@ class Ending:
             self._budget.cut(seconds)
 
     def _start(self, run: Callable[[], None]) -> None:
-        Thread(target=run, name="dynflow terminate", daemon=True).start()
+        try:
+            Thread(target=run, name="dynflow terminate", daemon=True).start()
+        except RuntimeError:  # no thread can be had: then it is done here, and who asked waits for it
+            run()
 
     def _run(self, budget: Budget, stop_working: Callable[[Budget], list[Phase]]) -> None:
         try:

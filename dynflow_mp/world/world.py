@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import atexit
 import os
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
+from contextlib import ExitStack
 from time import monotonic
 from typing import Any, Self
 from uuid import uuid4
+from weakref import ReferenceType, WeakValueDictionary
 
 from dynflow_mp.config import Config
 from dynflow_mp.errors import ConfigError, WorldFenced
@@ -77,7 +78,7 @@ class World(Planning, Later, Looking, Repairs):
         self.clock, self.connector = parts.clock, parts.connector
         self.coordinator, self.persistence = parts.coordinator, parts.library
         if self.config.auto_terminate:
-            atexit.register(_terminate_at_exit, weakref.ref(self))
+            _end_at_exit(self)
         if self.config.auto_execute and self.config.pools:
             self.auto_execute()
 
@@ -220,7 +221,24 @@ def _wait_for(ended: Future[bool], seconds: float) -> None:
     ended.result(0)
 
 
-def _terminate_at_exit(reference: weakref.ref[World]) -> None:
+_to_end_at_exit: WeakValueDictionary[str, World] = WeakValueDictionary()
+"""In the order in which they were made."""
+
+
+def _end_at_exit(world: World) -> None:
+    """Before whatever was registered earlier, and with one entry for all: a program may make any number of worlds."""
+    _to_end_at_exit[world.id] = world
+    atexit.unregister(_end_all)
+    atexit.register(_end_all)
+
+
+def _end_all() -> None:
+    with ExitStack() as ends:  # the last first, and each whatever another raises
+        for reference in _to_end_at_exit.valuerefs():
+            ends.callback(_end_if_there, reference)
+
+
+def _end_if_there(reference: ReferenceType[World]) -> None:
     world = reference()
     if world is not None:
         world._end()

@@ -280,6 +280,31 @@ def test_a_forked_child_s_end_does_not_touch_its_parent_s_connections(kind, tmp_
     assert (status, out, err) == (0, "planned planned\n", "")
 
 
+def test_worlds_that_were_closed_leave_nothing_and_are_not_remembered(tmp_path):
+    """A program may open and close worlds for as long as it lives."""
+    status, out, err = run_program(
+        tmp_path,
+        """
+        import gc, os, threading, weakref
+        gone = []
+        def open_and_close(times):
+            for number in range(times):
+                with World(database_url=url, connector=("auto", "direct", "database")[number % 3]) as world:
+                    gone.append(weakref.ref(world))
+            del world
+            alive = [one for one in gone if gc.collect() and one() is not None]
+            gone.clear()
+            held = len(os.listdir("/proc/self/fd")), threading.active_count()
+            return held, len(alive), len(gc.get_objects())
+        held, alive, objects = open_and_close(9)
+        held_then, alive_then, objects_then = open_and_close(30)
+        print(held_then == held, alive, alive_then, objects_then - objects < 30)
+        """,
+    )
+
+    assert (status, out, err) == (0, "True 0 0 True\n", "")
+
+
 def test_a_signal_handler_may_trigger_and_is_told_when_it_cannot(tmp_path):
     """It comes in the middle of anything the main thread does; what it waits for would never come."""
     status, out, err = run_program(

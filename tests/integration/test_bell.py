@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import select
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -58,3 +60,25 @@ def test_a_closed_bell_may_be_rung_and_closed_again() -> None:
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         heard(bell)
+
+
+def test_a_bell_that_is_closed_while_it_is_rung_rings_into_nobody_else_s_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bell, write, others = Bell(), os.write, []
+    closing = threading.Thread(target=bell.close)
+
+    def slowly(fd: int, data: bytes) -> int:
+        closing.start()
+        closing.join(0.3)
+        others.append(os.pipe())
+        return write(fd, data)
+
+    monkeypatch.setattr("dynflow_mp.bell.os.write", slowly)
+    bell.ring()
+    closing.join(10)
+
+    (theirs,) = others
+    assert not select.select([theirs[0]], [], [], 0)[0]
+    for fd in theirs:
+        os.close(fd)

@@ -15,6 +15,7 @@ import pytest
 from dynflow_mp.connectors.connector import Connector, Executor
 from dynflow_mp.connectors.direct import DirectConnector
 from dynflow_mp.connectors.zeromq import ZeroMQConnector
+from dynflow_mp.director.protocol import UNATTENDED
 from dynflow_mp.director.stimuli import EventArrived, PlanRequested
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
 from dynflow_mp.dispatchers.executor_dispatcher import ExecutorDispatcher
@@ -34,9 +35,11 @@ from dynflow_mp.executor.counts import Counts
 from dynflow_mp.executor.requests import StatusAsked, WorkersAsked
 from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.messages import (
+    ANY_EXECUTOR,
     Accepted,
     Done,
     Envelope,
+    Execution,
     ExecutionStatus,
     Failed,
     Response,
@@ -428,6 +431,19 @@ def test_a_store_that_is_away_for_a_while_is_asked_again(
     assert result(future) == ("plan-1", "stopped")
 
 
+def test_what_its_reconciler_asked_for_is_no_answer_to_what_a_world_asks_for(house: House) -> None:
+    """Both ask on nobody's behalf, and an executor knows a request by its id alone."""
+    executor, client = house.executor("x"), house.client()
+    request_id = f"{UNATTENDED}{client.world_id}-1"
+    client.connector.send(Envelope(client.world_id, ANY_EXECUTOR, request_id, Execution("plan-1")))
+    eventually(lambda: executor.runs["plan-1"])
+
+    house.store.plans["plan-2"] = Stored("planned", None, requested_at=1)
+
+    assert result(client.dispatcher.execute("plan-2", yielding=True)) == ("plan-2", "stopped")
+    assert executor.runs["plan-2"] == 1
+
+
 # -- events --------------------------------------------------------------------------------------
 
 
@@ -585,6 +601,25 @@ def test_a_callback_may_ask_for_the_next_plan_and_stop_the_dispatcher(house: Hou
     client.execute("plan-1").add_done_callback(go_on)
 
     assert stopped.wait(DEADLINE_S)
+
+
+def test_who_only_asks_by_name_does_not_stay_connected_to_all_that_ever_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dynflow_mp.connectors.executors._KEEP_UNLISTED_S", 0.0)
+    house = House("zeromq")
+    client = house.client()
+    office = client.connector._office  # type: ignore[attr-defined]
+    try:
+        for number in range(6):
+            executor = house.executor(f"x{number}")
+            eventually(lambda: time.monotonic() - office._executors._refreshed_at > office._refresh_s)
+            assert isinstance(result(client.dispatcher.status(executor.world_id)), dict)
+            house.leave(executor)
+
+        assert len(office._executors._peers) <= 3
+    finally:
+        house.close()
 
 
 def test_no_thread_stays_after_the_end(house: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -181,3 +182,69 @@ def test_processes_that_write_all_the_time_neither_fail_nor_starve_each_other(ur
     with database.read() as connection:
         assert connection.execute(text("SELECT n FROM t")).scalar_one() == sum(counts)
         assert connection.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
+
+
+KILLED_INSIDE = """
+import os, signal, sys, time
+from dynflow_mp.persistence.turnstile import Turnstile
+
+turnstile = Turnstile(sys.argv[1])
+with turnstile.held():
+    pass
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+    os._exit(0)
+print(child, flush=True)
+with turnstile.held():
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_who_is_killed_inside_holds_nothing_through_a_forked_child(tmp_path: Path):
+    path = f"{tmp_path}/plans.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED_INSIDE, path], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        try:
+            assert parent.wait(30) == -signal.SIGKILL
+
+            with Turnstile(path, deadline_s=5.0).held():
+                os.kill(child, 0)  # while it lives
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+USED_IN_A_CHILD = """
+import os, sys
+from dynflow_mp.persistence.turnstile import Turnstile
+
+inherited = Turnstile(sys.argv[1])
+with inherited.held():
+    pass
+child = os.fork()
+if child == 0:
+    own = Turnstile(sys.argv[1])
+    for turnstile in (own, inherited, own, inherited):
+        with turnstile.held():
+            pass
+    inherited.close()
+    with own.held():
+        os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+with inherited.held():
+    print("in", end="")
+"""
+
+
+def test_a_forked_child_goes_through_doors_of_its_own(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-c", USED_IN_A_CHILD, f"{tmp_path}/plans.db"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "in", "")

@@ -10,7 +10,7 @@ from dynflow_mp.dispatchers.client_decisions import ClientDecisions, Timings
 from dynflow_mp.dispatchers.decisions import Decision, Fail, Resolve, Send
 from dynflow_mp.errors import RequestError, RequestTimeout
 from dynflow_mp.executor.counts import Counts
-from dynflow_mp.model.messages import Done, Drain, Envelope, Ping, Response, Workers, WorkersTold
+from dynflow_mp.model.messages import Accepted, Done, Drain, Envelope, Ping, Response, Workers, WorkersTold
 from dynflow_mp.model.workers_report import WorkersReport
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -73,3 +73,13 @@ def test_an_older_world_says_nothing_and_the_future_says_why(
     assert isinstance(decision, Fail)
     assert isinstance(decision.error, RequestTimeout)
     assert str(decision.error) == words
+
+
+def test_a_word_that_is_no_answer_does_not_keep_a_question_open_for_ever(client: ClientDecisions) -> None:
+    client.ask("r", Ping(), "x", 5.0, 0.0)
+
+    assert client.heard(Envelope("x", "client", "r", Accepted()), 1.0) == []
+
+    decision = only(client.due(6.0))
+    assert isinstance(decision, Fail)
+    assert isinstance(decision.error, RequestTimeout)

@@ -16,6 +16,14 @@ def envelope(*fields: object) -> bytes:
     return msgpack.packb(list(fields))
 
 
+def request(kind: str, *values: object) -> bytes:
+    return envelope(VERSION, "c", "x", "c-1", kind, list(values))
+
+
+def event_in(delay_s: object, step_id: object = 1) -> bytes:
+    return request("Event", "p", step_id, b"", False, delay_s)
+
+
 BAD = {
     "nothing": b"",
     "cut short": GOOD[:-1],
@@ -32,17 +40,22 @@ BAD = {
     "too many values": envelope(VERSION, "c", "x", "c-1", "Ping", [1]),
     "too few values": envelope(VERSION, "c", "x", "c-1", "Event", ["p"]),
     "a value of another type": envelope(VERSION, "c", "x", "c-1", "Event", ["p", "1", b""]),
-    "a delay that is no number": envelope(
-        VERSION, "c", "x", "c-1", "Event", ["p", 1, b"", False, float("nan")]
-    ),
-    "a delay for ever": envelope(VERSION, "c", "x", "c-1", "Event", ["p", 1, b"", False, float("inf")]),
-    "a delay longer than any row holds": envelope(
-        VERSION, "c", "x", "c-1", "Event", ["p", 1, b"", False, 1e300]
-    ),
-    "a delay into the past": envelope(VERSION, "c", "x", "c-1", "Event", ["p", 1, b"", False, -1.0]),
-    "a request id longer than any row holds": envelope(VERSION, "c", "x", "c" * 101, "Ping", []),
-    "a sender with a NUL": envelope(VERSION, "c\0", "x", "c-1", "Ping", []),
-    "a plan id longer than any row holds": envelope(VERSION, "c", "x", "c-1", "Execution", ["p" * 101]),
+    "a plan that has no id": request("Execution", None),
+    "a plan whose id is empty": request("HaltPlan", ""),
+    "a plan whose id no database takes": request("Execution", "p\0"),
+    "a plan whose id is not ASCII": request("CancelPlan", "plän"),
+    "a plan whose id is a book": request("Execution", "p" * 1_000_000),
+    "a sender whose id is a book": envelope(VERSION, "c" * 1_000_000, "x", "c-1", "Ping", []),
+    "a request whose id is a book": envelope(VERSION, "c", "x", "c" * 1_000_000, "Ping", []),
+    "a request whose id no database takes": envelope(VERSION, "c", "x", "c\0", "Ping", []),
+    "a step that is no number": event_in(None, step_id=True),
+    "a step below all": event_in(None, step_id=-1),
+    "a step above all": event_in(None, step_id=2**40),
+    "a delay that is no number": event_in(float("nan")),
+    "a delay without end": event_in(float("inf")),
+    "a delay into the past": event_in(-1.0),
+    "a delay longer than the world stands": event_in(1e300),
+    "a delay of true": event_in(True),
     "a map": msgpack.packb({"version": VERSION}),
     "a list of four billion items": b"\xdd\xff\xff\xff\xff",
     "a text of four gigabytes": b"\x96\x01\xdb\xff\xff\xff\xff",

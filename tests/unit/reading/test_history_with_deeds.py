@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from plan_shelf import PLAN_ID, PlanShelf, shelf_with
 
 from dynflow_mp import Action
+from dynflow_mp.errors import DamagedData
 from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.plans import HistoryEntry, history_to_data
@@ -71,3 +73,10 @@ def test_without_deeds_lines_stay_in_the_order_in_which_they_were_written() -> N
     shelf = a_shelf(HistoryEntry(9, "start execution", "x"), HistoryEntry(3, "terminate execution", "y"))
 
     assert lines(shelf) == [("start execution", None), ("terminate execution", None)]
+
+
+def test_a_line_of_no_calendar_s_time_is_damage() -> None:
+    shelf = a_shelf(HistoryEntry(2**63 - 1, "start execution", "x"))
+
+    with pytest.raises(DamagedData, match="in no calendar"):
+        lines(shelf)

@@ -193,3 +193,29 @@ def test_an_ending_that_hangs_and_is_asked_again_hurries(little_reserve, forever
 
     assert ending.terminated.wait(60)
     assert monotonic() - began < 30
+
+
+def test_an_ending_is_not_taken_back_by_who_waits_for_it_no_longer():
+    ending, go_on = Ending(exit_process=False), threading.Event()
+    ending.before(go_on.wait)
+    ending.begin(5, lambda budget: [])
+
+    taken_back = ending.result.cancel()
+    go_on.set()
+
+    assert not taken_back
+    assert ending.result.result(10) is True
+
+
+def test_an_ending_that_gets_no_thread_ends_all_the_same(monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    ending, closed = Ending(exit_process=False), []
+    ending.on_close("door", lambda: closed.append("door"))
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    ending.begin(5, lambda budget: [])
+
+    assert ending.result.result(0) is True
+    assert closed == ["door"]
