@@ -53,5 +53,5 @@ def _own_key(root: Action) -> Any:
     except (KeyError, IndexError, AttributeError) as error:
         raise BadUniqueKey(f"{name}: {pattern!r} asks for {error}, which the input does not have") from error
     except (Exception, Failed) as left:
-        error = left.unwrapped() if isinstance(left, Failed) else left
-        raise BadUniqueKey(f"{name}: {type(error).__name__}: {error}") from error
+        raised = left.unwrapped() if isinstance(left, Failed) else left
+        raise BadUniqueKey(f"{name}: {type(raised).__name__}: {raised}") from raised

@@ -10,8 +10,8 @@ from typing import Any
 
 from dynflow_mp.clock import monotonic
 from dynflow_mp.connectors.connector import Connector, Receiver
-from dynflow_mp.dispatchers.client_decisions import LookUp
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
+from dynflow_mp.dispatchers.decisions import LookUp
 from dynflow_mp.dispatchers.notifier import Notifier
 from dynflow_mp.errors import UnknownReceiver
 from dynflow_mp.model.audits import Audit

@@ -185,7 +185,7 @@ def test_a_worker_that_does_not_answer_is_not_asked_for_its_work_all_the_time():
     pool = a_pool(workers=2)
     measured(pool, 0.00001)
     for number in (1, 2, 3, 4):
-        pool.add(a_job(number))
+        pool.add(a_job(number), 0.0)
     sent = {assignment.worker_id: assignment.numbered for assignment in pool.assign(10.0)}
     for number, _ in sent["w1"]:
         pool.finished("w1", number, 0.00001, 10.0)
@@ -199,21 +199,21 @@ def test_a_worker_that_was_given_more_is_asked_again_at_once():
     pool = a_pool(workers=2)
     measured(pool, 0.00001)
     for number in (1, 2):
-        pool.add(a_job(number))
+        pool.add(a_job(number), 0.0)
         pool.assign(10.0)
     held = [worker for worker in ("w0", "w1") if pool.holds(worker)]
     for worker in held[1:]:
         pool.finished(worker, pool.given(worker), 0.00001, 10.0)
     busy = held[0]
     pool.rest("w1" if busy == "w0" else "w0")
-    pool.add(a_job(3))
+    pool.add(a_job(3), 0.0)
     pool.assign(10.0)
     pool.go_on("w1" if busy == "w0" else "w0")
     assert pool.overdue(10.1) == [busy]
     assert pool.overdue(10.11) == []
 
     pool.rest("w1" if busy == "w0" else "w0")
-    pool.add(a_job(4))
+    pool.add(a_job(4), 0.0)
     pool.assign(10.11)
     pool.go_on("w1" if busy == "w0" else "w0")
 
