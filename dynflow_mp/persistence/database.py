@@ -20,6 +20,7 @@ from dynflow_mp.errors import ConfigError, ForkedWorld, PersistenceError
 from dynflow_mp.persistence.connections import Connections
 from dynflow_mp.persistence.driver_errors import could_not_write, persistence_error
 from dynflow_mp.persistence.opening import WRITING, new_engine, parsed_url, shown
+from dynflow_mp.persistence.read_only_files import undisturbed
 from dynflow_mp.persistence.retries import repeated
 from dynflow_mp.persistence.room_on_disk import no_room
 from dynflow_mp.persistence.server_settings import remarks
@@ -147,7 +148,7 @@ class Database:
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         if self._only_a_file:
-            with self.engine.connect() as connection:
+            with undisturbed(self._path, self.url_text), self.engine.connect() as connection:
                 yield connection
             return
         try:

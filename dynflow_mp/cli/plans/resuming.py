@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,19 @@ from dynflow_mp.cli.deeds import Outcome, attempted, by, told
 from dynflow_mp.cli.exit_status import NO_ANSWER, WELL
 from dynflow_mp.cli.opening import Where
 from dynflow_mp.cli.options import on_database, prints
-from dynflow_mp.cli.plans.choosing import at_once_option, chosen, in_bulk, same_error_option
+from dynflow_mp.cli.plans.choosing import at_once_option, chosen, in_bulk, same_error_option, told_dry
 from dynflow_mp.cli.plans.filters import Filters
 from dynflow_mp.cli.plans.watching import status_of_plan
 from dynflow_mp.cli.terminal import Terminal
-from dynflow_mp.cli.waiting import WaitingCommand, answer, is_taken, seconds_of, until, wait_option
+from dynflow_mp.cli.waiting import (
+    FOREVER,
+    WaitingCommand,
+    answer,
+    is_taken,
+    seconds_of,
+    until,
+    wait_option,
+)
 from dynflow_mp.errors import NoExecutor
 
 if TYPE_CHECKING:
@@ -50,11 +59,32 @@ def resume(
     It ends once an executor has each plan, with --wait once each has ended. Of many plans it is asked
     first, and stops by itself when the same error comes back.
     """
+    if filters is not None and (sub_plans or wait_s not in (None, FOREVER)):
+        raise click.UsageError("--sub-plans and --wait=SPAN are for plans that are named by their ids")
     with where.world() as world:
-        if filters is not None or dry_run:
-            of = filters if filters is not None else plan_ids
-            return in_bulk(world, "resume", of, terminal, yes=yes, dry_run=dry_run, **limits)
+        if filters is not None:
+            return in_bulk(world, "resume", filters, terminal, yes=yes, dry_run=dry_run, **limits)
+        if dry_run:
+            return told_dry("resume", _foreseen(world, plan_ids), terminal)
         return told("resume", resumed(world, plan_ids, wait_s, sub_plans=sub_plans), terminal)
+
+
+def _foreseen(world: World, plan_ids: tuple[str, ...]) -> dict[str, Any]:
+    """What would come of plans that are named. They may be planned only; in bulk such are left to whoever planned them."""
+    from dynflow_mp.world.bulk_course import Deed, why_not
+
+    statuses = world.persistence.find_statuses({"id": list(plan_ids)})
+    reasons = []
+    for plan_id in dict.fromkeys(plan_ids):
+        status = statuses.get(plan_id)
+        is_planned = status is not None and str(status.state) == "planned" and status.owner_id is None
+        reasons.append(None if is_planned else why_not(Deed.RESUME, status))
+    refused = Counter(reason for reason in reasons if reason is not None)
+    return {
+        "total": len(reasons),
+        "eligible": len(reasons) - refused.total(),
+        "refused": dict(refused.most_common()),
+    }
 
 
 def resumed(

@@ -15,7 +15,7 @@ from dynflow_mp.cli.plans.choosing import at_once_option, in_bulk, same_error_op
 from dynflow_mp.cli.plans.filters import Filters, filtered_or_failed
 from dynflow_mp.cli.plans.resuming import resumed
 from dynflow_mp.cli.terminal import Terminal
-from dynflow_mp.cli.waiting import WaitingCommand, wait_option
+from dynflow_mp.cli.waiting import FOREVER, WaitingCommand, wait_option
 from dynflow_mp.errors import NotSkippable
 
 
@@ -50,6 +50,8 @@ def skip(
     With filters instead of a plan: skip the failed steps of all these plans and resume them.
     """
     _check(plan_id, step_ids, filters, failed)
+    if plan_id is None and wait_s not in (None, FOREVER):
+        raise click.UsageError("--wait=SPAN is for one plan that is named by its id")
     with where.world() as world:
         if plan_id is None:
             return in_bulk(world, "skip_and_resume", filters, terminal, yes=yes, dry_run=dry_run, **limits)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from cli_actions import Quick
 from program_told import Program
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from dynflow_mp.errors import PersistenceError
 from dynflow_mp.persistence.beginnings import plans_beginning
@@ -218,4 +218,24 @@ def test_each_look_sees_what_was_written_since_the_last(tmp_path: Path):
         world.plan(Quick)
         assert plans() == 2
     assert plans() == 2
+    looked.close()
+
+
+def test_what_was_read_while_somebody_came_wrote_and_went_does_not_count(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/plans.db"
+    World(database_url=url).terminate().result(30)
+    looked = Database(url, look_only=True)
+    count = text("SELECT count(*) FROM dynflow_execution_plans")
+    seen = []
+
+    def plans(connection: Connection) -> None:
+        if not seen:
+            with World(database_url=url) as world:
+                world.plan(Quick)
+        seen.append(connection.execute(count).scalar_one())
+
+    looked.ask(plans)
+
+    assert len(seen) == 2, "it is asked again"
+    assert seen[-1] == 1
     looked.close()

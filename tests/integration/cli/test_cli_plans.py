@@ -411,6 +411,40 @@ def test_a_step_that_is_not_there_is_exit_status_3(
     assert told.errors.count("\n") == 1
 
 
+def test_a_dry_run_tells_what_would_come_of_plans_that_are_named(
+    executor: World, on: Program, tmp_path: Path
+):
+    planned, failed = executor.plan(Quick).id, ended(executor, NeedsFile, path=str(tmp_path / "no")).id
+    done = ended(executor, Quick).id
+
+    dry = on("plans", "resume", planned, failed, done, NOBODY, "--dry-run", "--json").json
+    run = on("plans", "resume", planned, "--wait=30s")
+
+    assert dry == {
+        "deed": "resume",
+        "dry_run": True,
+        "total": 4,
+        "eligible": 2,
+        "refused": {"is stopped": 1, "is not stored": 1},
+    }
+    assert run.status == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["resume", "--state", "paused", "--sub-plans"],
+        ["resume", "--state", "paused", "--wait=5s"],
+        ["skip", "--state", "paused", "--wait=5s"],
+        ["cancel", "--state", "running", "--force"],
+    ],
+)
+def test_what_bulk_deeds_cannot_have_is_refused_and_not_passed_over(arguments: list[str], on: Program):
+    told = on("plans", *arguments, "--yes")
+
+    assert (told.status, "named by" in told.errors) == (2, True)
+
+
 def test_a_plan_that_runs_is_not_resumed(executor: World, on: Program):
     plan_id = suspended(executor, Evented)
 
