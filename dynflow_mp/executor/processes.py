@@ -25,7 +25,7 @@ from typing import Any
 
 import zmq
 
-from dynflow_mp.errors import PeerBusy, ProtocolError
+from dynflow_mp.errors import ConfigError, PeerBusy, ProtocolError
 from dynflow_mp.executor import wire
 from dynflow_mp.executor.burials import Burials
 from dynflow_mp.executor.death_certificates import of_a_living_worker
@@ -122,8 +122,9 @@ class Processes:
     def spawn(self, queue: str) -> str:
         """Start a worker; :class:`WorkerReady` or :class:`StartFailed` follows. Returns its id."""
         try:
+            self._socket.look_after()
             worker = WorkerProcess(queue, self._directory, self._socket.endpoint, self._settings)
-        except OSError as error:
+        except (OSError, ConfigError, zmq.ZMQError) as error:
             nobody = secrets.token_hex(8)
             reason = f"no process could be started: {error}"
             self._reception.news.append(StartFailed(queue, None, reason, nobody))

@@ -12,6 +12,9 @@ import zmq
 
 from dynflow_mp.errors import ConfigError, PeerBusy
 from dynflow_mp.executor import wire
+from dynflow_mp.telemetry import logger
+
+log = logger("executor.workers_socket")
 
 SOCKET_NAME = "workers"
 _LONGEST_IPC_PATH = 107
@@ -48,6 +51,20 @@ class WorkersSocket:
         self.router = _router(self._context, self.endpoint)
         self._arrivals.register(self.router, zmq.POLLIN)
         self._poller.register(self.router, zmq.POLLIN)
+
+    def look_after(self) -> None:
+        """Listen anew where somebody has removed the socket, as programs do that tidy up old temporary files.
+
+        Connections that stand are not touched. Raises OSError or :class:`ConfigError` where that cannot be done.
+        """
+        assert self.router is not None, "processes are not started"
+        if self.path.exists():
+            return
+        log.warning("%s was removed, listening there again", self.path, extra={"action": "socket_removed"})
+        _prepare(self._directory)
+        with suppress(zmq.ZMQError):  # what it would remove is gone
+            self.router.unbind(self.endpoint)
+        self.router.bind(self.endpoint)
 
     def send(self, route: bytes, frame: bytes) -> None:
         """To a worker that is there; to nobody if it is gone. Raises :class:`PeerBusy` if its queue is full."""

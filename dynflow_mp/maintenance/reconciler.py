@@ -111,11 +111,13 @@ class Reconciler(Background):
     def round(self, now: float) -> None:
         """Look once; ``now`` is the steady clock's time. Done by the thread, and by tests without one."""
         asked_at = monotonic()
+        own_id = self._coordinator.world_id
         # In this order: a world that registers in between has no locks among those read before.
-        holders = self._coordinator.lock_holders() | self._store.running_owners()
+        holders = self._coordinator.lock_holders()
+        owners, own_plans = self._store.who_runs_what(own_id, self._compared_up_to, _AT_ONCE)
+        holders |= owners
         worlds = self._coordinator.find_worlds()
         self._silences.look(worlds, now, now + (monotonic() - asked_at))
-        own_id = self._coordinator.world_id
         verdict = judge(worlds, holders, self._silences.of, self._lease_ttl_s, gone)
         # Whose process is gone already is this round's work, or, where that fails, the next one's.
         self._neighbours = [
@@ -132,7 +134,7 @@ class Reconciler(Background):
             partial(self._store.let_go_of_unowned, fence),
             self._ask_again,
             self._look_for_deleted,
-            self._look_for_stranded,
+            partial(self._look_for_stranded, own_plans),
             self._tidy,
         )
 
@@ -174,12 +176,13 @@ class Reconciler(Background):
         if deleted:
             self._deleted(sorted(deleted))
 
-    def _look_for_stranded(self) -> None:
-        """A plan that this world had to drop, since what became of it could not be stored, would be its own for ever.
+    def _look_for_stranded(self, found: list[str]) -> None:
+        """Among plans that are stored as running here.
+
+        A plan that this world had to drop, since what became of it could not be stored, would be its own for ever.
 
         One that is seen once has begun or ended just now; whoever is told asks the core, which knows.
         """
-        found = self._store.running_of(self._coordinator.world_id, self._compared_up_to, _AT_ONCE)
         strays = set(found).difference(self._held())
         self._strays |= strays
         if stranded := sorted(strays & self._strays_before):
