@@ -149,7 +149,7 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
         return never
 
     def _last_shown(self) -> SubPlanCounts:
-        return super()._last_shown()._replace(total=self.output.get("planned_count", 0))
+        return super()._last_shown()._replace(total=self._shown.get("planned_count", 0))
 
     def _is_over(self) -> bool:
         if not self._made_now and self._all_in_vain:

@@ -184,7 +184,7 @@ class Schedule(Waiting):
             connection.execute(_stopping(plan_id, end, history, now))
             connection.execute(_ending_of_root(plan_id, row[2], end, now))
             kinds = kinds_of(PlanState.STOPPED, end.result, halted=False)
-            note_for_waiting(connection, plan_id, kinds, end.result, now)
+            note_for_waiting(connection, [plan_id], kinds, end.result, now)
             plan_rows.forget_delay(connection, plan_id)
             return True
 

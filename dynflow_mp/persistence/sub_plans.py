@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, case, func, literal_column, select, update
 
 from dynflow_mp.errors import DynflowError
+from dynflow_mp.model.hooks import kinds_of
 from dynflow_mp.model.plans import Payload, PlanSkeleton, StepKind, StepTable
 from dynflow_mp.model.policies import DEFAULT_QUEUE
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 from dynflow_mp.model.sub_plans import Briefing, SubPlanCount
 from dynflow_mp.persistence.held_by_plans import give_up_all
+from dynflow_mp.persistence.hook_rows import note_for_waiting
 from dynflow_mp.persistence.rows import PLAN_STATES, RESULTS, STEP_STATES, PlanRow
 from dynflow_mp.persistence.skeleton import CHUNK, PLAN_AND_CALLER, assembled
 from dynflow_mp.persistence.statements import Statement
@@ -97,6 +99,7 @@ def end_never_begun(
     while ids := list(connection.execute(some).scalars()):
         _stop_with_error(connection, ids, now)
         _charge_run_steps(connection, ids, error, now)
+        note_for_waiting(connection, ids, kinds_of(PlanState.STOPPED, Result.ERROR), Result.ERROR, now)
         give_up_all(connection, ids)
         ended += len(ids)
     return ended
