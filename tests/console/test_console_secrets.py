@@ -63,7 +63,7 @@ def test_g41_the_step_is_shown_with_its_secrets_masked(running_world, leaky_plan
     assert "***" in told["error"]["message"]
 
 
-def test_g41_what_a_step_wrote_is_read_in_pages_without_its_secrets(running_world, leaky_plan):
+def test_what_a_step_wrote_is_read_in_pages_without_its_secrets(running_world, leaky_plan):
     console = a_console(running_world)
     path = f"/api/plans/{leaky_plan.id}/steps"
 
