@@ -460,10 +460,12 @@ def test_an_event_is_taken_or_refused(executor: World, on: Program):
     taken = on("plans", "event", plan_id, "2", '"finish"', "--json")
     watched = on("plans", "watch", plan_id)
     refused = on("plans", "event", plan_id, "2", '"finish"')
+    tried = on("plans", "event", plan_id, "2", '"finish"', "--optional", "--json")
     no_json = on("plans", "event", plan_id, "2", "finish")
 
     assert (taken.status, taken.json["plans"][0]["taken"]) == (0, True)
     assert (watched.status, refused.status, no_json.status) == (0, 4, 2)
+    assert (tried.status, tried.json["plans"][0]["taken"]) == (0, False)
     assert "needs its quotes" in no_json.errors
 
 
