@@ -21,7 +21,7 @@ import zmq
 
 from dynflow_mp.connectors.keys import KeyPair
 from dynflow_mp.errors import ProtocolError
-from dynflow_mp.model.messages import MAX_ENVELOPE, Envelope
+from dynflow_mp.model.messages import MAX_ENVELOPE, Envelope, may_be_an_id
 
 HIGH_WATER_MARK = 1000
 """Per connection and direction, inside libzmq: an alarm, our own queues are the bound."""
@@ -237,10 +237,11 @@ def world_of(identity: bytes) -> str:
     world_id, mark, chance = identity.rpartition(_MARK)
     if not mark or not world_id or len(chance) != 16:
         raise ProtocolError("a peer that does not say which world it is")
-    try:
-        return world_id.decode()
-    except UnicodeDecodeError as error:
-        raise ProtocolError("a peer whose world id is no text") from error
+    # It will stand in logs, and others' answers are sent to it.
+    text = world_id.decode("utf-8", "replace")
+    if not may_be_an_id(text):
+        raise ProtocolError("a peer whose world id cannot be one")
+    return text
 
 
 def tune(socket: zmq.Socket[bytes], endpoint: str) -> None:

@@ -13,6 +13,7 @@ Pure: time is given, what to do is returned.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import ceil
 from typing import NamedTuple, Protocol
 
 from dynflow_mp.director.protocol import attended
@@ -123,8 +124,10 @@ class ClientDecisions:
         )
 
     def _look(self, tracked: Tracked, plan_id: str, now: float) -> list[Decision]:
-        self._open.wake(tracked, now + self._timings.watch_s)
-        return [LookUp((plan_id,))]
+        """At once, or in a moment together with others that watch it."""
+        others = any(other.watching and other is not tracked for other in self._open.about(plan_id)[:2])
+        self._open.wake(tracked, _beat(now if others else now + self._timings.watch_s))
+        return [] if others else [LookUp((plan_id,))]
 
     def event(self, request_id: str, message: Event, now: float) -> list[Decision]:
         """Bring an event to the world that runs its plan, behind those that were sent to its step before."""
@@ -294,12 +297,11 @@ class ClientDecisions:
 
     def found(self, statuses: Mapping[str, PlanStatus], asked: Iterable[str], now: float) -> list[Decision]:
         """What the store says of the plans we asked about."""
-        asked = set(asked)
         decisions: list[Decision] = []
-        for tracked in self._open:
-            message = tracked.message
-            if isinstance(message, _ABOUT_PLANS) and message.plan_id in asked:
-                decisions += self._compared(tracked, message.plan_id, statuses.get(message.plan_id), now)
+        for plan_id in dict.fromkeys(asked):
+            for tracked in self._open.about(plan_id):
+                if isinstance(tracked.message, _ABOUT_PLANS):
+                    decisions += self._compared(tracked, plan_id, statuses.get(plan_id), now)
         return decisions
 
     def _compared(
@@ -367,18 +369,21 @@ class ClientDecisions:
     def due(self, now: float) -> list[Decision]:
         """What has to be done because time has passed."""
         decisions: list[Decision] = []
+        watched: dict[str, None] = {}
         for tracked in self._open.due(now):
-            decisions += self._overdue(tracked, now)
+            if tracked.watching and isinstance(tracked.message, Execution):
+                self._open.wake(tracked, _beat(now + self._timings.watch_s))
+                watched[tracked.message.plan_id] = None
+            else:
+                decisions += self._overdue(tracked, now)
         if now >= self._look_at:
             self._look_at = now + self._jittered_interval()
-            plan_ids = {t.message.plan_id for t in self._open if isinstance(t.message, _LOOKED_UP)}
-            if plan_ids:
-                decisions.append(LookUp(tuple(plan_ids)))
+            watched |= {t.message.plan_id: None for t in self._open if isinstance(t.message, _LOOKED_UP)}
+        if watched:
+            decisions.append(LookUp(tuple(watched)))
         return decisions
 
     def _overdue(self, tracked: Tracked, now: float) -> list[Decision]:
-        if tracked.watching and isinstance(tracked.message, Execution):
-            return self._look(tracked, tracked.message.plan_id, now)
         if isinstance(tracked.message, _ABOUT_PLANS):
             if not tracked.bounced:
                 tracked.silences, tracked.nobody_since = tracked.silences + 1, None
@@ -431,6 +436,11 @@ class ClientDecisions:
         return self._timings.reask_interval_s * (0.8 + 0.4 * self._chance())
 
 
+def _beat(time: float) -> float:
+    """Not long after ``time``, when others are looked after, too: thousands of plans are looked up at once, not one by one."""
+    return ceil(time / _BEAT_S - 1e-6) * _BEAT_S
+
+
 def _reported(tracked: Tracked, told: WorkersTold) -> Decision:
     try:
         return Resolve(tracked.request_id, WorkersReport.from_data(tracked.receiver_id, told.report))
@@ -444,6 +454,7 @@ def _perhaps(tracked: Tracked) -> str:
     return "; one of an older version does not know this request" if new else ""
 
 
+_BEAT_S = 0.05
 _UNOWNED = (PlanState.PLANNED, PlanState.PAUSED, PlanState.RUNNING)
 """States in which a plan without an owner needs an executor; ``running`` is left by one that died."""
 _NOBODY = (NoExecutor, UnknownReceiver, WorldTerminated)

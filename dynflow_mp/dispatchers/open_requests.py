@@ -37,6 +37,7 @@ class OpenRequests:
 
     def __init__(self) -> None:
         self._by_id: dict[str, Tracked] = {}
+        self._by_plan: dict[str, dict[str, Tracked]] = {}
         self._alarms: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
@@ -49,14 +50,27 @@ class OpenRequests:
         """The request of this id, if it is open."""
         return self._by_id.get(request_id)
 
+    def about(self, plan_id: str) -> list[Tracked]:
+        """Those that are open and concern this plan."""
+        return list(self._by_plan.get(plan_id, {}).values())
+
     def add(self, tracked: Tracked) -> Tracked:
         """It is open from now on."""
         self._by_id[tracked.request_id] = tracked
+        plan_id = getattr(tracked.message, "plan_id", None)
+        if plan_id is not None:
+            self._by_plan.setdefault(plan_id, {})[tracked.request_id] = tracked
         return tracked
 
     def close(self, tracked: Tracked) -> None:
         """It has ended."""
         del self._by_id[tracked.request_id]
+        plan_id = getattr(tracked.message, "plan_id", None)
+        if plan_id is not None:
+            others = self._by_plan[plan_id]
+            del others[tracked.request_id]
+            if not others:
+                del self._by_plan[plan_id]
         if not self._by_id:
             self._alarms.clear()
 

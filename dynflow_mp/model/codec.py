@@ -30,6 +30,8 @@ MAX_ITEMS = 1_000_000
 MAX_KEY = 4_096
 """Longest key: a longer one is data that got into the wrong place. Below so many bytes nothing needs a second look."""
 
+_MOST_SAID = 200
+
 EMPTY = msgpack.packb({})
 
 _DATETIME, _DATE, _UUID, _DECIMAL, _SIGNAL = 1, 2, 3, 4, 5
@@ -70,7 +72,8 @@ def decode(data: bytes) -> Any:
         # Timestamps, which we never write, become what they mean: nothing but plain types comes out of here.
         return msgpack.unpackb(data, ext_hook=_from_extension, strict_map_key=True, timestamp=3)
     except (ValueError, TypeError, OverflowError, msgpack.UnpackException, InvalidOperation) as error:
-        raise DamagedData(f"stored data cannot be read: {error}") from error
+        # Some of these say all that they could not read.
+        raise DamagedData(f"stored data cannot be read: {str(error)[:_MOST_SAID]}") from error
 
 
 def references_in(value: Any, depth: int = 0) -> list[OutputReference]:

@@ -207,7 +207,14 @@ class Envelope(NamedTuple):
         return isinstance(self.message, REQUESTS)
 
     def to_bytes(self) -> bytes:
+        """Raises :class:`ProtocolError` for what its receiver would refuse: it must not come to distrust us."""
         message = self.message
+        doubt = _DOUBTS.get(type(message))
+        if doubt is not None:
+            try:
+                doubt(message)
+            except TypeError as error:
+                raise ProtocolError(f"a {type(message).__name__} that nobody takes: {error}") from error
         return encode(
             [
                 VERSION,
@@ -235,11 +242,11 @@ class Envelope(NamedTuple):
         if len(fields) != 6 or not all(isinstance(text, str) for text in fields[1:5]):
             raise ProtocolError("an envelope with the wrong fields")
         _, sender_id, receiver_id, request_id, kind_name, values = fields
-        if not (_may_be_an_id(sender_id) and _may_be_an_id(receiver_id) and _may_be_an_id(request_id)):
+        if not (may_be_an_id(sender_id) and may_be_an_id(receiver_id) and may_be_an_id(request_id)):
             raise ProtocolError("an envelope with ids that cannot be anybody's")
         kind = _KINDS.get(kind_name)
         if kind is None or not isinstance(values, list):
-            raise ProtocolError(f"an envelope of the unknown kind {kind_name!r}")
+            raise ProtocolError(f"an envelope of the unknown kind {kind_name[:_LONGEST_ID]!r}")
         try:
             return cls(sender_id, receiver_id, request_id, _checked(kind, values))
         except TypeError as error:
@@ -274,13 +281,14 @@ def _checked(kind: type[Any], values: list[Any]) -> Message:
     return message
 
 
-def _may_be_an_id(text: str) -> bool:
+def may_be_an_id(text: str) -> bool:
+    """Whether a world, a request or a plan could have it: short, and nothing that is more than it looks like."""
     return len(text) <= _LONGEST_ID and text.isascii() and text.isprintable()
 
 
 def _check_plan(message: Execution | Event | CancelPlan | HaltPlan) -> None:
     plan_id: Any = message.plan_id
-    if not plan_id or not _may_be_an_id(plan_id):
+    if not plan_id or not may_be_an_id(plan_id):
         raise TypeError("plan_id cannot be the id of a plan")
 
 

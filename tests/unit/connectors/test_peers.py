@@ -17,7 +17,11 @@ def test_a_routing_id_says_whose_it_is_and_is_never_the_same_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    "identity", [b"", b"\x00abcd", b"world", b"~0123456789abcdef", b"\xff~0123456789abcdef"]
+    "identity",
+    [
+        *(b"", b"\x00abcd", b"world", b"~0123456789abcdef", b"\xff~0123456789abcdef"),
+        *(b"w\n00:00 CRITICAL all is lost~0123456789abcdef", b"\x1b[2J~0123456789abcdef"),
+    ],
 )
 def test_a_peer_that_does_not_say_who_it_is_is_refused(identity: bytes) -> None:
     with pytest.raises(ProtocolError):

@@ -626,6 +626,26 @@ def test_a_plan_that_is_watched_is_looked_up_and_nobody_is_asked(watching: Clien
     assert len(watching) == 0
 
 
+@pytest.mark.parametrize("plans", [1, 500])
+def test_plans_that_many_watch_are_looked_up_together(client: ClientDecisions, plans: int) -> None:
+    looks = [
+        decision
+        for number in range(1000)
+        for decision in client.watch(f"client-{number}", Execution(f"plan-{number % plans}"), number / 2000)
+    ]
+    assert len(looks) <= plans
+
+    looks = [decision for tick in range(200) for decision in client.due(0.5 + tick / 200)]
+
+    assert len(looks) <= 21
+    assert {plan_id for look in looks if isinstance(look, LookUp) for plan_id in look.plan_ids} == {
+        f"plan-{number}" for number in range(plans)
+    }
+    statuses = {f"plan-{number}": Stored("stopped") for number in range(plans)}
+    assert len(client.found(statuses, statuses, 2.0)) == 1000
+    assert len(client) == 0
+
+
 def test_a_plan_that_is_paused_has_ended_for_who_watches_it(watching: ClientDecisions) -> None:
     assert found(watching, Stored("paused", None, 7), 0.1) == []
     assert found(watching, Stored("paused"), 0.2) == [LoadPlan(REQUEST, PLAN)]

@@ -7,7 +7,16 @@ import pytest
 
 from dynflow_mp.errors import DamagedData, DynflowError, ProtocolError, RequestError
 from dynflow_mp.model.codec import decode, encode
-from dynflow_mp.model.messages import MAX_ENVELOPE, VERSION, Envelope, Event, Failed, Ping
+from dynflow_mp.model.messages import (
+    MAX_ENVELOPE,
+    VERSION,
+    Envelope,
+    Event,
+    Execution,
+    Failed,
+    HaltPlan,
+    Ping,
+)
 
 GOOD = Envelope("c", "x", "c-1", Ping()).to_bytes()
 
@@ -75,9 +84,34 @@ def test_a_bad_envelope_is_a_protocol_error(data: bytes) -> None:
         Envelope.from_bytes(data)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        request("K" * 1_000_000),
+        request("Ping", msgpack.ExtType(5, b"z" * 1_000_000)),
+    ],
+    ids=["a kind", "a signal"],
+)
+def test_what_is_refused_is_not_told_at_length(data: bytes) -> None:
+    with pytest.raises(ProtocolError) as refused:
+        Envelope.from_bytes(data)
+
+    assert len(str(refused.value)) < 400
+
+
 def test_g36_an_envelope_that_is_too_large_is_refused_where_it_is_made() -> None:
     with pytest.raises(DynflowError, match="more than"):
         Envelope("c", "x", "c-1", Event("p", 1, bytes(MAX_ENVELOPE))).to_bytes()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [Event("p", 1, b"", False, 1e12), Event("p", 0, b""), Execution("p" * 1000), HaltPlan("")],
+    ids=lambda message: type(message).__name__,
+)
+def test_g36_what_its_receiver_would_refuse_is_not_sent(message: Event | Execution | HaltPlan) -> None:
+    with pytest.raises(ProtocolError, match="that nobody takes"):
+        Envelope("c", "x", "c-1", message).to_bytes()
 
 
 @pytest.mark.parametrize(
