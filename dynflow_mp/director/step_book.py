@@ -270,7 +270,7 @@ class StepBook:
         self.execution_time += outcome.execution_time
         spent = self._spent.pop(step_id, 0.0) + outcome.execution_time
         ended_at = outcome.ended_at
-        if state is StepState.SUCCESS:
+        if state is StepState.SUCCESS and phase is Phase.RUN:  # it never runs again; finalize may start over
             started_at = self._started.pop(step_id, ended_at)
         else:
             self._spent[step_id] = spent
