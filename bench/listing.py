@@ -15,9 +15,9 @@ import click
 from sqlalchemy import event
 
 from bench import stored_plans
+from dynflow_mp.model.plan_orders import ORDERS
 from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.persistence.database import Database
-from dynflow_mp.persistence.plan_pages import ORDERS
 from dynflow_mp.persistence.schema import prepare
 from dynflow_mp.persistence.store import Store
 from dynflow_mp.reading.library import Library

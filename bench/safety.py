@@ -6,13 +6,13 @@ Ratio 1.00 is no cost at all. For ``fan_out`` (steps a second) it may fall to 0.
 from __future__ import annotations
 
 import json
-from statistics import median
 from typing import Any
 
 import click
 
 from bench import databases, site
 from bench.careless_supervisor import LEFT_OUT
+from bench.pairs import compared, paired
 from bench.product import Supervisor, run_client
 from bench.workloads import WORKLOADS
 
@@ -43,32 +43,16 @@ def main(
     left_out = without or tuple(LEFT_OUT)
     with site.opened() as here:
         for name in workloads or ("fan_out", "chain"):
-            click.echo(json.dumps(compared(name, size, here, databases.url_of(database), runs, left_out)))
+            click.echo(json.dumps(in_turns(name, size, here, databases.url_of(database), runs, left_out)))
 
 
-def compared(
+def in_turns(
     name: str, size: int | None, here: site.Site, database: str, runs: int, left_out: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Pairs of runs, the order within a pair changing each time: whatever the machine does meets both."""
+    """A workload with all that keeps plans safe, and without what is left out."""
     steps = WORKLOADS[name].size if size is None else size
-    pairs = []
-    for number in range(runs + 1):
-        order = [(), left_out] if number % 2 else [left_out, ()]
-        values = {without: once(name, steps, here, database, without) for without in order}
-        pairs.append((values[()], values[left_out]))
-    safe, careless = zip(*pairs[1:], strict=True)  # the first pair warms up
-    ratios = [with_all / with_less for with_all, with_less in pairs[1:]]
-    return {
-        "workload": name,
-        "database": databases.kind(database),
-        "n": steps,
-        "unit": WORKLOADS[name].unit,
-        "without": list(left_out),
-        "safe": round(median(safe), 4),
-        "careless": round(median(careless), 4),
-        "ratio": round(median(ratios), 3),
-        "spread": [round(min(ratios), 3), round(max(ratios), 3)],
-    }
+    pairs = paired(lambda safe: once(name, steps, here, database, () if safe else left_out), runs)
+    return {**compared(name, steps, database, ("safe", "careless"), pairs), "without": list(left_out)}
 
 
 if __name__ == "__main__":

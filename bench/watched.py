@@ -14,13 +14,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from statistics import median
 from typing import Any
 from urllib.request import Request, urlopen
 
 import click
 
 from bench import databases, site
+from bench.pairs import compared, paired
 from bench.product import Supervisor, run_client
 from bench.workloads import WORKLOADS
 
@@ -126,31 +126,16 @@ def main(workloads: tuple[str, ...], database: str, runs: int, size: int | None)
     """Run WORKLOADS (fan_out and many_plans) with and without somebody at the console; one JSON object per line."""
     with site.opened() as here:
         for name in workloads or ("fan_out", "many_plans"):
-            click.echo(json.dumps(compared(name, size, here, databases.url_of(database), runs)))
+            click.echo(json.dumps(in_turns(name, size, here, databases.url_of(database), runs)))
 
 
-def compared(name: str, size: int | None, here: site.Site, database: str, runs: int) -> dict[str, Any]:
-    """Pairs of runs, the order within a pair changing each time: whatever the machine does meets both."""
+def in_turns(name: str, size: int | None, here: site.Site, database: str, runs: int) -> dict[str, Any]:
+    """A workload watched and alone."""
     number_of = WORKLOADS[name].size if size is None else size
-    pairs: list[tuple[float, float]] = []
-    asked: list[int] = []
-    for number in range(runs + 1):
-        order = (True, False) if number % 2 else (False, True)
-        values = {watched: once(name, number_of, here, database, watched) for watched in order}
-        pairs.append((values[True][0], values[False][0]))
-        asked.append(values[True][1])
-    ratios = [watched / alone for watched, alone in pairs[1:]]  # the first pair warms up
-    return {
-        "workload": name,
-        "database": databases.kind(database),
-        "n": number_of,
-        "unit": WORKLOADS[name].unit,
-        "watched": round(median(watched for watched, _ in pairs[1:]), 4),
-        "alone": round(median(alone for _, alone in pairs[1:]), 4),
-        "ratio": round(median(ratios), 3),
-        "spread": [round(min(ratios), 3), round(max(ratios), 3)],
-        "asked": asked[1:],
-    }
+    pairs = paired(lambda watched: once(name, number_of, here, database, watched), runs)
+    values = [(watched[0], alone[0]) for watched, alone in pairs]
+    told = compared(name, number_of, database, ("watched", "alone"), values)
+    return {**told, "asked": [asked for (_, asked), _ in pairs]}
 
 
 if __name__ == "__main__":

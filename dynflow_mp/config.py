@@ -413,8 +413,11 @@ def _file_with_settings(directory: Path) -> tuple[Path | None, dict[str, Any]]:
     """The file that counts, and what it says; none, and nothing, where there is no such file."""
     for name, tables in (("dynflow.toml", ()), ("pyproject.toml", ("tool", "dynflow_mp"))):
         path = directory / name
-        if not path.exists():
-            continue
+        try:
+            if not path.exists():
+                continue
+        except OSError as error:  # a directory that this user may not look into, as after sudo
+            raise ConfigError(f"{path}: cannot be looked for: {error.strerror}") from error
         text = _text_of(path)
         found = _table(path, text, tables)
         if found:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dynflow_mp.actions.sub_plan_counts import SubPlanCounts
-from dynflow_mp.actions.sub_plans import WithSubPlans, _exhaust
+from dynflow_mp.actions.sub_plans import _OWN, WithSubPlans, _exhaust
 from dynflow_mp.errors import StepError, SubPlanFailed
 from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.sub_plans import Ending
@@ -25,6 +25,9 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
 
     batch_size: int = 100
     """Most sub-plans made by one call of ``create_sub_plans``."""
+
+    _deleted: int = 0
+    """How many were made and are not stored any more: somebody deleted them. They are not made again."""
 
     # -- to be defined -----------------------------------------------------------------------------
 
@@ -48,7 +51,7 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
         room = self._room_for_more()
         if room is not None:
             size = min(size, room)
-        return self.batch(self._standing.total, size) if size > 0 else []
+        return self.batch(self._made, size) if size > 0 else []
 
     @property
     def can_spawn_next_batch(self) -> bool:
@@ -56,6 +59,13 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
         return self._left_to_make > 0
 
     # -- the step ----------------------------------------------------------------------------------
+
+    def run(self, event: Any = None) -> None:
+        made_before = self.output.get(_OWN, {}).pop("made_before", None)
+        if event is None and made_before is not None:
+            # The call that noted it has failed since, and what it made was not stored with it.
+            self.output["planned_count"] = made_before
+        super().run(event)
 
     def _end_sub_plans(self, how: Ending) -> None:
         super()._end_sub_plans(how)
@@ -67,6 +77,12 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
             self._note_own("never_made", left)
             self.on_planning_finished()
 
+    def _begin_or_resume(self) -> None:
+        nothing_there = not self._standing.total or self._standing.none_could_be_planned
+        if nothing_there and not self._is_being_ended:
+            self.output["planned_count"] = self._deleted = 0  # all of them are made, or made again
+        super()._begin_or_resume()
+
     def _begin_sub_plans(self) -> None:
         self.output["total_count"] = self.total_count()
         if self._left_to_make:
@@ -75,7 +91,7 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
             self.on_planning_finished()
 
     def _go_on_with_sub_plans(self) -> None:
-        if self._standing.none_could_be_planned:
+        if self._all_in_vain:
             return
         super()._go_on_with_sub_plans()
         if not self._left_to_make or self._is_being_ended:
@@ -92,6 +108,7 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
     def _make_a_batch(self) -> None:
         if self._room_for_more() == 0:
             return
+        self._note_own("made_before", self._made)
         _exhaust(self.create_sub_plans())
         if not self._made_now:
             raise StepError("create_sub_plans() triggered nothing, although sub-plans are still to be made")
@@ -107,10 +124,24 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
             return Signal.NEXT_BATCH
         return Signal.SUB_PLANS if self._room_for_more() else None
 
+    def _count_sub_plans(self) -> None:
+        super()._count_sub_plans()
+        self._deleted = max(0, self.output.get("planned_count", 0) - self._standing.total)
+
+    @property
+    def _made(self) -> int:
+        """How many sub-plans have been made so far, whatever has become of them."""
+        return self._standing.total + self._deleted
+
+    @property
+    def _all_in_vain(self) -> bool:
+        """Whether none of those made so far could be planned."""
+        return self._standing.none_could_be_planned and not self._deleted
+
     @property
     def _left_to_make(self) -> int:
         expected: int = self.output.get("total_count", 0)
-        return max(0, expected - self._standing.total - self._never_made)
+        return max(0, expected - self._made - self._never_made)
 
     @property
     def _never_made(self) -> int:
@@ -118,19 +149,17 @@ class WithBulkSubPlans(WithSubPlans, abstract=True):
         return never
 
     def _last_shown(self) -> SubPlanCounts:
-        return super()._last_shown()._replace(total=self.output.get("planned_count", 0))
+        return super()._last_shown()._replace(total=self._shown.get("planned_count", 0))
 
     def _is_over(self) -> bool:
-        if not self._made_now and self._standing.none_could_be_planned:
+        if not self._made_now and self._all_in_vain:
             raise SubPlanFailed(self._standing.failed)
         return super()._is_over()
 
     def _show_counts(self) -> None:
         expected = self.output.get("total_count", 0)
         super()._show_counts()
-        self.output.update(
-            total_count=expected, planned_count=self._standing.total, cancelled_count=self._never_made
-        )
+        self.output.update(total_count=expected, planned_count=self._made, cancelled_count=self._never_made)
 
 
 class WithPollingSubPlans(WithSubPlans, abstract=True):

@@ -293,6 +293,6 @@ def _pair(
     """Progress and weight as the action tells them; a progress method that fails leaves neither."""
     try:
         done = finite(ask()) if reported is None else reported
-    except Exception:
+    except (Exception, Failed, Suspended):
         return 0.0, 0.0
     return done, weight_of(action, weight)

@@ -18,12 +18,12 @@ from dynflow_mp.model.retries import Retry
 __all__ = ["ActionPolicy", "RescueStrategy", "deadline_of", "is_span", "policy_of"]
 
 _LONGEST_S = 100_000_000
+_LONGEST_QUEUE = 100
 
 
 def policy_of(kind: type[Action]) -> ActionPolicy:
     """The class's facts as data. Raises :class:`PlanningError` for an attribute that cannot be meant."""
-    if kind.queue is not None and not (isinstance(kind.queue, str) and kind.queue):
-        raise PlanningError(f"{name_of(kind)}.queue is {kind.queue!r}; it must be the name of a queue")
+    _check_queue(kind)
     retry = kind.retry
     if retry is not None and not isinstance(retry, Retry):
         raise PlanningError(f"{name_of(kind)}.retry is {retry!r}; it must be a Retry, or None")
@@ -44,6 +44,19 @@ def policy_of(kind: type[Action]) -> ActionPolicy:
         hooks=" ".join(hooks_of(kind)),
         sensitive=tuple(kind.sensitive),
     )
+
+
+def _check_queue(kind: type[Action]) -> None:
+    """What no row, and no message, can hold is found here, where its class can be told."""
+    queue = kind.queue
+    if queue is None:
+        return
+    if not (isinstance(queue, str) and queue):
+        raise PlanningError(f"{name_of(kind)}.queue is {queue!r}; it must be the name of a queue")
+    if len(queue) > _LONGEST_QUEUE:
+        raise PlanningError(
+            f"{name_of(kind)}.queue has a name of {len(queue)} letters; {_LONGEST_QUEUE} is the most"
+        )
 
 
 def deadline_of(kind: type[Action]) -> float | None:

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.unwinding import Failed
 
 
 def weight_of(action: Action, attribute: str) -> float:
@@ -13,7 +14,7 @@ def weight_of(action: Action, attribute: str) -> float:
     try:
         weight: Any = getattr(action, attribute)
         return finite(weight() if callable(weight) else weight)
-    except Exception:
+    except (Exception, Failed):
         return 0.0
 
 

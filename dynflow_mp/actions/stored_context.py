@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from dynflow_mp.actions.context import Context
 from dynflow_mp.model.codec import decode
@@ -69,6 +69,10 @@ class StoredContext(Context, Generic[Row]):
     def _decoded_input(self) -> dict[str, Any]:
         values: dict[str, Any] = decode(self._row.input)
         return values
+
+    def error(self, what: str | BaseException) -> NoReturn:
+        """There is no step here to fail, and who looks at the action is not to be thrown out of what they do."""
+        self.refuse("error", Phase.PLAN, Phase.RUN, Phase.FINALIZE)
 
     def get_output(self) -> dict[str, Any]:
         if self._output is None:

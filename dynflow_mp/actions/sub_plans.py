@@ -135,11 +135,11 @@ class WithSubPlans(Cancellable, abstract=True):
 
     def run_progress(self) -> float:
         """The part of the sub-plans that has ended."""
-        output = self.output
-        total = output.get("total_count")
+        shown = self._shown
+        total = shown.get("total_count")
         if not total:
             return _UNKNOWN_PROGRESS
-        ended = sum(output.get(name, 0) for name in ("success_count", "failed_count", "cancelled_count"))
+        ended = sum(shown.get(name, 0) for name in ("success_count", "failed_count", "cancelled_count"))
         return min(1.0, float(ended / total))
 
     # -- what follows from the counts --------------------------------------------------------------
@@ -264,7 +264,13 @@ class WithSubPlans(Cancellable, abstract=True):
     def _last_shown(self) -> SubPlanCounts:
         """As the last call left them in the output, for whom has not had them counted."""
         names = ("total", "success", "failed", "pending")
-        return SubPlanCounts(*(self.output.get(f"{name}_count", 0) for name in names))
+        return SubPlanCounts(*(self._shown.get(f"{name}_count", 0) for name in names))
+
+    @property
+    def _shown(self) -> dict[str, Any]:
+        """What calls have written so far: nothing while the action is planned."""
+        written: dict[str, Any] = {} if self.phase is Phase.PLAN else self.output
+        return written
 
     # -- the pace ----------------------------------------------------------------------------------
 
@@ -291,7 +297,7 @@ class WithSubPlans(Cancellable, abstract=True):
 
     def _own_kept(self, name: str) -> Any:
         """What run has set stands before what plan has."""
-        later = {} if self.phase is Phase.PLAN else self.output.get(_OWN, {})
+        later = self._shown.get(_OWN, {})
         return later[name] if name in later else self.input.get(_OWN, {}).get(name)
 
     def _note_own(self, name: str, value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.actions.unwinding import Failed
 from dynflow_mp.errors import BadUniqueKey
 from dynflow_mp.model.held_by_plans import OnConflict, unfit_key
 from dynflow_mp.model.plans import PlannedPlan
@@ -51,5 +52,6 @@ def _own_key(root: Action) -> Any:
         return pattern.format_map(root.input) if isinstance(pattern, str) else pattern
     except (KeyError, IndexError, AttributeError) as error:
         raise BadUniqueKey(f"{name}: {pattern!r} asks for {error}, which the input does not have") from error
-    except Exception as error:
-        raise BadUniqueKey(f"{name}: {type(error).__name__}: {error}") from error
+    except (Exception, Failed) as left:
+        raised = left.unwrapped() if isinstance(left, Failed) else left
+        raise BadUniqueKey(f"{name}: {type(raised).__name__}: {raised}") from raised

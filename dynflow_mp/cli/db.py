@@ -49,7 +49,7 @@ def upgrade(database_url: str | None, terminal: Terminal) -> None:
     from dynflow_mp.persistence.schema import REVISIONS, Standing, look
     from dynflow_mp.persistence.schema import upgrade as upgrade_tables
 
-    with opened(Where(database_url).config(), hurried=False) as database:
+    with opened(Where(database_url).config(), to_change=True) as database:
         before, version = look(database)
         upgrade_tables(database)
         done = f"the tables are of version {REVISIONS[-1]}"

@@ -6,14 +6,20 @@ import getpass
 import os
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from dynflow_mp.cli.escaping import in_one_line
-from dynflow_mp.cli.exit_status import BROKEN, WELL, status_of
+from dynflow_mp.cli.escaping import cut, in_one_line, visible
+from dynflow_mp.cli.exit_status import BROKEN, NOT_FOUND, REFUSED, WELL, status_of
 from dynflow_mp.cli.terminal import Terminal, style_of
 from dynflow_mp.errors import DynflowError
+from dynflow_mp.model.audits import MOST_NAME
+
+if TYPE_CHECKING:
+    from dynflow_mp.world.world import World
+
+_HOW = " (cli)"
 
 
 class Outcome(NamedTuple):
@@ -33,7 +39,8 @@ def by() -> str:
         user = getpass.getuser()
     except (OSError, KeyError):  # no such user on this machine, as in many containers
         user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()} (cli)"
+    name = visible(f"{user}@{socket.gethostname()}")  # the environment says who it is, and may say anything
+    return f"{cut(name, MOST_NAME - len(_HOW))}{_HOW}"
 
 
 def done_with(plan_ids: Sequence[str], do: Callable[[str], Outcome]) -> list[Outcome]:
@@ -47,6 +54,17 @@ def attempted(plan_id: str, do: Callable[[str], Outcome]) -> Outcome:
         return do(plan_id)
     except DynflowError as error:
         return Outcome(plan_id, error=error, status=status_of(error))
+
+
+def attempted_on_steps(
+    world: World, plan_id: str, step_ids: Sequence[int], do: Callable[[str], Outcome]
+) -> Outcome:
+    """As :func:`attempted`; what is refused because a step that was named is not there ends as what is not there does."""
+    outcome = attempted(plan_id, do)
+    load = world.persistence.load_step
+    if outcome.status == REFUSED and any(load(plan_id, step_id) is None for step_id in step_ids):
+        return outcome._replace(status=NOT_FOUND)
+    return outcome
 
 
 def told(deed: str, outcomes: Sequence[Outcome], terminal: Terminal) -> int:

@@ -10,11 +10,17 @@ from typing import Any
 from dynflow_mp.errors import ConfigError
 
 
-def imported(module: str, what: str) -> Any:
-    """A module of the user's, also from the working directory. Raises :class:`ConfigError` in one line."""
+def find_here() -> str:
+    """Have modules found in the working directory, too, as ``python -m`` has them; which directory that is."""
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
+    return here
+
+
+def imported(module: str, what: str) -> Any:
+    """A module of the user's, also from the working directory. Raises :class:`ConfigError` in one line."""
+    here = find_here()
     try:
         return import_module(module)
     except ModuleNotFoundError as error:

@@ -63,11 +63,9 @@ class Look(NamedTuple):
 
     def why_waiting(self, plan_id: str) -> list[Wait]:
         """As a world says it: what a plan waits for, first, and each of its steps."""
-        from dynflow_mp.coordinator.records import DelayedExecutorLock, WorldInvalidationLock, plan_lock_id
+        from dynflow_mp.maintenance.stuck_plans import why_waiting
 
-        about = self.coordinator.find_locks(id=[plan_lock_id(plan_id), DelayedExecutorLock.ID])
-        takeovers = self.coordinator.find_locks(class_name=WorldInvalidationLock.__name__)
-        return self.library.why_waiting(plan_id, self.coordinator.find_worlds(), [*about, *takeovers])
+        return why_waiting(self.library, self.coordinator, plan_id)
 
 
 class Where(NamedTuple):
@@ -156,10 +154,13 @@ def missing_file(config: Config) -> str | None:
     from dynflow_mp.persistence.opening import parsed_url, shown
 
     url = parsed_url(config.database_url)
-    path = Path(url.database or "")
-    if url.get_backend_name() != "sqlite" or not path.parent.is_dir() or path.exists():
+    if url.get_backend_name() != "sqlite" or str(url.database).startswith(":memory:"):
         return None
-    return None if str(url.database).startswith(":memory:") else shown(url)
+    path = Path(url.database or "")
+    try:
+        return None if path.exists() or not path.parent.is_dir() else shown(url)
+    except OSError:  # nobody may look there: whoever opens it says so
+        return None
 
 
 def refuse_missing_file(config: Config) -> None:
@@ -173,12 +174,17 @@ def refuse_missing_file(config: Config) -> None:
 
 
 @contextmanager
-def opened(config: Config, *, hurried: bool = True) -> Iterator[Database]:
-    """A database as its URL says, whatever its tables."""
+def opened(config: Config, *, to_change: bool = False) -> Iterator[Database]:
+    """A database as its URL says, whatever its tables; ``to_change``: those may be changed, however long it takes."""
     from dynflow_mp.persistence.database import Database
 
     with _remarks_untold():
-        database = Database(config.database_url, max_payload=config.max_payload, hurried=hurried)
+        database = Database(
+            config.database_url,
+            max_payload=config.max_payload,
+            hurried=not to_change,
+            look_only=not to_change,
+        )
     try:
         yield database
     finally:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from dynflow_mp.cli.modules import find_here
 from dynflow_mp.supervisor.__main__ import prepare
 from dynflow_mp.supervisor.options import supervise
 from dynflow_mp.supervisor.streams import fill_standard_descriptors
@@ -14,6 +15,7 @@ from dynflow_mp.supervisor.streams import fill_standard_descriptors
 def _begin(**options: Any) -> Any:
     prepare()
     fill_standard_descriptors()
+    find_here()  # for its workers, too: they get the path it has
     return _supervise(**options)
 
 

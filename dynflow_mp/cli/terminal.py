@@ -50,8 +50,13 @@ class Terminal:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person sees it as it comes."""
-        return self.console.is_terminal
+        """Whether a person sees it as it comes. FORCE_COLOR makes no terminal of a pipe: it is about colours."""
+        return sys.stdout.isatty()
+
+    @property
+    def can_redraw(self) -> bool:
+        """Whether what is drawn can be drawn over: not through a pipe, nor on a terminal that says it is dumb."""
+        return self.is_terminal and not self.console.is_dumb_terminal
 
     @cached_property
     def console(self) -> Console:

@@ -141,24 +141,39 @@ def _run(
         return _tell(terminal, made.id, "scheduled")
     if wait_s is None:
         statuses = world.persistence.find_statuses
-        until(
+        if not until(
             lambda: made.finished.done() or is_taken(statuses({"id": made.id}), made.id),
             _TAKEN_S,
             made.finished,
-        )
+        ):
+            _say_nobody_took(world, made.id)
         return _tell(terminal, made.id, "triggered")
     return _waited(made, wait_s, terminal)
 
 
+def _say_nobody_took(world: World, plan_id: str) -> None:
+    """Which is no error, but who is in the wrong directory has just made a database there."""
+    from dynflow_mp.persistence.opening import parsed_url, shown
+
+    words = (
+        f"no executor has taken it from {shown(parsed_url(world.config.database_url))} within {_TAKEN_S:g} s; "
+        f"it stays asked for: dynflow-mp plans why {plan_id}"
+    )
+    click.echo(f"dynflow-mp: {in_one_line(words)}", err=True)
+
+
 def _waited(made: Any, wait_s: float, terminal: Terminal) -> int:
     from dynflow_mp.cli.plans.watching import status_of_plan
-    from dynflow_mp.cli.shapes import error_of, shown_values
+    from dynflow_mp.reading.concealment import shown_error_of
+    from dynflow_mp.reading.data_shape import action_data_shapes
 
     if not terminal.as_json:
         _tell(terminal, made.id, "triggered")
     plan = answer(made.finished, seconds_of(wait_s), f"plan {made.id}")
-    _, output = shown_values(plan.entry_action)
-    errors = [f"step {step.id} {step.action_class}: {error_of(step, plan)}" for step in plan.failed_steps]
+    _, output = action_data_shapes(plan, plan.root_plan_step.action_id)
+    errors = [
+        f"step {step.id} {step.action_class}: {shown_error_of(step, plan)}" for step in plan.failed_steps
+    ]
     for error in errors:
         click.echo(f"dynflow-mp: {in_one_line(error)}", err=True)
     if terminal.as_json:

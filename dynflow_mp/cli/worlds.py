@@ -89,7 +89,7 @@ def _row(shape: dict[str, Any]) -> tuple[str, ...]:
 @prints
 def locks(where: Where, terminal: Terminal) -> None:
     """List who holds which lock: plans that are run, singletons, and what one world at a time does."""
-    from dynflow_mp.cli.shapes import lock_shape
+    from dynflow_mp.reading.lock_shape import lock_shape
 
     with where.looked_at(actions=False) as look:
         shapes = [lock_shape(lock) for lock in look.coordinator.find_locks()]
@@ -153,7 +153,7 @@ def workers(world_ids: Sequence[str], timeout: float, where: Where, terminal: Te
 
 
 def _report_shape(report: Any) -> dict[str, Any]:
-    from dynflow_mp.cli.shapes import time_shape
+    from dynflow_mp.reading.data_shape import time_shape
 
     return {
         "at": time_shape(report.at),

@@ -58,7 +58,9 @@ class Doorkeeper:
         try:
             self._open(context)
         except BaseException:
-            context.destroy(0)  # its one user cannot begin: else the end would wait for a socket that nobody has
+            context.destroy(
+                0
+            )  # its one user cannot begin: else the end would wait for a socket that nobody has
             self._bell.close()
             raise
         self._stopping = False

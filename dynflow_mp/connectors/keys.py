@@ -142,6 +142,8 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _check_private(path: Path) -> None:
+    if os.path.isdir(path.parent) and not os.path.lexists(path):
+        raise ConfigError(f"{path}: there is no such file; dynflow-mp keys generate makes one")
     _check_directory(path)
     try:
         found = path.lstat()

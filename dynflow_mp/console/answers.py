@@ -26,6 +26,9 @@ from dynflow_mp.errors import (
     WorldFenced,
     WorldTerminated,
 )
+from dynflow_mp.telemetry import logger
+
+log = logger("console")
 
 _STATUS: tuple[tuple[type[DynflowError], int], ...] = (
     (PlanNotFound, 404),
@@ -55,6 +58,7 @@ def refused_of(error: DynflowError, **facts: Any) -> Refused:
     the state of things does not allow, 503 for what may pass."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     if status == 500:
+        log.error("what was asked broke the console", exc_info=error, extra={"action": "console_error"})
         return Refused(500)
     plan_id = getattr(error, "plan_id", None)
     if plan_id is not None:

@@ -16,18 +16,24 @@ from dynflow_mp.telemetry import logger
 log = logger("console")
 
 DEEDS = ("resume", "cancel", "skip_and_resume", "halt")
-MOST_PLANS = 100_000
+ENOUGH_OF_THE_SAME = 3
+"""So many plans with the same error end a run, if it is not said otherwise."""
+MOST_OF_THE_SAME = 100_000
 _MOST_KEPT = 50
 _MOST_AT_WORK = 4
 
 
 class StartedRun(NamedTuple):
-    """One that was started here. ``run`` is the world's, with ``progress`` and ``stop()``."""
+    """One that was started here. ``run`` is the world's, with ``progress`` and ``stop()``.
+
+    ``stop_on_same_error``: so many plans with the same error end it; None: it never ends by itself.
+    """
 
     id: str
     deed: str
     by: str
     run: Any
+    stop_on_same_error: int | None
 
     @property
     def ended(self) -> bool:
@@ -47,13 +53,19 @@ class BulkRuns:
         """How many plans it would concern, and why not others: nothing is done."""
         return self._asked(deed, plans, by, lambda bulk: bulk.preview())
 
-    def start(self, deed: str, plans: Sequence[str] | Any, by: str) -> StartedRun:
-        """Begin; it ends by itself when the same error comes back again and again."""
+    def start(
+        self,
+        deed: str,
+        plans: Sequence[str] | Any,
+        by: str,
+        stop_on_same_error: int | None = ENOUGH_OF_THE_SAME,
+    ) -> StartedRun:
+        """Begin; it ends by itself when so many plans have come back with the same error (None: it does not)."""
         if sum(not run.ended for run in self.all()) >= _MOST_AT_WORK:
             raise Refused(409, f"{_MOST_AT_WORK} such runs are at work; wait for one, or stop it.")
         log.info("%s: %s of many plans", by, deed, extra={"action": "deed", "by": by})
-        run = self._asked(deed, plans, by, lambda bulk: bulk.run())
-        started = StartedRun(secrets.token_hex(8), deed, by, run)
+        run = self._asked(deed, plans, by, lambda bulk: bulk.run(stop_on_same_error=stop_on_same_error))
+        started = StartedRun(secrets.token_hex(8), deed, by, run, stop_on_same_error)
         with self._lock:
             self._runs[started.id] = started
             self._forget()

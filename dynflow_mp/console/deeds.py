@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from dynflow_mp.console.answers import refused_of
 from dynflow_mp.console.refusals import Refused
-from dynflow_mp.errors import BadArgument, DynflowError, PlanNotFound, RecordNotFound
+from dynflow_mp.errors import BadArgument, DynflowError, PlanNotFound, RecordNotFound, UnprocessableEvent
 from dynflow_mp.model.states import Phase, PlanState, StepState
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.execution_plan import ExecutionPlan
@@ -126,16 +126,23 @@ class Deeds:
             True, f"The input of step {step_id} is changed: {keys}.", {"plan_id": plan_id, "step_id": step_id}
         )
 
-    def event(self, plan_id: str, step_id: int, event: Any) -> Outcome:
-        """Wake a step that waits."""
+    def event(self, plan_id: str, step_id: int, event: Any, *, optional: bool = False) -> Outcome:
+        """Wake a step that waits; ``optional``: it is no error if it does not (any more)."""
         plan_id = _id(plan_id)
         self._note("event", plan_id=plan_id, step_id=step_id)
-        taken = self._told(
-            self._of_plan(plan_id, lambda: self._world.event(plan_id, step_id, event, by=self.by)), plan_id
+        sent = self._of_plan(
+            plan_id, lambda: self._world.event(plan_id, step_id, event, optional=optional, by=self.by)
         )
+        facts = {"plan_id": plan_id, "step_id": step_id}
+        try:
+            taken = self._told(sent, plan_id)
+        except Refused as refused:
+            if optional and isinstance(refused.__cause__, UnprocessableEvent):
+                return Outcome(True, f"Nobody took the event: {refused}.", {**facts, "taken": False})
+            raise
         if taken is None:
             return self._under_way("The event is on its way.", plan_id)
-        return Outcome(True, f"Step {step_id} took the event.", {"plan_id": plan_id, "step_id": step_id})
+        return Outcome(True, f"Step {step_id} took the event.", {**facts, "taken": True})
 
     # -- worlds ----------------------------------------------------------------------------------
 
@@ -174,10 +181,18 @@ class Deeds:
         plans = "It had no plans" if not count else f"{count:,} plan{'s' * (count > 1)} of it taken over"
         return Outcome(True, f"The world is dead. {plans}.", {"world_id": world_id, "plans": count})
 
-    def check_validity(self) -> Outcome:
-        """Look at every world's process, and invalidate those whose is gone."""
+    def check_validity(self, world_id: str = "") -> Outcome:
+        """Look at every other world's process, and invalidate those whose is gone; said is what became of that one."""
         self._note("validity check")
         found: dict[str, str] = _ours(lambda: self._world.validity_check())
+        if world_id in found:
+            gone = found[world_id] != "valid"
+            told = (
+                "Its process is gone; it is invalidated."
+                if gone
+                else "Nothing says that its process is gone."
+            )
+            return Outcome(True, told, {"worlds": found})
         dead = sum(state != "valid" for state in found.values())
         sentence = "All worlds are valid." if not dead else f"{dead} of {len(found)} worlds invalidated."
         return Outcome(True, sentence, {"worlds": found})

@@ -28,6 +28,6 @@ def _asked(
             continue
     wait(asked.values(), timeout_s)
     for world_id, future in asked.items():
-        if future.done() and future.exception(0) is None:
+        if future.done() and not future.cancelled() and future.exception(0) is None:
             found[world_id] = future.result(0)
     return found

@@ -65,10 +65,14 @@ class Listener:
         self._closed = True
         self._ring()
 
-    async def changes(self) -> AsyncIterator[Change]:
-        """One after the other, until the feed ends."""
-        while True:
-            await self._rung.wait()
+    async def changes(self, seconds: float) -> AsyncIterator[Change]:
+        """One after the other, until the feed ends, for so long at most."""
+        end = monotonic() + seconds
+        while (left_s := end - monotonic()) > 0:
+            try:
+                await asyncio.wait_for(self._rung.wait(), left_s)
+            except TimeoutError:
+                return
             self._rung.clear()
             change, self._latest = self._latest, None
             if change is not None:
@@ -93,6 +97,8 @@ class Feed:
         self._woken = Event()
         self._thread: Thread | None = None
         self._ended = False
+        self._broken: set[Hashable] = set()
+        """What it was said of that it cannot be looked at; the thread's."""
 
     def join(self, listener: Listener) -> None:
         """Tell it of changes from now on; first, of how things are. Raises :class:`Refused` when too many listen."""
@@ -139,6 +145,7 @@ class Feed:
     def _run(self) -> None:
         seen: dict[Hashable, tuple[object, Change]] = {}
         told: dict[Listener, object] = {}
+        self._broken.clear()
         while listeners := self._present():
             began = monotonic()
             if self._world.terminating:
@@ -173,11 +180,17 @@ class Feed:
         for key, topic in topics.items():
             try:
                 found[key] = topic.look(self._world)
+                self._broken.discard(key)
             except DynflowError as error:
                 # It may pass; the page shows what it has.
                 log.debug("%s cannot be looked at: %s", key, error, extra={"action": "feed_look_failed"})
                 if key in before:
                     found[key] = before[key]
+            except Exception:
+                # Whatever is the matter with one, those who listen to others go on being told.
+                if key not in self._broken:
+                    log.exception("%s cannot be looked at", key, extra={"action": "feed_look_broke"})
+                    self._broken.add(key)
         return found
 
     def _end_all(self) -> None:

@@ -33,6 +33,8 @@ _SEND_S = 20.0
 """A browser that takes nothing for so long is gone."""
 _AGAIN_MS = 2_000
 _GRACE_S = 1.0
+_LONGEST_S = 900.0
+"""A browser then comes again by itself, and has to show once more who it is: it may have logged out since."""
 
 
 class PlansTopic(NamedTuple):
@@ -148,7 +150,7 @@ class _Ending:
 async def _events(feed: Feed, listener: Listener) -> AsyncIterator[ServerSentEvent]:
     try:
         feed.join(listener)
-        async for change in listener.changes():
+        async for change in listener.changes(_LONGEST_S):
             yield ServerSentEvent(json.dumps(change.data), event=change.name, retry=_AGAIN_MS)
     except Refused:
         return  # it ended between the answer's beginning and now

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dynflow_mp.console.cookies import put_cookie
+from dynflow_mp.console.parts import is_part
 
 COOKIE = "dynflow_console_notice"
 _PURPOSE = "notice"
@@ -20,7 +21,7 @@ def put_notice(request: Request, response: Response, notice: str | None) -> None
 
 
 def taken_notice(request: Request) -> str | None:
-    """What the page that comes now has to say."""
-    given = request.cookies.get(COOKIE)
+    """What the page that comes now has to say. A part of a page that is open shows none, and leaves it to that one."""
+    given = None if is_part(request) else request.cookies.get(COOKIE)
     opened: str | None = None if given is None else request.state.seal.opened(_PURPOSE, given)
     return opened

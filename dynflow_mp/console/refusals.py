@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -99,12 +100,24 @@ def _login(request: Request, refused: Refused) -> Response:
     """Whoever has the token can say so right here."""
     from dynflow_mp.console.login import login_page
 
-    path = str(request.scope["path"])
-    wanted = f"{path}?{request.url.query}" if request.url.query else path
+    wanted = _page_of(request)
     arriving = request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site"
     page = login_page(request, wanted, arriving=arriving, status_code=refused.status)
     page.headers.update(refused.headers)
     return page
+
+
+def _page_of(request: Request) -> str:
+    """What to show after the login: the page that was asked for; of a form, the page that it stood on.
+
+    Wherever that leads, the login form looks at it before it goes there.
+    """
+    if request.method in ("GET", "HEAD"):
+        path, query = str(request.scope["path"]), request.url.query
+    else:
+        came_from = urlsplit(request.headers.get("referer", ""))
+        path, query = unquote(came_from.path), came_from.query
+    return f"{quote(path)}?{query}" if query else quote(path)
 
 
 def _fit(message: str) -> str:

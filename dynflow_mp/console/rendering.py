@@ -18,8 +18,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from dynflow_mp import __version__
 from dynflow_mp.console import wording
 from dynflow_mp.console.notices import put_notice, taken_notice
+from dynflow_mp.console.parts import is_part
 from dynflow_mp.console.places import prefix_of
 from dynflow_mp.console.plain_values import plain
+from dynflow_mp.console.security.credentials import SESSION_COOKIE
 from dynflow_mp.console.views import words
 
 
@@ -44,8 +46,8 @@ def render(
 ) -> Response:
     """A page from ``templates/``.
 
-    Besides ``values`` a template has ``request``, ``settings``, ``user``, ``csrf_token``, ``notice`` (what the last deed
-    came to, once), ``version`` and ``url_for(name, query=…, **params)``.
+    Besides ``values`` a template has ``request``, ``settings``, ``user``, ``in_session`` (who logged in may log out), ``csrf_token``, ``notice`` (what the last deed
+    came to, once), ``part`` (of a page that is open), ``version`` and ``url_for(name, query=…, **params)``.
     """
     state = request.state
     notice = taken_notice(request)
@@ -54,8 +56,10 @@ def render(
             "request": request,
             "settings": state.settings,
             "user": getattr(state, "user", None),
+            "in_session": bool(getattr(state, "user", None)) and SESSION_COOKIE in request.cookies,
             "csrf_token": getattr(state, "csrf_token", ""),
             "notice": notice,
+            "part": is_part(request),
             "version": __version__,
             **values,
         }

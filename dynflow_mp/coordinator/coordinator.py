@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Lock as ThreadLock
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -62,6 +63,9 @@ from dynflow_mp.model.writes import ClaimPlan, SavePlan, Write
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.statements import Row, Statement, changing, inserting
 from dynflow_mp.persistence.tables import coordinator_records
+from dynflow_mp.telemetry import logger
+
+log = logger("coordinator")
 
 _column = coordinator_records.c
 _class: Any = coordinator_records.c["class"]
@@ -79,9 +83,21 @@ def _own_world(world_id: BindParameter[str]) -> tuple[ColumnElement[bool], ...]:
     )
 
 
+# PostgreSQL: a lock that keeps the row from going and from _SHUT, but not from a renewal, which changes no key. One
+# FOR SHARE would: those that come later are let in before a renewal that waits, and of busy threads there is always one.
 _FENCE = Statement(
-    select(_column.state).where(*_own_world(bindparam("world"))).with_for_update(read=True), ("world",)
+    select(_column.state).where(*_own_world(bindparam("world"))).with_for_update(read=True, key_share=True),
+    ("world",),
 )
+_SHUT = Statement(
+    select(_column.state)
+    .where(
+        _class.in_([literal_column(f"'{name}'") for name in WORLD_CLASSES]), _column.id == bindparam("world")
+    )
+    .with_for_update(),
+    ("world",),
+)
+"""Waits until no transaction is behind the world's fence; until this one ends none gets there."""
 _LOCK_OF_PLAN = Statement(
     select(coordinator_records).where(
         _class == literal_column(f"'{_EXECUTION_LOCK}'"), _column.id == bindparam("lock")
@@ -126,6 +142,9 @@ class Coordinator:
         self._database = database
         self.world_id = world_id
         self._active = active
+        self._guard = ThreadLock()
+        self._held: set[tuple[str, str]] = set()
+        """Class and id of the locks that blocks of this process hold."""
 
     # -- the fence -------------------------------------------------------------------------------------
 
@@ -186,6 +205,8 @@ class Coordinator:
             change = change.where(_column.lease == lease)
 
         def move(connection: Connection, in_doubt: bool) -> bool:
+            if state == WorldState.DEAD:
+                _SHUT.run(connection, (world_id,))
             if connection.execute(change).rowcount == 1:
                 within(connection)
                 return True
@@ -245,6 +266,8 @@ class Coordinator:
             change = change.where(_column.state != WorldState.DEAD.value).values(state=row.state)
 
         def replace(connection: Connection, _in_doubt: bool) -> None:
+            if isinstance(record, WorldRecord):
+                _SHUT.run(connection, (record.id,))
             if connection.execute(change).rowcount != 1:
                 raise RecordNotFound(f"{record} is not there any more")
 
@@ -287,12 +310,33 @@ class Coordinator:
 
     @contextmanager
     def holding(self, lock: Lock) -> Iterator[Lock]:
-        """Hold ``lock`` for the block, whatever happens in it."""
-        self.acquire(lock)
+        """Hold ``lock`` for the block, whatever happens in it. Raises what :meth:`acquire` does.
+
+        A lock of this very world that no block holds was left when the database went away just as it was taken or
+        given up: nobody else would ever free it while this world lives, so it is taken for this block's.
+        """
+        place = (lock.class_name, lock.id)
+        with self._guard:
+            if place in self._held:
+                raise LockTaken(lock)
+            self._held.add(place)
         try:
-            yield lock
+            self._acquire_or_keep(lock)
+            try:
+                yield lock
+            finally:
+                self.release(lock)
         finally:
-            self.release(lock)
+            with self._guard:
+                self._held.discard(place)
+
+    def _acquire_or_keep(self, lock: Lock) -> None:
+        try:
+            self.acquire(lock)
+        except LockTaken:
+            if not self.find_locks(class_name=lock.class_name, id=lock.id, owner_id=lock.owner_id):
+                raise
+            log.info("%s was left from before; it is used again", lock, extra={"action": "lock_found_again"})
 
     def release(self, lock: Lock) -> None:
         """Give a lock up. Raises :class:`LockLost` when this owner does not hold it (any more)."""

@@ -45,7 +45,7 @@ class Deliveries:
             return [Answer(event.client_id, event.request_id, Done(), self._plan_id)]
         if event.due_at is None and event.data in HINTS:
             return self._hinted(event)
-        state = self._book.state_of(event.step_id)
+        state = self._book.run_state_of(event.step_id)
         if self.closed:
             return self._box.refusal(event, f"plan {self._plan_id} is being halted")
         if state not in _TAKING:

@@ -13,6 +13,7 @@ from dynflow_mp.director.callers import HINT, Callers
 from dynflow_mp.director.events import SUB_PLANS
 from dynflow_mp.director.failures import DEFAULT_CONDUCT, Conduct
 from dynflow_mp.director.instructions import Answer, DropPlan, Instruction, LoadPlan, SendEvent, WakeAt
+from dynflow_mp.director.looks import Looks
 from dynflow_mp.director.protocol import NOBODY, UNATTENDED, Asker, attended
 from dynflow_mp.director.running_plan import RunningPlan
 from dynflow_mp.director.stimuli import (
@@ -59,8 +60,6 @@ from dynflow_mp.model.work import ErrorRecord, PlannedEvent
 ErrandAsker = Callable[[ErrandFinished | ErrandLost, int], list[Instruction]]
 
 _EXECUTABLE = (PlanState.PLANNED, PlanState.PAUSED)
-_MOST_LOOKS = 3
-"""At a plan that the store says runs here and does not: one or two may have been on their way as it ended."""
 
 
 class Director:
@@ -75,7 +74,7 @@ class Director:
         """Those of them that were asked for once more: what is being read of them may be out of date."""
         # Whose end was said but may not be stored yet: if it cannot be, their askers are still waiting.
         self._ended: dict[str, Asker] = {}
-        self._looks: dict[str, int] = {}
+        self._looks = Looks()
         self._callers = Callers()
         self._draining = False
         # Who hears what came of errands, by their kind; who has RunErrand given enters itself.
@@ -136,6 +135,10 @@ class Director:
     def runs(self, plan_id: str) -> bool:
         return plan_id in self._plans
 
+    def knows(self, plan_id: str) -> bool:
+        """Whether the plan runs here, is on its way here, or has ended in this turn."""
+        return any(plan_id in plans for plans in (self._plans, self._arriving, self._ended))
+
     def settle(self) -> None:
         """What was said so far is stored; what could not be was told by PlanLost."""
         self._ended.clear()
@@ -185,12 +188,12 @@ class Director:
         if asker is None:
             return []
         if skeleton.owner_id == self.world_id:
-            return self._look_again(skeleton.id, asker)
+            return self._look_again(skeleton.id, skeleton.lock_epoch, asker)
         if skeleton.id in self._ended:
             # Read before the plan ran here to its end, which this turn stores: it is read again after that.
             self._arriving[skeleton.id] = asker
             return [LoadPlan(skeleton.id)]
-        self._looks.pop(skeleton.id, None)
+        self._looks.over(skeleton.id)
         holder = news.holder_request_id
         asked_meanwhile = skeleton.id in self._asked_meanwhile
         self._asked_meanwhile.discard(skeleton.id)
@@ -211,13 +214,11 @@ class Director:
         instructions = self._claim(skeleton, asker, now)
         return [instructions[0], _acceptance(asker, skeleton.id), *instructions[1:]]
 
-    def _look_again(self, plan_id: str, asker: Asker) -> list[Instruction]:
+    def _look_again(self, plan_id: str, epoch: int, asker: Asker) -> list[Instruction]:
         """The store says that a plan runs here which does not: it was read before its end was stored, or was given up."""
-        looks = self._looks[plan_id] = self._looks.get(plan_id, 0) + 1
-        if looks < _MOST_LOOKS:
+        if self._looks.again(plan_id, epoch):
             self._arriving[plan_id] = asker
             return [LoadPlan(plan_id)]
-        del self._looks[plan_id]
         return [_refusal(asker, _given_up(plan_id, self.world_id))]
 
     def _plan_offered(self, offer: PlanOffered, now: int) -> list[Instruction]:
@@ -226,8 +227,7 @@ class Director:
         A claim in the turn that stores the plan's end would take the row of the run before for its own.
         """
         skeleton = offer.skeleton
-        known = any(skeleton.id in plans for plans in (self._plans, self._arriving, self._ended))
-        if known or skeleton.requested_at is None or self._objection(skeleton) is not None:
+        if self.knows(skeleton.id) or skeleton.requested_at is None or self._objection(skeleton) is not None:
             return []
         request_id = f"{UNATTENDED}{skeleton.id}-{skeleton.lock_epoch}"
         return self._claim(skeleton, Asker(NOBODY, request_id), now)
@@ -255,11 +255,12 @@ class Director:
     def _plan_unavailable(self, news: PlanUnavailable, now: int) -> list[Instruction]:
         asker = self._arriving.pop(news.plan_id, None)
         self._asked_meanwhile.discard(news.plan_id)
-        self._looks.pop(news.plan_id, None)
+        self._looks.over(news.plan_id)
         return [] if asker is None else [Answer(*asker, news.response, news.plan_id)]
 
     def _plan_lost(self, news: PlanLost, now: int) -> list[Instruction]:
         """Drop the plan and look again: whoever has it now may run it for the same request."""
+        self._looks.not_stored(news.plan_id)
         plan = self._plans.pop(news.plan_id, None)
         if plan is not None and plan.caller is not None:
             self._callers.ended(plan.caller, now)
@@ -269,7 +270,7 @@ class Director:
             # finds the plan in the store.
             return []
         self._arriving[news.plan_id] = asker
-        self._looks[news.plan_id] = _MOST_LOOKS - 1  # nothing of it is on its way to the store
+        self._looks.but_once(news.plan_id)
         return [DropPlan(news.plan_id), LoadPlan(news.plan_id)]
 
     # -- steps go and come -------------------------------------------------------------------------
@@ -411,6 +412,7 @@ class Director:
             return instructions
         del self._plans[plan.id]
         self._ended[plan.id] = plan.asker
+        self._looks.ended(plan.id, plan.epoch)
         return instructions if plan.caller is None else instructions + self._sub_plan_ended(plan.caller, now)
 
 
@@ -430,7 +432,7 @@ def _changes_hands(plan_id: str) -> PeerBusy:
 def _given_up(plan_id: str, world_id: str) -> RequestError:
     return RequestError(
         f"world {world_id} gave plan {plan_id} up, because its rows could not be written; "
-        "it can be executed again when that world has ended",
+        "it is left paused, with an error",
         plan_id,
     )
 

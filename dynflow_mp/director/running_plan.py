@@ -296,6 +296,11 @@ class RunningPlan(PlanParts):
         return [*taken, told_of(events, request)]
 
     @property
+    def epoch(self) -> int:
+        """The one at which it was claimed."""
+        return self._epoch
+
+    @property
     def halting(self) -> bool:
         """Whether it is to be stopped as soon as nothing of it runs."""
         return self._halting is not None

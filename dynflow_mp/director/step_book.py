@@ -81,6 +81,13 @@ class StepBook:
         """None for what is no step of the plan's."""
         return self.steps.state(step_id) if step_id in self.steps else None
 
+    def run_state_of(self, step_id: int) -> StepState | None:
+        """As :meth:`state_of`, but None for a finalize step that is executed: nobody can tell it anything."""
+        state = self.state_of(step_id)
+        if state is _RUNNING and step_id in self.finalize_steps:
+            return None
+        return state
+
     def states(self) -> set[StepState]:
         """The distinct states of all steps."""
         return self.steps.states_of([*self.run_steps, *self.finalize_steps])
@@ -263,7 +270,7 @@ class StepBook:
         self.execution_time += outcome.execution_time
         spent = self._spent.pop(step_id, 0.0) + outcome.execution_time
         ended_at = outcome.ended_at
-        if state is StepState.SUCCESS:
+        if state is StepState.SUCCESS and phase is Phase.RUN:  # it never runs again; finalize may start over
             started_at = self._started.pop(step_id, ended_at)
         else:
             self._spent[step_id] = spent

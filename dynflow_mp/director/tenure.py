@@ -9,7 +9,7 @@ from dynflow_mp.director.singletons import Singletons
 from dynflow_mp.director.step_book import StepBook
 from dynflow_mp.model.messages import Done
 from dynflow_mp.model.plans import HistoryEntry, PlanSkeleton
-from dynflow_mp.model.states import PlanState, Result, check_plan_move, result_of
+from dynflow_mp.model.states import UNPLANNED, PlanState, Result, check_plan_move, result_of
 from dynflow_mp.model.writes import ClaimPlan, SavePlan
 
 _MICRO = 1_000_000
@@ -69,11 +69,17 @@ class Tenure:
             return [*ending, Answer(*asker, Done(), self._id), DropPlan(self._id)]
         return [*ending, HandOver(self._id, *asker), DropPlan(self._id)]
 
+    def _result(self) -> Result:
+        """What its steps have come to. One that was never planned has a plan step that waits, which no book keeps."""
+        if self._skeleton.state in UNPLANNED:
+            return Result.PENDING
+        return result_of(self._book.states())
+
     def _close(self, state: PlanState, now: int, keep_requested: bool) -> list[Instruction]:
         check_plan_move(self._id, PlanState.RUNNING, state)
         stopped = state is PlanState.STOPPED
         started_at = self._skeleton.started_at or now
-        result = result_of(self._book.states())
+        result = self._result()
         instructions: list[Instruction] = [
             SavePlan(
                 self._id,

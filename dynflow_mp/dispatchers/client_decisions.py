@@ -114,6 +114,15 @@ class ClientDecisions:
         tracked = self._open.add(Tracked(request_id, message, ANY_EXECUTOR, watching=True))
         return self._look(tracked, message.plan_id, now)
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The plans that are waited for and that somebody else has asked for."""
+        return tuple(
+            tracked.message.plan_id
+            for tracked in self._open
+            if tracked.watching and isinstance(tracked.message, Execution)
+        )
+
     def _look(self, tracked: Tracked, plan_id: str, now: float) -> list[Decision]:
         """At once, or in a moment together with others that watch it."""
         others = any(other.watching and other is not tracked for other in self._open.about(plan_id)[:2])

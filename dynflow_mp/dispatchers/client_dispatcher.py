@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from functools import partial
 from itertools import count
 from queue import Empty, SimpleQueue
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from dynflow_mp.connectors.connector import Connector
 from dynflow_mp.director.protocol import UNATTENDED
@@ -34,7 +34,13 @@ from dynflow_mp.dispatchers.decisions import (
 )
 from dynflow_mp.dispatchers.notifier import Notifier
 from dynflow_mp.dispatchers.room import Room
-from dynflow_mp.errors import DynflowError, RequestError, TooManyRequests, WorldTerminated
+from dynflow_mp.errors import (
+    DynflowError,
+    PersistenceError,
+    RequestError,
+    TooManyRequests,
+    WorldTerminated,
+)
 from dynflow_mp.failpoints import failpoint
 from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.messages import (
@@ -56,6 +62,10 @@ log = logger("dispatchers.client")
 _STOP_S = 5.0
 _THREAD_ENDS_S = 3.0
 _NOTIFIER_LOOK_S = 0.5
+_READ_PATIENCE_S = 45.0
+"""For a database that is away for half a minute, and is tried again for a quarter by each call."""
+_READ_PAUSE_S = 0.5
+T = TypeVar("T")
 
 
 class PlanWatch(Protocol):
@@ -322,7 +332,7 @@ class ClientDispatcher:
                 self._connector.send(envelope)
                 failpoint("request_sent", when=lambda: isinstance(envelope.message, Execution))
             case LoadPlan(request_id, plan_id):
-                self._resolve(request_id, partial(self._load_plan, plan_id))
+                self._resolve(request_id, partial(self._patiently, self._load_plan, plan_id))
             case Resolve(request_id, value):
                 self._resolve(request_id, lambda: value)
             case Fail(request_id, error):
@@ -359,9 +369,20 @@ class ClientDispatcher:
 
     def _taken_or(self, request_id: str, error: DynflowError) -> bool:
         """On the notifier's thread, as all that is read for a future."""
-        if self._plans.event_was_taken(request_id):
+        if self._patiently(self._plans.event_was_taken, request_id):
             return True
         raise error
+
+    def _patiently(self, read: Callable[[str], T], of: str) -> T:
+        """What became of a request is stored: a database that is away when it is read only delays the future."""
+        give_up_at = time.monotonic() + _READ_PATIENCE_S
+        while True:
+            try:
+                return read(of)
+            except PersistenceError as error:
+                if not error.passes or self._stopped is not None or time.monotonic() >= give_up_at:
+                    raise
+            time.sleep(_READ_PAUSE_S)  # nothing to wait on but time; others' futures go on in another thread
 
     def _route(self, request_id: str, plan_id: str) -> None:
         try:

@@ -28,7 +28,7 @@ from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.lease import Lease
 from dynflow_mp.executor.ledger import Ledger
 from dynflow_mp.executor.loop import Loop
-from dynflow_mp.executor.notes import Deleted, Inbox, Offered, ReadAhead, Stop
+from dynflow_mp.executor.notes import Deleted, Inbox, Offered, ReadAhead, Stop, Stranded
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.processes import Processes
 from dynflow_mp.executor.reader import Reader
@@ -152,6 +152,10 @@ class Core:
     def drop_deleted(self, plan_ids: Sequence[str]) -> None:
         """Plans that run here and are not stored any more: forget them, and give their locks up."""
         self._inbox.post(Deleted(tuple(plan_ids)))
+
+    def give_up_stranded(self, plan_ids: Sequence[str]) -> None:
+        """Plans that the store says run here: those that do not are left paused, with an error, for people to look at."""
+        self._inbox.post(Stranded(tuple(plan_ids)))
 
     def hurry(self, grace_s: float, patience_s: float) -> None:
         """While stopping: give running steps only ``grace_s`` seconds more, and all of it ``patience_s``."""

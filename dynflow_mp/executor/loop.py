@@ -60,7 +60,7 @@ from dynflow_mp.executor.emitter import Emission, Emitter
 from dynflow_mp.executor.errands import ErrandAsked, ErrandBriefed, ErrandUnbriefed
 from dynflow_mp.executor.floor import Floor
 from dynflow_mp.executor.ledger import Ledger
-from dynflow_mp.executor.notes import Deleted, Inbox, Offered, ReadAhead, Stop
+from dynflow_mp.executor.notes import Deleted, Inbox, Offered, ReadAhead, Stop, Stranded
 from dynflow_mp.executor.outside import Outside
 from dynflow_mp.executor.reader import FreshLoaded, PageFailed, PlanLoaded, Reader
 from dynflow_mp.executor.requests import Dispatcher
@@ -129,6 +129,8 @@ class Loop:
         self._writes: list[Write] = []
         self._emissions: list[Emission] = []
         self._given_up: list[str] = []
+        self._stranded: list[str] = []
+        """Said to run here by the store, once what earlier turns decided was stored."""
         self._stopping: Stop | None = None
         self._stopped = self._killed = False
         self._degraded: str | None = None
@@ -230,6 +232,7 @@ class Loop:
             ErrandBriefed: lambda news, now: self._floor.errands.ready(news.order, news.data),
             ErrandUnbriefed: self._errand_unbriefed,
             Deleted: lambda note, now: self._decide_all(list(map(PlanLost, note.plan_ids)), now),
+            Stranded: self._note_stranded,
             Stop: self._stop_asked,
         }
 
@@ -327,6 +330,9 @@ class Loop:
             self._ledger.release(news.plan_id)
         self._decide(news, now)
 
+    def _note_stranded(self, note: Stranded, now: int) -> None:
+        self._stranded += note.plan_ids
+
     def _errand_unbriefed(self, news: ErrandUnbriefed, now: int) -> None:
         self._decide_all(self._floor.errands.unreadable(news.order, news.reason), now)
 
@@ -387,6 +393,8 @@ class Loop:
         self._director.settle()
         while self._given_up:  # what was decided about them before is stored by now
             self._ledger.disown(self._given_up.pop())
+        while self._stranded:
+            self._give_up_stranded(self._stranded.pop())
         if self._any_stopped:
             self._any_stopped = False
             self._outside.plan_stopped()
@@ -394,6 +402,17 @@ class Loop:
             self._any_hooks = False
             self._outside.hooks_noted()
         self._feed()
+
+    def _give_up_stranded(self, plan_id: str) -> None:
+        """Its rows say that this world runs it, and it does not: nobody else may take it while this world lives."""
+        if self._director.knows(plan_id):
+            return
+        log.error(
+            "plan %s does not run here, though it is stored so: it is given up",
+            plan_id,
+            extra={"action": "plan_stranded", "plan_id": plan_id},
+        )
+        self._ledger.disown(plan_id)
 
     def _feed(self) -> None:
         if self._stopping is None and self._degraded is None:

@@ -30,6 +30,12 @@ class Deleted(NamedTuple):
     plan_ids: tuple[str, ...]
 
 
+class Stranded(NamedTuple):
+    """Plans that the store says run here, and that do not as far as others can see."""
+
+    plan_ids: tuple[str, ...]
+
+
 class Stop(NamedTuple):
     """Drain, then end; running steps have until ``deadline``, what is asked to end by then until ``kill_at`` (steady clock)."""
 
@@ -56,7 +62,7 @@ STOP_S = 2.0
 """A step that is told to end has a second to put things in order; then it is made to."""
 
 
-Note = Envelope | ReadAhead | Offered | ReaderNews | ErrandAsked | Deleted | Stop
+Note = Envelope | ReadAhead | Offered | ReaderNews | ErrandAsked | Deleted | Stranded | Stop
 
 
 class Inbox:

@@ -22,6 +22,7 @@ UNMEASURED_S = HORIZON_S
 """A class nobody has run yet is taken for slow: its first step travels alone."""
 BATCH_BYTES = 4 * 1024 * 1024
 OVERDUE_S = 0.030
+_ASK_AGAIN_S = 1.0
 AHEAD_S = 0.2
 _MOST_AHEAD = 128
 _LEARNING = 0.3
@@ -67,6 +68,8 @@ class _Worker:
     """What one worker holds."""
 
     __slots__ = (
+        "asked_at",
+        "asked_back",
         "busy_since",
         "expected_s",
         "given_back",
@@ -87,6 +90,8 @@ class _Worker:
         self.last_number = 0
         self.given_back = 0
         self.busy_since = 0.0
+        self.asked_back, self.asked_at = 0, 0.0
+        """The last job it held when it was asked to give some back, and when that was."""
         self.resting = False
 
 
@@ -318,12 +323,23 @@ class Pool:
             worker.expected_s = 0.0
 
     def overdue(self, now: float) -> list[str]:
-        """Workers that hold more than the job they are busy with for too long, while others idle."""
-        return [
-            worker.id
+        """Workers that hold more than the job they are busy with for too long, while others idle.
+
+        Each is named again only when it was given more since, or after some time: one that stands still answers nobody.
+        """
+        found = [
+            worker
             for worker in self._workers.values()
             if len(worker.held) > 1 and now - worker.busy_since > OVERDUE_S and self._idle(worker.queue)
         ]
+        asked = [
+            worker
+            for worker in found
+            if worker.last_number != worker.asked_back or now - worker.asked_at >= _ASK_AGAIN_S
+        ]
+        for worker in asked:
+            worker.asked_back, worker.asked_at = worker.last_number, now
+        return [worker.id for worker in asked]
 
     def _idle(self, queue: str) -> bool:
         return any(
@@ -335,14 +351,13 @@ class Pool:
     # -- looking in --------------------------------------------------------------------------------
 
     def free_slots(self) -> dict[str, int]:
-        """Per queue: workers without a job, less what waits already."""
+        """Per queue: workers without a job, less what waits already. Any thread may ask; it is a snapshot."""
+        workers = list(self._workers.values())  # at once: the core's thread adds and removes them meanwhile
         return {
             name: max(
                 0,
                 sum(
-                    1
-                    for worker in self._workers.values()
-                    if worker.queue == name and not worker.held and not worker.resting
+                    1 for worker in workers if worker.queue == name and not worker.held and not worker.resting
                 )
                 - len(queue),
             )

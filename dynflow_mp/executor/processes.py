@@ -25,7 +25,7 @@ from typing import Any
 
 import zmq
 
-from dynflow_mp.errors import PeerBusy, ProtocolError
+from dynflow_mp.errors import ConfigError, PeerBusy, ProtocolError
 from dynflow_mp.executor import wire
 from dynflow_mp.executor.burials import Burials
 from dynflow_mp.executor.death_certificates import of_a_living_worker
@@ -122,8 +122,9 @@ class Processes:
     def spawn(self, queue: str) -> str:
         """Start a worker; :class:`WorkerReady` or :class:`StartFailed` follows. Returns its id."""
         try:
+            self._socket.look_after()
             worker = WorkerProcess(queue, self._directory, self._socket.endpoint, self._settings)
-        except OSError as error:
+        except (OSError, ConfigError, zmq.ZMQError) as error:
             nobody = secrets.token_hex(8)
             reason = f"no process could be started: {error}"
             self._reception.news.append(StartFailed(queue, None, reason, nobody))
@@ -160,13 +161,17 @@ class Processes:
                 worker.held[number] = job
 
     def recall(self, worker_id: str, job_numbers: Sequence[int] | None = None) -> None:
-        """Ask for jobs not begun yet (None: all of them); :class:`WorkReturned` says which those were."""
+        """Ask for jobs not begun yet (None: all of them); :class:`WorkReturned` says which those were.
+
+        One that stands still is not asked any more once its queue is full of questions.
+        """
         worker = self._roster.by_id.get(worker_id)
         if worker is None:
             return
         numbers = sorted(worker.held) if job_numbers is None else job_numbers
         if numbers:
-            self._socket.send(worker.routes["control"], wire.encode_recall(numbers))
+            with suppress(PeerBusy):
+                self._socket.send(worker.routes["control"], wire.encode_recall(numbers))
 
     def stop_step(self, worker_id: str, step: wire.StepToStop) -> None:
         """Ask a worker to leave a job, or to give it back: its outcome, or WorkReturned, follows – or nothing."""
@@ -262,8 +267,8 @@ class Processes:
         if not worker.ready:
             worker.child.signal_group(signal.SIGTERM)
             return
+        self.recall(worker.id)
         with suppress(PeerBusy):  # then the signals that follow end it
-            self.recall(worker.id)
             self._socket.send(worker.routes["work"], wire.encode_stop())
 
     def _signal(self, worker_id: str, number: signal.Signals) -> None:

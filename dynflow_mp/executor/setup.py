@@ -13,9 +13,11 @@ from dynflow_mp.config import Config
 from dynflow_mp.director.failures import Conduct
 from dynflow_mp.errors import ConfigError
 from dynflow_mp.executor.core import CoreSettings
+from dynflow_mp.executor.left_directories import remove_left
 from dynflow_mp.executor.recycling import WorkerLimits
 from dynflow_mp.executor.staffing import StaffSettings
 from dynflow_mp.executor.worker_process import WorkerSettings
+from dynflow_mp.executor.workers_socket import SOCKET_NAME
 
 _PREFIX = "dynflow-"
 _LONGEST_BASE = 80
@@ -59,9 +61,9 @@ def _private_directory() -> Path:
     """Where the workers' socket goes: a long TMPDIR is no reason not to start."""
     try:
         base = tempfile.gettempdir()
-        return Path(
-            tempfile.mkdtemp(prefix=_PREFIX, dir=base if len(os.fsencode(base)) <= _LONGEST_BASE else "/tmp")
-        )
+        base = base if len(os.fsencode(base)) <= _LONGEST_BASE else "/tmp"
+        remove_left(Path(base), _PREFIX, SOCKET_NAME)
+        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
     except OSError as error:
         raise ConfigError(
             f"no directory for the workers' socket could be made: {error}; TMPDIR names where"

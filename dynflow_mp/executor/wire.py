@@ -283,7 +283,7 @@ _ERRAND_OUTCOME = frozenset(product((str,), _REAL, _MAYBE_BYTES, _MAYBE_BYTES))
 _PART = frozenset(product((int,), (int,), (int,), (str,), (bytes,), _MAYBE_BYTES, _MAYBE_BYTES))
 _OUTCOME = frozenset(
     product(
-        *((int,), (str,), (int,), _REAL, _REAL, _REAL),
+        *((int,), (str,), (int,), _REAL, _REAL, (*_REAL, _NONE)),
         *(_MAYBE_BYTES, _MAYBE_BYTES, _MAYBE_BYTES, (tuple,), (bool,), (tuple,), (tuple,), _MAYBE_BYTES),
     )
 )

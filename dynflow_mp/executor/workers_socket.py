@@ -12,8 +12,11 @@ import zmq
 
 from dynflow_mp.errors import ConfigError, PeerBusy
 from dynflow_mp.executor import wire
+from dynflow_mp.telemetry import logger
 
-_NAME = "workers"
+log = logger("executor.workers_socket")
+
+SOCKET_NAME = "workers"
 _LONGEST_IPC_PATH = 107
 _HIGH_WATER = 4096
 
@@ -29,7 +32,7 @@ class WorkersSocket:
     def __init__(
         self, directory: Path, poller: zmq.Poller, context: zmq.Context[zmq.Socket[bytes]] | None
     ) -> None:
-        self.path = directory / _NAME
+        self.path = directory / SOCKET_NAME
         self.endpoint = f"ipc://{self.path}"
         self.router: zmq.Socket[bytes] | None = None
         self._directory, self._poller = directory, poller
@@ -48,6 +51,20 @@ class WorkersSocket:
         self.router = _router(self._context, self.endpoint)
         self._arrivals.register(self.router, zmq.POLLIN)
         self._poller.register(self.router, zmq.POLLIN)
+
+    def look_after(self) -> None:
+        """Listen anew where somebody has removed the socket, as programs do that tidy up old temporary files.
+
+        Connections that stand are not touched. Raises OSError or :class:`ConfigError` where that cannot be done.
+        """
+        assert self.router is not None, "processes are not started"
+        if self.path.exists():
+            return
+        log.warning("%s was removed, listening there again", self.path, extra={"action": "socket_removed"})
+        _prepare(self._directory)
+        with suppress(zmq.ZMQError):  # what it would remove is gone
+            self.router.unbind(self.endpoint)
+        self.router.bind(self.endpoint)
 
     def send(self, route: bytes, frame: bytes) -> None:
         """To a worker that is there; to nobody if it is gone. Raises :class:`PeerBusy` if its queue is full."""

@@ -29,7 +29,6 @@ from dynflow_mp.telemetry import logger
 log = logger("maintenance.hooks")
 
 _AT_ONCE = 200
-_Key = tuple[str, int]
 
 
 class HookCaller(Background):
@@ -49,7 +48,9 @@ class HookCaller(Background):
         self._store, self._coordinator, self._run_errand = store, coordinator, run_errand
         self._interval_s = interval_s
         self._lines: dict[str, deque[HookCall]] = {}
-        """By plan, the calls that were taken; the first of each is being made."""
+        """By plan, the calls that were taken."""
+        self._out: set[str] = set()
+        """Plans of which the first call is being made."""
         self._heard: SimpleQueue[ErrandNews] = SimpleQueue()
         self._woken = Event()
 
@@ -74,28 +75,32 @@ class HookCaller(Background):
         self._end()
 
     def round(self) -> None:
-        """Look once. Done by the thread, and by worlds without one."""
+        """Look once. Done by the thread, and by worlds without one. What a round that failed has left is the next one's."""
         self._settle()
+        self._begin_what_waits()
         while len(self._lines) < _AT_ONCE:
-            taken = self._store.take(
-                self._coordinator.world_id, self._living(), _AT_ONCE, self._coordinator.fence
-            )
+            taken = self._take()
             for call in taken:
-                self._line_up(call)
+                self._lines.setdefault(call.plan_id, deque()).append(call)
+            self._begin_what_waits()
             if len(taken) < _AT_ONCE:
                 return
+
+    def _take(self) -> list[HookCall]:
+        known = {(call.plan_id, call.id) for line in self._lines.values() for call in line}
+        return self._store.take(
+            self._coordinator.world_id, self._living(), _AT_ONCE, self._coordinator.fence, known
+        )
 
     def _living(self) -> set[str]:
         worlds = self._coordinator.find_worlds(executor=True)
         return {world.id for world in worlds if world.state != "dead"} | {self._coordinator.world_id}
 
-    def _line_up(self, call: HookCall) -> None:
-        line = self._lines.get(call.plan_id)
-        if line is None:
-            self._lines[call.plan_id] = deque([call])
-            self._begin(call)
-        else:
-            line.append(call)
+    def _begin_what_waits(self) -> None:
+        """The first of each line; one that there is nothing to do for makes way for the next."""
+        while waiting := [plan_id for plan_id in self._lines if plan_id not in self._out]:
+            for plan_id in waiting:
+                self._begin(self._lines[plan_id][0])
 
     def _begin(self, call: HookCall) -> None:
         brief = self._store.brief(call)
@@ -104,6 +109,7 @@ class HookCaller(Background):
             return
         data = packed(call.kinds, (brief.label, call.state, call.result), brief.actions)
         action_class = brief.actions[0].action_class
+        self._out.add(call.plan_id)
         self._run_errand(RunErrand(call.plan_id, call.id, HOOKS, action_class, data, brief.queue), self._note)
 
     def _note(self, news: ErrandNews) -> None:
@@ -112,23 +118,27 @@ class HookCaller(Background):
         self._woken.set()
 
     def _settle(self) -> None:
-        """Forget the calls that were made, and begin those behind them."""
+        """Forget the calls that were made."""
         while True:
             try:
                 news = self._heard.get_nowait()
             except Empty:
                 return
             line = self._lines.get(news.plan_id)
-            if line and line[0].id == news.errand_id and _was_made(news):
+            if not line or line[0].id != news.errand_id or not _was_made(news):
+                continue
+            try:
                 self._done(line[0])
+            except Exception:
+                self._heard.put(news)  # it was made all the same: it is forgotten in a later round
+                raise
 
     def _done(self, call: HookCall) -> None:
         self._store.forget(call, self._coordinator.fence)
+        self._out.discard(call.plan_id)
         line = self._lines[call.plan_id]
         line.popleft()
-        if line:
-            self._begin(line[0])
-        else:
+        if not line:
             del self._lines[call.plan_id]
 
     def _end(self) -> None:

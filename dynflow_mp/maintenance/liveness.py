@@ -5,6 +5,7 @@ b: now ─▶ renewed, committed ─▶ ``renewed(b)``: its steps may go on for 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Any
@@ -68,14 +69,16 @@ class Liveness(Background):
         wait_s = self._interval_s
         while self._is_time(wait_s):
             wait_s = self._interval_s
-            if not self._healthy():
-                log.error("the core does not turn; not renewing", extra={"action": "lease_withheld"})
-                continue
             try:
+                if not self._healthy():
+                    log.error("the core does not turn; not renewing", extra={"action": "lease_withheld"})
+                    continue
                 self.renew()
             except WorldFenced as error:
                 self._fenced(error)
                 return
-            except PersistenceError as error:
+            except Exception as error:
+                # Whatever it was, the next one may go better: without this thread a world that lives would look dead.
                 wait_s = min(self._interval_s, _AGAIN_S)
-                log.warning("lease not renewed", extra={"action": "lease_retry"}, exc_info=error)
+                level = logging.WARNING if isinstance(error, PersistenceError) else logging.ERROR
+                log.log(level, "lease not renewed", extra={"action": "lease_retry"}, exc_info=error)

@@ -3,6 +3,7 @@
 who holds locks ─▶ who is registered ─▶ judge ─▶ recover the dead, forget those who left nothing
 requested plans without an owner, also in the round before ─▶ Execution to any executor
 plans that run here ─▶ those that were deleted are dropped
+plans that are stored as running here ─▶ those that do not, also in the pass before, are given up
 
 Between rounds it looks, without asking the database, whether the executors of this host still have their processes.
 """
@@ -10,6 +11,7 @@ Between rounds it looks, without asking the database, whether the executors of t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from random import Random
 from time import monotonic
@@ -17,7 +19,7 @@ from time import monotonic
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord, WorldState
 from dynflow_mp.director.protocol import UNATTENDED
-from dynflow_mp.errors import InactiveWorld, LockLost, LockTaken, WorldFenced
+from dynflow_mp.errors import InactiveWorld, LockLost, LockTaken, PersistenceError, WorldFenced
 from dynflow_mp.maintenance.background import Background
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.maintenance.recovery import Recovery
@@ -41,7 +43,8 @@ class Reconciler(Background):
 
     Every executor world has one. ``ask`` has any executor run a plan, ``take`` this one, ``offer`` too, as it has room;
     ``fenced`` is called once when another world has declared this one dead. ``held`` are the plans that run here,
-    ``deleted`` is told which of them are not stored any more; ``tidy`` is called in every round, after what matters more.
+    ``deleted`` is told which of them are not stored any more, ``stranded`` which others are stored as running here;
+    ``tidy`` is called in every round, after what matters more.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Reconciler(Background):
         take: Callable[[Envelope], None] | None = None,
         held: Callable[[], Sequence[str]] = tuple,
         deleted: Callable[[Sequence[str]], None] = lambda plan_ids: None,
+        stranded: Callable[[Sequence[str]], None] = lambda plan_ids: None,
     ) -> None:
         super().__init__("reconciler")
         self._store, self._coordinator, self._recovery = store, coordinator, recovery
@@ -72,8 +76,10 @@ class Reconciler(Background):
         self._silences = Silences(_LONGEST_GAP * interval_s)
         self._neighbours: list[WorldRecord] = []
         self._waiting: set[str] = set()
-        self._held, self._deleted = held, deleted
-        self._looked_up_to = ""
+        self._held, self._deleted, self._stranded = held, deleted, stranded
+        self._looked_up_to = self._compared_up_to = ""
+        self._strays: set[str] = set()
+        self._strays_before: set[str] = set()
         self._numbers = count(1)
 
     def _run(self) -> None:
@@ -105,11 +111,13 @@ class Reconciler(Background):
     def round(self, now: float) -> None:
         """Look once; ``now`` is the steady clock's time. Done by the thread, and by tests without one."""
         asked_at = monotonic()
+        own_id = self._coordinator.world_id
         # In this order: a world that registers in between has no locks among those read before.
-        holders = self._coordinator.lock_holders() | self._store.running_owners()
+        holders = self._coordinator.lock_holders()
+        owners, own_plans = self._store.who_runs_what(own_id, self._compared_up_to, _AT_ONCE)
+        holders |= owners
         worlds = self._coordinator.find_worlds()
         self._silences.look(worlds, now, now + (monotonic() - asked_at))
-        own_id = self._coordinator.world_id
         verdict = judge(worlds, holders, self._silences.of, self._lease_ttl_s, gone)
         # Whose process is gone already is this round's work, or, where that fails, the next one's.
         self._neighbours = [
@@ -118,16 +126,17 @@ class Reconciler(Background):
         # What they had when they were found silent: one that renews it before it is declared dead has begun anew,
         # with steps that may run until that lease is over.
         leases = {world.id: world.lease for world in worlds if not gone(world)}
-        for world_id in verdict.recover:
-            if world_id != own_id:
-                self._recover(world_id, leases.get(world_id))
-        for world_id in verdict.forget:
-            self._coordinator.delete_world(world_id)
-        self._store.give_up_orphans(self._coordinator.fence)
-        self._store.let_go_of_unowned(self._coordinator.fence)
-        self._ask_again()
-        self._look_for_deleted()
-        self._tidy()
+        fence = self._coordinator.fence
+        _do_each(
+            *(partial(self._recover, dead, leases.get(dead)) for dead in verdict.recover if dead != own_id),
+            *(partial(self._coordinator.delete_world, world_id) for world_id in verdict.forget),
+            partial(self._store.give_up_orphans, fence),
+            partial(self._store.let_go_of_unowned, fence),
+            self._ask_again,
+            self._look_for_deleted,
+            partial(self._look_for_stranded, own_plans),
+            self._tidy,
+        )
 
     def _recover(self, world_id: str, lease: int | None) -> None:
         if self._stopping.is_set():
@@ -166,3 +175,34 @@ class Reconciler(Background):
         deleted = set(some).difference(self._store.plan_statuses(some)) if some else ()
         if deleted:
             self._deleted(sorted(deleted))
+
+    def _look_for_stranded(self, found: list[str]) -> None:
+        """Among plans that are stored as running here.
+
+        A plan that this world had to drop, since what became of it could not be stored, would be its own for ever.
+
+        One that is seen once has begun or ended just now; whoever is told asks the core, which knows.
+        """
+        strays = set(found).difference(self._held())
+        self._strays |= strays
+        if stranded := sorted(strays & self._strays_before):
+            self._stranded(stranded)
+        self._compared_up_to = found[-1] if len(found) == _AT_ONCE else ""
+        if not self._compared_up_to:
+            self._strays_before, self._strays = self._strays, set()
+
+
+def _do_each(*duties: Callable[[], object]) -> None:
+    """What goes wrong with one (rows that somebody holds, or that make no sense) keeps no other from being done.
+
+    But where all would: when this world is dead or ends, or the database is away.
+    """
+    for duty in duties:
+        try:
+            duty()
+        except (WorldFenced, InactiveWorld):
+            raise
+        except Exception as error:
+            if isinstance(error, PersistenceError) and error.kind == "connection":
+                raise
+            log.exception("a part of a round was given up", extra={"action": "reconcile_failed"})

@@ -1,7 +1,8 @@
 """Which worlds are over: by proof, or by a lease that has stood still for too long as this world sees it.
 
     alive, draining ─┬─ process gone ──────────────────────▶ recover
-                     └─ lease the same for the TTL ────────▶ recover   (executors, holders of locks)
+                     ├─ lease the same for the TTL ────────▶ recover   (executors, holders of locks)
+                     └─ lease the same for a day ──────────▶ recover   (clients of hosts that nobody asks)
     dead ─┬─ still holds locks ────────────────────────────▶ recover
           └─ holds nothing, process gone or TTL passed ────▶ forget
     not registered, but holds locks ───────────────────────▶ recover
@@ -15,6 +16,9 @@ from collections.abc import Callable, Iterable, Set
 from typing import NamedTuple
 
 from dynflow_mp.coordinator.records import WorldRecord, WorldState
+
+_ABANDONED_S = 24 * 3600.0
+"""A client that holds nothing is in nobody's way, and a machine may sleep for a night; but the register is not for ever."""
 
 
 class _Observed(NamedTuple):
@@ -76,12 +80,13 @@ def judge(
     for world in worlds:
         registered.add(world.id)
         holds = world.id in holders
-        silent = silence_of(world.id) >= lease_ttl_s
+        silence_s = silence_of(world.id)
+        silent = silence_s >= lease_ttl_s
         if world.state == WorldState.DEAD.value:
             if holds:
                 recover.append(world.id)
             elif silent or gone(world):
                 forget.append(world.id)
-        elif gone(world) or (silent and (world.executor or holds)):
+        elif gone(world) or silence_s >= _ABANDONED_S or (silent and (world.executor or holds)):
             recover.append(world.id)
     return Verdict([*recover, *sorted(holders - registered)], forget)

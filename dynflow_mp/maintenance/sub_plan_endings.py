@@ -43,10 +43,18 @@ class SubPlanEndings(Background):
 
     def carry_out(self, order: EndSubPlans) -> None:
         """Any thread: do it, soon. An order that is lost with this process is given again by the action."""
+        self._orders.put(order)
         with self._guard:
             if self._thread.ident is None:
-                self.start()
-        self._orders.put(order)
+                self._begin()
+
+    def _begin(self) -> None:
+        try:
+            self.start()
+        except (
+            RuntimeError
+        ) as error:  # the process has no room for a thread: who gives the next order tries again
+            log.error("sub-plans wait for a thread: %s", error, extra={"action": "no_thread"})
 
     def _interrupt(self) -> None:
         self._orders.put(None)

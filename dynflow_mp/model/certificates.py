@@ -14,6 +14,9 @@ from dynflow_mp.redaction import without
 
 MOST_OUTPUT_LINES, MOST_OUTPUT_BYTES = 40, 8 * 1024
 """What of a step's last output a certificate keeps."""
+BEFORE_LAST_WORDS = b"\xa7died_at\xcf"
+"""Stands in the bytes of every error with a certificate, before stack and output, and in no text but an odd one: a key and
+the head of its number."""
 
 
 class Certificate(NamedTuple):

@@ -82,6 +82,9 @@ class Result(_Text):
 
 _P, _S = PlanState, StepState
 
+UNPLANNED = (_P.PENDING, _P.SCHEDULED, _P.PLANNING)
+"""States of plans that have no steps to run yet."""
+
 PLAN_MOVES: Mapping[PlanState, tuple[PlanState, ...]] = {
     _P.PENDING: (_P.SCHEDULED, _P.PLANNING, _P.STOPPED),
     _P.SCHEDULED: (_P.PLANNING, _P.STOPPED),

@@ -5,11 +5,12 @@ An SQLite file is read without SQLAlchemy, whose import takes longer than the qu
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
+
+from dynflow_mp.persistence.read_only_files import connected
 
 MOST = 50
 _WAIT_S = 0.1
@@ -56,7 +57,7 @@ def _ask_file(database_url: str, query: str, given: dict[str, object]) -> list[t
     path = Path(unquote(database_url.partition(":///")[2].partition("?")[0])).absolute()
     if not path.is_file():
         return []  # to look is not to make
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=_WAIT_S)) as connection:
+    with closing(connected(path, _WAIT_S)) as connection:
         return connection.execute(query, given).fetchall()
 
 

@@ -20,6 +20,7 @@ from dynflow_mp.errors import ConfigError, ForkedWorld, PersistenceError
 from dynflow_mp.persistence.connections import Connections
 from dynflow_mp.persistence.driver_errors import could_not_write, persistence_error
 from dynflow_mp.persistence.opening import WRITING, new_engine, parsed_url, shown
+from dynflow_mp.persistence.read_only_files import undisturbed
 from dynflow_mp.persistence.retries import repeated
 from dynflow_mp.persistence.room_on_disk import no_room
 from dynflow_mp.persistence.server_settings import remarks
@@ -56,22 +57,28 @@ class Database:
     :class:`PersistenceError` for a database that cannot be opened, each in one line without the password.
     """
 
-    def __init__(self, url: str, *, max_payload: int = 0, hurried: bool = True) -> None:
-        """``max_payload``: what must fit into a statement; ``hurried``: none may take long (see server_sessions)."""
+    def __init__(
+        self, url: str, *, max_payload: int = 0, hurried: bool = True, look_only: bool = False
+    ) -> None:
+        """``max_payload``: what must fit into a statement; ``hurried``: none may take long (see server_sessions).
+
+        ``look_only``: nothing is written, and an SQLite file need not be one that this user may write to.
+        """
         parsed = parsed_url(url)
         self.url_text = shown(parsed)
         self.remarks: Sequence[str] = ()
         """What is not as it should be with the server's settings; logged as warnings, too."""
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._pid = os.getpid()
+        self._look_only = look_only
         self._closed = False
         self._writer: Connection | None = None
         self._turnstile: Turnstile | None = None
         if self.is_sqlite:
-            parsed = absolute(parsed, self.url_text)
-            self._turnstile = Turnstile(os.path.realpath(str(parsed.database)))
+            parsed = absolute(parsed, self.url_text, look_only=look_only)
+            self._turnstile = None if look_only else Turnstile(os.path.realpath(str(parsed.database)))
         self._path = Path(str(parsed.database))
-        self.engine: Engine = new_engine(parsed, hurried=hurried)
+        self.engine: Engine = new_engine(parsed, hurried=hurried, look_only=look_only)
         self._connections = Connections(self.engine, is_server=not self.is_sqlite)
         self._driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         self._open(max_payload)
@@ -133,8 +140,17 @@ class Database:
         self._closed = True
         self._let_go()
 
+    @property
+    def _only_a_file(self) -> bool:
+        """Whether it is a file that is only looked at."""
+        return self.is_sqlite and self._look_only
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
+        if self._only_a_file:
+            with undisturbed(self._path, self.url_text), self.engine.connect() as connection:
+                yield connection
+            return
         try:
             with self._connections.lent() as connection:
                 yield connection
@@ -166,6 +182,8 @@ class Database:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """A connection that begins by taking the write lock. SQLite's is kept, the turnstile guards it."""
+        if self._look_only:
+            raise PersistenceError(f"{self.url_text}: it was opened to be looked at only", "readonly")
         if self._closed:
             raise PersistenceError(f"{self.url_text}: this world has closed the database")
         if self._file is not None:

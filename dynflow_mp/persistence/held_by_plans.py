@@ -22,8 +22,11 @@ from dynflow_mp.model.held_by_plans import (
     plan_of_owner,
     singleton_lock_id,
 )
+from dynflow_mp.model.hooks import kinds_of
 from dynflow_mp.model.plans import HistoryEntry, history_from_data, history_to_data
-from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.states import PlanState, Result
+from dynflow_mp.persistence.hook_rows import note_for_waiting
+from dynflow_mp.persistence.rows import RESULTS
 from dynflow_mp.persistence.statements import Row, Statement, inserting
 from dynflow_mp.persistence.tables import coordinator_records, execution_plans, unique_keys
 
@@ -144,7 +147,7 @@ def _stop(connection: Connection, key: str, holder: Holder, now: int) -> None:
     plan_id = holder.plan_id
     stoppable = _plan.owner_id.is_(None) & _plan.state.in_([state.value for state in _STOPPABLE])
     row = connection.execute(
-        select(_plan.history).where(_plan.id == plan_id, stoppable).with_for_update()
+        select(_plan.history, _plan.result).where(_plan.id == plan_id, stoppable).with_for_update()
     ).fetchone()
     if row is None:
         raise UniqueKeyTaken(key, plan_id, "it is running, so it cannot be replaced")
@@ -162,6 +165,8 @@ def _stop(connection: Connection, key: str, holder: Holder, now: int) -> None:
     )
     give_up_keys(connection, [plan_id])
     give_up_locks(connection, [plan_id])
+    result = RESULTS.get(row[1], Result.PENDING)
+    note_for_waiting(connection, [plan_id], kinds_of(PlanState.STOPPED, result, halted=True), result, now)
 
 
 # -- what was left -----------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, select
 
+from dynflow_mp.errors import DynflowError
 from dynflow_mp.model.codec import decode, encode
 from dynflow_mp.model.hooks import wanted
 from dynflow_mp.model.plans import PlannedPlan
@@ -26,14 +27,23 @@ def hook_row(
 
 
 def note_for_waiting(
-    connection: Connection, plan_id: str, kinds: Iterable[str], result: Result, now: int
+    connection: Connection, plan_ids: Sequence[str], kinds: Sequence[str], result: Result, now: int
 ) -> None:
-    """Note hooks for a plan that was stopped before it was planned."""
-    stored = connection.execute(select(_plan.policies).where(_plan.id == plan_id)).scalar_one()
-    policies = {name: ActionPolicy.from_data(data) for name, data in decode(stored).items()}
-    asked = wanted(policies, kinds)
-    if asked:
-        NOTE_HOOKS.run(connection, hook_row(plan_id, 2, asked, PlanState.STOPPED, result, now))
+    """Note hooks for plans that were stopped while they waited: to be planned, to be begun, or to be resumed."""
+    stored = connection.execute(select(_plan.id, _plan.policies).where(_plan.id.in_(plan_ids))).fetchall()
+    asked_by = {policies: _asked(policies, kinds) for policies in {row[1] for row in stored}}
+    for plan_id, policies in stored:
+        asked = asked_by[policies]
+        if asked:
+            NOTE_HOOKS.run(connection, hook_row(plan_id, 2, asked, PlanState.STOPPED, result, now))
+
+
+def _asked(policies: bytes, kinds: Sequence[str]) -> list[str]:
+    try:
+        found = {name: ActionPolicy.from_data(data) for name, data in decode(policies).items()}
+    except (DynflowError, LookupError, TypeError, ValueError, AttributeError):
+        return []  # nobody can tell what they ask for; the plans are stopped all the same
+    return wanted(found, kinds)
 
 
 def note_for_new(

@@ -56,27 +56,33 @@ class HookStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, world_id: str, living: Collection[str], most: int, fence: Fence) -> list[HookCall]:
-        """Take calls that nobody has who is alive, oldest first, of each plan one after the other."""
-        free = or_(_call.owner_id.is_(None), _call.owner_id.not_in(sorted(living)))
+    def take(
+        self,
+        world_id: str,
+        living: Collection[str],
+        most: int,
+        fence: Fence,
+        known: Collection[tuple[str, int]] = (),
+    ) -> list[HookCall]:
+        """Take calls that nobody has who is alive, oldest first, of each plan one after the other.
+
+        ``known`` are those that ``world_id`` has (plan and number). Others under its name it took without hearing of it.
+        """
+        free = or_(
+            _call.owner_id.is_(None), _call.owner_id == world_id, _call.owner_id.not_in(sorted(living))
+        )
         query = select(hook_calls).where(free).order_by(_call.noted_at, _call.execution_plan_id, _call.id)
-        found = self._database.ask(lambda connection: connection.execute(query.limit(most)).fetchall())
+        query = query.limit(most + len(known))
+        rows = self._database.ask(lambda connection: connection.execute(query).fetchall())
+        found = [row for row in rows if (row[0], row[1]) not in known][:most]
         if not found:
             return []
 
-        def take_them(connection: Connection, in_doubt: bool) -> list[Any]:
-            return [row for row in found if self._took(connection, row, free, world_id, in_doubt)]
+        def take_them(connection: Connection, _in_doubt: bool) -> list[Any]:
+            return [row for row in found if _took(connection, row, free, world_id)]
 
         taken = self._database.change(take_them, fence)
         return [HookCall(row[0], row[1], *_kinds(row[2])) for row in taken]
-
-    def _took(
-        self, connection: Connection, row: Any, free: ColumnElement[bool], world_id: str, in_doubt: bool
-    ) -> bool:
-        this = (_call.execution_plan_id == row[0], _call.id == row[1])
-        mine = or_(free, _call.owner_id == world_id) if in_doubt else free
-        change = update(hook_calls).where(*this, mine).values(owner_id=world_id)
-        return connection.execute(change).rowcount == 1
 
     def brief(self, call: HookCall) -> HookBrief | None:
         """The actions whose classes have hooks for this call; None if the plan is gone, or cannot be read."""
@@ -118,6 +124,12 @@ class HookStore:
         """This world makes no more calls: another may have those it has taken."""
         change = update(hook_calls).where(_call.owner_id == world_id).values(owner_id=None)
         self._database.change(lambda connection, _in_doubt: connection.execute(change), fence)
+
+
+def _took(connection: Connection, row: Any, free: ColumnElement[bool], world_id: str) -> bool:
+    this = (_call.execution_plan_id == row[0], _call.id == row[1])
+    change = update(hook_calls).where(*this, free).values(owner_id=world_id)
+    return connection.execute(change).rowcount == 1
 
 
 def _kinds(data: bytes) -> tuple[list[str], str, str]:

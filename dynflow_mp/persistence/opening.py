@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from dynflow_mp.errors import ConfigError
+from dynflow_mp.persistence.read_only_files import connected
 from dynflow_mp.persistence.server_sessions import set_up_sessions
 
 BUSY_TIMEOUT_S = 5.0
@@ -60,12 +62,15 @@ def shown(url: URL) -> str:
     return plain.render_as_string(hide_password=True)
 
 
-def new_engine(url: URL, *, hurried: bool = True) -> Engine:
-    """An engine on which nothing has been connected yet. ``hurried``: no statement may take long."""
+def new_engine(url: URL, *, hurried: bool = True, look_only: bool = False) -> Engine:
+    """An engine on which nothing has been connected yet. ``hurried``: no statement may take long.
+
+    ``look_only``: an SQLite file, named by its whole path, is opened for each transaction, and read-only.
+    """
     backend = url.get_backend_name()
     try:
         if backend == "sqlite":
-            return _sqlite_engine(url)
+            return _read_only_engine(url) if look_only else _sqlite_engine(url)
         return set_up_sessions(url, hurried=hurried)
     except NoSuchModuleError as error:
         raise ConfigError(f"{shown(url)}: no driver of this name is known") from error
@@ -105,8 +110,22 @@ def _sqlite_engine(url: URL) -> Engine:
     return engine
 
 
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
+def _read_only_engine(url: URL) -> Engine:
+    path = Path(str(url.database))
+    engine = create_engine(
+        url, hide_parameters=True, poolclass=NullPool, creator=lambda: connected(path, BUSY_TIMEOUT_S)
+    )
+    event.listen(engine, "connect", _begin_by_hand)
+    event.listen(engine, "begin", begin_sqlite)
+    return engine
+
+
+def _begin_by_hand(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the module's own BEGINs come at the wrong moments
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    _begin_by_hand(connection, _record)
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",

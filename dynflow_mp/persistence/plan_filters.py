@@ -9,6 +9,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, literal, or_, select
 
 from dynflow_mp.errors import QueryError
+from dynflow_mp.model.certificates import BEFORE_LAST_WORDS
 from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.persistence.action_classes import Classes, classes_meant
 from dynflow_mp.persistence.column_types import Blob, PlaceOf
@@ -115,11 +116,18 @@ def _with_action(given: Any) -> ColumnElement[bool]:
 
 
 def _failed_with(text: Any, others: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
-    """Errors are stored with their texts as they are. Looked into are the newest plans that have any, so many at most."""
+    """Errors are stored with their texts as they are. Looked into are the newest plans that have any, so many at most.
+
+    What a step printed before it died does not count: secrets in it are hidden only when it is shown, and whoever may
+    search in it could guess them, letter by letter.
+    """
+    place = PlaceOf(steps.c.error, literal(_text(ERROR, text).encode(), Blob()))
+    printed = PlaceOf(steps.c.error, literal(BEFORE_LAST_WORDS, Blob()))
     there = exists().where(
         steps.c.execution_plan_id == execution_plans.c.id,
         steps.c.error.is_not(None),
-        PlaceOf(steps.c.error, literal(_text(ERROR, text).encode(), Blob())) > 0,
+        place > 0,
+        or_(printed == 0, place < printed),
     )
     newest = (
         select(execution_plans.c.id)

@@ -37,9 +37,8 @@ _ORDERS: Mapping[str, tuple[Column[Any], ...]] = {
     "state": (_plan.state, _plan.started_at, _plan.id),
     "result": (_plan.result, _plan.started_at, _plan.id),
 }
-"""Each but the last is the order of an index. By their creation means by their ids, which follow it."""
-ORDERS = tuple(_ORDERS)
-"""What a list may be ordered by."""
+"""Those of :mod:`dynflow_mp.model.plan_orders`, each but the last the order of an index. By their creation means by their
+ids, which follow it."""
 _LINES = (
     select(
         _plan.id,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from dynflow_mp.model.states import Phase, StepState
 from dynflow_mp.persistence import plan_pages, queries
 from dynflow_mp.persistence.action_classes import stored_classes
+from dynflow_mp.persistence.chunk_pages import read_chunk_page
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.failed_steps import FailedSteps, read_failed_steps
 from dynflow_mp.persistence.figures import Figures, Pulse, read_figures, read_pulses
@@ -63,6 +64,14 @@ class PlanReader:
     def load_output_chunks(self, plan_id: str, action_id: int, kind: str | None = None) -> list[ChunkRow]:
         """What an action wrote beside its output so far, in order."""
         return self.database.ask(lambda connection: queries.read_chunks(connection, plan_id, action_id, kind))
+
+    def chunk_page(
+        self, plan_id: str, action_id: int, start: int | None, most: int
+    ) -> tuple[list[ChunkRow], int]:
+        """Some of what an action wrote beside its output, and how much there is: see ``read_chunk_page``."""
+        return self.database.ask(
+            lambda connection: read_chunk_page(connection, plan_id, action_id, start, most)
+        )
 
     def step_counts(self, plan_id: str) -> list[StepCount]:
         """How many of a plan's steps are in which phase and state: its progress, cheaply."""

@@ -61,6 +61,13 @@ def running_owners(connection: Connection) -> set[str]:
     return {owner for (owner,) in _RUNNING_OWNERS.run(connection, ()).fetchall()}
 
 
+def running_of(connection: Connection, owner_id: str, after: str, limit: int) -> list[str]:
+    """Ids of running plans that name this owner, in order, behind the id ``after``."""
+    columns = execution_plans.c
+    query = select(columns.id).where(_IS_RUNNING, columns.owner_id == owner_id, columns.id > after)
+    return list(connection.execute(query.order_by(columns.id).limit(limit)).scalars())
+
+
 def any_running_unowned(connection: Connection) -> bool:
     """Whether a plan is running that nobody owns."""
     return _RUNNING_UNOWNED.run(connection, ()).fetchone() is not None

@@ -81,7 +81,12 @@ class Schedule(Waiting):
         self._database.change(store_it, fence)
 
     def set_frozen(
-        self, plan_id: str, frozen: bool, new_start_at: int | None = None, fence: Fence | None = None
+        self,
+        plan_id: str,
+        frozen: bool,
+        new_start_at: int | None = None,
+        fence: Fence | None = None,
+        within: Within | None = None,
     ) -> None:
         """Keep a plan from starting, or let it. Raises :class:`NotScheduled` for one that does not wait (any more)."""
         values: dict[str, Any] = {"frozen": int(frozen)}
@@ -95,6 +100,8 @@ class Schedule(Waiting):
             if connection.execute(there.with_for_update()).first() is None:
                 raise NotScheduled(f"plan {plan_id} does not wait for its time", plan_id)
             connection.execute(change)
+            if within is not None:
+                within(connection)
 
         self._database.change(set_it, fence)
 
@@ -177,7 +184,7 @@ class Schedule(Waiting):
             connection.execute(_stopping(plan_id, end, history, now))
             connection.execute(_ending_of_root(plan_id, row[2], end, now))
             kinds = kinds_of(PlanState.STOPPED, end.result, halted=False)
-            note_for_waiting(connection, plan_id, kinds, end.result, now)
+            note_for_waiting(connection, [plan_id], kinds, end.result, now)
             plan_rows.forget_delay(connection, plan_id)
             return True
 

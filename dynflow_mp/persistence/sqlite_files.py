@@ -25,8 +25,8 @@ _NETWORK_FUSE = (
 machine, and their locks are this kernel's."""
 
 
-def absolute(url: URL, url_text: str) -> URL:
-    """The same file whatever directory the process goes to later.
+def absolute(url: URL, url_text: str, *, look_only: bool = False) -> URL:
+    """The same file whatever directory the process goes to later; ``look_only``: it need not be one that can be written to.
 
     Raises :class:`ConfigError` for what is no file, :class:`PersistenceError` for one that cannot be used.
     """
@@ -40,7 +40,7 @@ def absolute(url: URL, url_text: str) -> URL:
         raise ConfigError("database_url: a file's name cannot hold a NUL character")
     path = Path(name).absolute()
     try:
-        problem = _problem(path)
+        problem = _problem(path, look_only)
     except OSError as error:
         problem = (f"{error.strerror}: {path}", "other")
     if problem is not None:
@@ -100,21 +100,17 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), text)
 
 
-def _problem(path: Path) -> tuple[str, str] | None:
+def _problem(path: Path, look_only: bool) -> tuple[str, str] | None:
     """What keeps a database from being here, and of which kind that is."""
     directory = path.parent
     if not directory.is_dir():
         return f"there is no directory {directory}", "other"
     if path.exists() and not stat.S_ISREG(path.stat().st_mode):
         return f"{path} is {'a directory' if path.is_dir() else 'no ordinary file'}", "other"
-    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
-        return f"{path} cannot be read and written by this user, or is on a read-only file system", "readonly"
     home = Path(os.path.realpath(path)).parent
-    if not os.access(home, os.W_OK | os.X_OK):
-        return (
-            f"{home} cannot be written to, but SQLite keeps its log and its locks beside the file",
-            "readonly",
-        )
+    unfit = _unreadable(path) if look_only else _unwritable(path, home)
+    if unfit is not None:
+        return unfit, "readonly"
     remote = network_file_system(home)
     if remote is not None:
         return (
@@ -122,4 +118,16 @@ def _problem(path: Path) -> tuple[str, str] | None:
             "hold; use a local disk, or PostgreSQL or MariaDB",
             "unsuitable",
         )
+    return None
+
+
+def _unreadable(path: Path) -> str | None:
+    return None if os.access(path, os.R_OK) else f"{path} cannot be read by this user"
+
+
+def _unwritable(path: Path, home: Path) -> str | None:
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        return f"{path} cannot be read and written by this user, or is on a read-only file system"
+    if not os.access(home, os.W_OK | os.X_OK):
+        return f"{home} cannot be written to, but SQLite keeps its log and its locks beside the file"
     return None

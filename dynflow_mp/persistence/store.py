@@ -190,9 +190,16 @@ class Store(PlanReader):
         """
         return turn.write_turn(connection, writes, self._steps_before)
 
-    def running_owners(self) -> set[str]:
-        """Ids of the worlds that running plans name as their owners, registered or not."""
-        return self.database.ask(plan_rows.running_owners)
+    def who_runs_what(self, own_id: str, after: str, limit: int) -> tuple[set[str], list[str]]:
+        """Whom running plans name as their owners, registered or not; and the ids of those that name ``own_id``, in
+        order, behind the id ``after``.
+        """
+
+        def read(connection: Connection) -> tuple[set[str], list[str]]:
+            owners = plan_rows.running_owners(connection)
+            return owners, plan_rows.running_of(connection, own_id, after, limit)
+
+        return self.database.ask(read)
 
     def let_go_of_unowned(self, fence: Fence | None = None) -> int:
         """Plans that are running and that nobody owns, as only a hand can leave them, are paused; how many."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, literal_column, select, update
+from sqlalchemy import Connection, Select, bindparam, case, func, literal_column, select, update
 
 from dynflow_mp.errors import DynflowError
+from dynflow_mp.model.hooks import kinds_of
 from dynflow_mp.model.plans import Payload, PlanSkeleton, StepKind, StepTable
 from dynflow_mp.model.policies import DEFAULT_QUEUE
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 from dynflow_mp.model.sub_plans import Briefing, SubPlanCount
 from dynflow_mp.persistence.held_by_plans import give_up_all
+from dynflow_mp.persistence.hook_rows import note_for_waiting
 from dynflow_mp.persistence.rows import PLAN_STATES, RESULTS, STEP_STATES, PlanRow
 from dynflow_mp.persistence.skeleton import CHUNK, PLAN_AND_CALLER, assembled
 from dynflow_mp.persistence.statements import Statement
@@ -92,6 +94,18 @@ def end_never_begun(
 
     They are taken and given up in one move: whoever has read them to run them finds another epoch.
     """
+    some = _never_begun(plan_id, action_id, held_back_only).limit(CHUNK).with_for_update()
+    ended = 0
+    while ids := list(connection.execute(some).scalars()):
+        _stop_with_error(connection, ids, now)
+        _charge_run_steps(connection, ids, error, now)
+        note_for_waiting(connection, ids, kinds_of(PlanState.STOPPED, Result.ERROR), Result.ERROR, now)
+        give_up_all(connection, ids)
+        ended += len(ids)
+    return ended
+
+
+def _never_begun(plan_id: str, action_id: int | None, held_back_only: bool) -> Select[Any]:
     waiting = select(_plan.id).where(
         _plan.caller_execution_plan_id == plan_id,
         _plan.state == PlanState.PLANNED.value,
@@ -102,32 +116,26 @@ def end_never_begun(
         waiting = waiting.where(_plan.caller_action_id == action_id)
     if held_back_only:
         waiting = waiting.where(_plan.requested_at.is_(None))
-    some = waiting.order_by(_plan.id).limit(CHUNK).with_for_update()
-    ended = 0
-    while ids := list(connection.execute(some).scalars()):
-        connection.execute(
-            update(execution_plans)
-            .where(_plan.id.in_(ids))
-            .values(
-                state=PlanState.STOPPED.value,
-                result=Result.ERROR.value,
-                ended_at=now,
-                requested_at=None,
-                lock_epoch=1,
-            )
+    return waiting.order_by(_plan.id)
+
+
+def _stop_with_error(connection: Connection, ids: list[str], now: int) -> None:
+    stopped = {"state": PlanState.STOPPED.value, "result": Result.ERROR.value, "ended_at": now}
+    connection.execute(
+        update(execution_plans).where(_plan.id.in_(ids)).values(**stopped, requested_at=None, lock_epoch=1)
+    )
+
+
+def _charge_run_steps(connection: Connection, ids: list[str], error: bytes, now: int) -> None:
+    connection.execute(
+        update(steps)
+        .where(
+            steps.c.execution_plan_id.in_(ids),
+            steps.c.phase == Phase.RUN.value,
+            steps.c.state == StepState.PENDING.value,
         )
-        connection.execute(
-            update(steps)
-            .where(
-                steps.c.execution_plan_id.in_(ids),
-                steps.c.phase == Phase.RUN.value,
-                steps.c.state == StepState.PENDING.value,
-            )
-            .values(state=StepState.ERROR.value, error=error, ended_at=now)
-        )
-        give_up_all(connection, ids)
-        ended += len(ids)
-    return ended
+        .values(state=StepState.ERROR.value, error=error, ended_at=now)
+    )
 
 
 def running_of(connection: Connection, plan_id: str, action_id: int) -> list[str]:

@@ -20,7 +20,7 @@ from dynflow_mp.model.flows import Sequence as SequenceFlow
 from dynflow_mp.model.plans import PlannedAction, PlannedPlan, PlannedStep
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
 from dynflow_mp.planning.class_facts import ClassFacts, facts_of
-from dynflow_mp.planning.labels import label_of
+from dynflow_mp.planning.labels import MAX_LABEL, label_of
 from dynflow_mp.planning.planner import Planned, plan
 
 _NO_LIMIT = 2**40
@@ -55,7 +55,7 @@ def schedule(
     given, named = _delay(action, delay, options, tuple(args), dict(kwargs))
     planned = PlannedPlan(
         id=plan_id,
-        label=label_of(action),
+        label=_label_for_now(action),
         state=PlanState.SCHEDULED,
         result=Result.PENDING,
         root_plan_step_id=ROOT_STEP_ID,
@@ -72,6 +72,16 @@ def schedule(
         real_time=0.0,
     )
     return ScheduledPlan(planned, encode_arguments(given, named, max_payload))
+
+
+def _label_for_now(action: Action) -> str:
+    """The action's label; its class's name where the label needs an input that only planning gives it."""
+    try:
+        return label_of(action)
+    except PlanningError:
+        raise
+    except Exception:
+        return type(action).__name__[:MAX_LABEL]
 
 
 def _delay(

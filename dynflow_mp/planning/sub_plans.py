@@ -7,7 +7,6 @@ from typing import Any
 
 from dynflow_mp.actions.action import Action
 from dynflow_mp.actions.middleware import world_middleware
-from dynflow_mp.actions.registry import short_name
 from dynflow_mp.actions.sub_plan import PlannedSubPlan, SubPlanner
 from dynflow_mp.actions.unique_key import with_key
 from dynflow_mp.errors import PlanningError
@@ -16,7 +15,6 @@ from dynflow_mp.planning.ids import new_plan_id
 from dynflow_mp.planning.planner import plan
 
 _LONGEST_NAME = 255
-_LONGEST_QUEUE = 100
 
 
 def sub_planner(now: Callable[[], int], random: Callable[[int], bytes]) -> SubPlanner:
@@ -47,13 +45,8 @@ def sub_planner(now: Callable[[], int], random: Callable[[int], bytes]) -> SubPl
 
 def _check_names(planned: PlannedPlan) -> None:
     """What no row can hold is found here, where its action can be told: later it would sink a turn."""
-    for name, policy in planned.policies.items():
+    for name in planned.policies:
         if len(name) > _LONGEST_NAME:
             raise PlanningError(
                 f"trigger: the class name {name[:60]}… is longer than {_LONGEST_NAME} letters"
-            )
-        if policy.queue is not None and len(policy.queue) > _LONGEST_QUEUE:
-            raise PlanningError(
-                f"trigger: the queue of {short_name(name)} has a name of {len(policy.queue)} letters; "
-                f"{_LONGEST_QUEUE} is the most"
             )

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dynflow_mp.model.codec import decode
+from dynflow_mp.reading.step import at
+
+if TYPE_CHECKING:
+    from dynflow_mp.persistence.rows import ChunkRow
 
 
 class Chunk(NamedTuple):
@@ -12,3 +18,10 @@ class Chunk(NamedTuple):
     value: Any
     kind: str | None
     time: datetime
+
+
+def chunk_of(row: ChunkRow) -> Chunk:
+    """A stored piece. Raises :class:`DamagedData` for what cannot be read."""
+    time = at(row.written_at)
+    assert time is not None  # only a missing number has no time
+    return Chunk(decode(row.chunk), row.kind, time)

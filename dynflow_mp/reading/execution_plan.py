@@ -15,8 +15,8 @@ from dynflow_mp.model.codec import decode
 from dynflow_mp.model.flows import Flow, flow_from_tokens
 from dynflow_mp.model.plans import history_from_data
 from dynflow_mp.model.policies import ActionPolicy
-from dynflow_mp.model.states import Phase, PlanState, Result, StepState, result_of
-from dynflow_mp.reading.chunk import Chunk
+from dynflow_mp.model.states import UNPLANNED, Phase, PlanState, Result, StepState, result_of
+from dynflow_mp.reading.chunk import Chunk, chunk_of
 from dynflow_mp.reading.plan_source import PlanSource
 from dynflow_mp.reading.presence import Presence
 from dynflow_mp.reading.presentation import Presentation, presentation_of
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 EAGER_STEPS = 500
 """Plans up to this size are read whole at once; of larger ones, what is asked for."""
-
-_NOT_YET = (PlanState.PENDING, PlanState.SCHEDULED, PlanState.PLANNING)
 
 
 class PastEvent(NamedTuple):
@@ -143,10 +141,6 @@ class ExecutionPlan:
         return self._row.caller_action_id
 
     @cached_property
-    def _policies(self) -> dict[str, ActionPolicy]:
-        return {name: ActionPolicy.from_data(data) for name, data in decode(self._row.policies).items()}
-
-    @cached_property
     def run_flow(self) -> Flow:
         """In which order its run steps run."""
         return flow_from_tokens(decode(self._row.run_flow))
@@ -239,7 +233,7 @@ class ExecutionPlan:
             return True
         if self.state is not PlanState.RUNNING:
             return False
-        able = {name for name, policy in self._policies.items() if policy.cancellable}
+        able = {name for name, policy in self.policies.items() if policy.cancellable}
         return bool(able) and any(
             step.action_class_name in able and step.phase is Phase.RUN
             for step in self.steps_in_state(StepState.RUNNING, StepState.SUSPENDED)
@@ -253,7 +247,7 @@ class ExecutionPlan:
     @property
     def progress(self) -> float:
         """How much of the run and finalize steps is done, from 0 to 1, by their weights."""
-        if self.state in _NOT_YET:
+        if self.state in UNPLANNED:
             return 0.0
         counted = [step for step in self.steps.values() if step.phase is not Phase.PLAN]
         total = sum(step.progress_weight for step in counted)
@@ -304,7 +298,7 @@ class ExecutionPlan:
     def output_chunks(self, action_id: int, kind: str | None = None) -> list[Chunk]:
         """What one action wrote by ``output_chunk``, as it is stored now."""
         rows = self._source.load_output_chunks(self.id, action_id, kind)
-        return [Chunk(decode(row.chunk), row.kind, _known(at(row.written_at))) for row in rows]
+        return [chunk_of(row) for row in rows]
 
     def _take_actions(self, rows: list[ActionRow]) -> None:
         for row in rows:
@@ -330,7 +324,7 @@ class ExecutionPlan:
     def _declared_sensitive(self, name: str) -> tuple[str, ...]:
         """What a class did not want shown when the plan was made; it need not be known here."""
         try:
-            return self._policies[name].sensitive
+            return self.policies[name].sensitive
         except (DynflowError, LookupError, TypeError, ValueError, AttributeError):
             return ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from dynflow_mp.persistence.waiting_steps import read_waiting
 from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading import damaged_plan
 from dynflow_mp.reading.audits import PastDeed, checked_most, noted, past_deeds
+from dynflow_mp.reading.chunk import Chunk, chunk_of
 from dynflow_mp.reading.delayed_plan import DelayedPlan
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.failure_groups import FailureGroups, grouped, normalised
@@ -83,15 +84,21 @@ class Library:
         )
         return page_of(rows, query, _now())
 
-    def why_waiting(self, plan_id: str, worlds: Iterable[WorldRecord], locks: Iterable[Lock]) -> list[Wait]:
+    def why_waiting(
+        self,
+        plan_id: str,
+        worlds: Iterable[WorldRecord],
+        locks: Iterable[Lock],
+        gone: Container[str] = (),
+    ) -> list[Wait]:
         """What a plan waits for, first, and each of its steps that waits, by id; nothing if it goes on, or is over.
 
         ``worlds`` and ``locks`` as the coordinator finds them; of the locks those are needed that concern the plan, who looks
-        after scheduled plans, and takeovers. Raises :class:`PlanNotFound`, :class:`InvalidPlan`.
+        after scheduled plans, and takeovers. ``gone``: worlds whose processes are known to have ended, whatever their records say. Raises :class:`PlanNotFound`, :class:`InvalidPlan`.
         """
         plan = self.load_execution_plan(plan_id)
         rows = self._store.database.ask(lambda connection: read_waiting(connection, plan.id))
-        return waits(plan, wait_facts(rows, worlds, locks, _now()))
+        return waits(plan, wait_facts(rows, worlds, locks, _now(), gone))
 
     def failure_groups(self, query: PlanQuery | None = None, most: int = 200) -> FailureGroups:
         """Failed steps by what their errors have in common, of all plans or of those in a list.
@@ -138,6 +145,16 @@ class Library:
         """
         rows, total = self._store.step_page(plan_id_of(plan_id), phase, state, page, per_page)
         return [Step(row, self._store) for row in rows], total
+
+    def page_of_chunks(
+        self, plan_id: str, action_id: int, start: int | None = None, most: int = 200
+    ) -> tuple[list[Chunk], int]:
+        """``most`` pieces of what an action wrote beside its output, in order, and how many there are.
+
+        From the one at ``start`` on, which counts from 0; None: the last ones. Nothing else of the plan is read.
+        """
+        rows, total = self._store.chunk_page(plan_id_of(plan_id), action_id, start, most)
+        return [chunk_of(row) for row in rows], total
 
     def load_step(self, plan_id: str, step_id: int) -> Step | None:
         """One step of a plan, without the others; None if there is none."""
@@ -193,6 +210,9 @@ class Library:
         """
         if since is not None and (not isinstance(since, datetime) or since.tzinfo is None):
             raise QueryError(f"since={since!r}: must be a datetime with a time zone")
+        for name, text in (("by", by), ("before", before)):
+            if text is not None and "\0" in text:
+                raise QueryError(f"{name} has characters that no text of ours has", name)
         found = self._store.latest_audits(
             None if plan_id is None else plan_id_of(plan_id),
             by,

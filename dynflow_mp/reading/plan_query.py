@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
 from dynflow_mp.errors import PlanNotFound, QueryError
+from dynflow_mp.model.plan_orders import ORDERS
 from dynflow_mp.model.states import PlanState, Result
-from dynflow_mp.persistence.plan_pages import ORDERS
 from dynflow_mp.planning.ids import plan_id_of
 
 MOST_PER_PAGE = 500
 MOST_PAGES = 1_000_000
-_MOST_VALUES = 20
-_LONGEST = {"label": 255, "action": 255, "error": 500, "caller": 60}
+MOST_VALUES = 20
+LONGEST = {"label": 255, "action": 255, "error": 500, "caller": 60}
 _LONGEST_OTHER = 60
 _SEVERAL = {"state": "states", "result": "results"}
-_NAMES = (*_SEVERAL, *_LONGEST, "since", "until", "order_by", "desc", "page", "per_page")
+_NAMES = (*_SEVERAL, *LONGEST, "since", "until", "order_by", "desc", "page", "per_page")
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 W = TypeVar("W", PlanState, Result)
 
@@ -29,7 +29,7 @@ class PlanQuery:
 
     ``label``: a part of it, whatever its letters' case; ``action``: the class of any action, with its module or without;
     ``since`` and ``until``: started not before the one, and before the other; ``error``: a text in the errors of its steps, case
-    and all; ``caller``: the plan it is a sub-plan of. Raises :class:`QueryError`, naming the field, for what cannot be meant.
+    and all, but not in what a step printed before it died; ``caller``: the plan it is a sub-plan of. Raises :class:`QueryError`, naming the field, for what cannot be meant.
     """
 
     states: tuple[PlanState, ...] = ()
@@ -40,7 +40,7 @@ class PlanQuery:
     until: datetime | None = None
     error: str | None = None
     caller: str | None = None
-    order_by: str = "started_at"
+    order_by: str = ORDERS[0]
     desc: bool = True
     page: int = 0
     per_page: int = 50
@@ -48,7 +48,7 @@ class PlanQuery:
     def __post_init__(self) -> None:
         _check_words("state", self.states, PlanState)
         _check_words("result", self.results, Result)
-        for name, longest in _LONGEST.items():
+        for name, longest in LONGEST.items():
             _check_text(name, getattr(self, name), longest)
         for name in ("since", "until"):
             _check_time(name, getattr(self, name))
@@ -72,8 +72,8 @@ class PlanQuery:
                 continue
             if name in several:
                 several[name].append(text)
-                if len(several[name]) > _MOST_VALUES:
-                    raise QueryError(f"{name}: more than {_MOST_VALUES} values", name)
+                if len(several[name]) > MOST_VALUES:
+                    raise QueryError(f"{name}: more than {MOST_VALUES} values", name)
             elif name in single:
                 raise QueryError(f"{name} is given twice", name)
             else:
@@ -121,7 +121,7 @@ def _check_pair(name: str, text: str) -> None:
         raise QueryError(
             f"{shown!r} is nothing that plans are listed by; they are by {', '.join(_NAMES)}", shown
         )
-    _check_text(name, text, _LONGEST.get(name, _LONGEST_OTHER))
+    _check_text(name, text, LONGEST.get(name, _LONGEST_OTHER))
 
 
 def _check_text(name: str, text: Any, longest: int) -> None:

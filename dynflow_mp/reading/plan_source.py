@@ -27,13 +27,6 @@ class PlanSource(Protocol):
 
     def load_audits(self, plan_id: str) -> list[Audit]: ...
 
-    def find_execution_plans(
-        self,
-        filters: Mapping[str, Any] | None = None,
-        order_by: str | None = None,
-        desc: bool = False,
-        page: int | None = None,
-        per_page: int | None = None,
-    ) -> list[PlanRow]: ...
+    def find_execution_plans(self, filters: Mapping[str, Any] | None = None) -> list[PlanRow]: ...
 
     def count_execution_plans(self, filters: Mapping[str, Any] | None = None) -> int: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -91,13 +91,17 @@ def lock_facts(locks: Iterable[Lock]) -> tuple[LockFacts, ...]:
 
 
 def wait_facts(
-    rows: WaitRows, worlds: Iterable[WorldRecord], locks: Iterable[Lock], now: datetime
+    rows: WaitRows,
+    worlds: Iterable[WorldRecord],
+    locks: Iterable[Lock],
+    now: datetime,
+    gone: Container[str] = (),
 ) -> WaitFacts:
-    """All that was read, as facts."""
+    """All that was read, as facts; worlds that are ``gone`` are dead, though nobody has written it down yet."""
     delay = rows.delay
     return WaitFacts(
         now,
-        world_facts(worlds),
+        world_facts(worlds, gone),
         lock_facts(locks),
         None if delay is None else DelayFacts(at(delay[0]), at(delay[1]), delay[2]),
         tuple(
@@ -111,13 +115,13 @@ def wait_facts(
     )
 
 
-def world_facts(records: Iterable[WorldRecord]) -> tuple[WorldFacts, ...]:
-    """What the register's records say; what one says in another form than ours counts as not said."""
+def world_facts(records: Iterable[WorldRecord], gone: Container[str] = ()) -> tuple[WorldFacts, ...]:
+    """What the register's records say, but for worlds that are ``gone``; what one says in another form than ours counts as not said."""
     return tuple(
         WorldFacts(
             record.id,
             record.executor,
-            str(record.state),
+            "dead" if record.id in gone else str(record.state),
             record.degraded,
             _numbers(record.meta.get("queues")),
             _numbers(record.meta.get("free")),

@@ -45,11 +45,14 @@ def waits(plan: ExecutionPlan, facts: WaitFacts) -> list[Wait]:
 
 
 def _whole(plan: ExecutionPlan, found: list[Wait]) -> list[Wait]:
-    """A running plan of which no step runs waits for what the first of its steps waits for."""
+    """A running plan of which no step runs waits for what the first of its steps waits for.
+
+    A step that has failed waits for the others itself: until nothing of the plan can go on, nobody can resume it.
+    """
     if any(step.state is StepState.RUNNING for step in plan.steps.values()):
         return []
     ahead = [wait for wait in found if wait.kind is not WaitKind.STEP]
     return [
         wait._replace(step_id=None, sentence=f"runs none of its steps: step {wait.step_id} {wait.sentence}")
-        for wait in ahead[:1]
+        for wait in sorted(ahead, key=lambda wait: wait.kind is WaitKind.RESUME)[:1]
     ]

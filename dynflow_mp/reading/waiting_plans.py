@@ -123,13 +123,15 @@ def _not_asked_for(plan: ExecutionPlan) -> Wait:
 
 def _paused(plan: ExecutionPlan) -> Wait:
     failed = plan.failed_steps
-    history = plan.execution_history
-    since = history[-1].time if history else plan.started_at
+    # What people did to it since then did not pause it.
+    times = [past.time for past in plan.execution_history if past.by is None]
+    since = times[-1] if times else plan.started_at
     if not failed:
         return _wait(WaitKind.RESUME, "is paused and waits until somebody resumes it", since)
     names = [f"step {step.id} ({step.action_class})" for step in failed[:_NAMED]]
     more = f" and {len(failed) - _NAMED:,} more" if len(failed) > _NAMED else ""
-    sentence = f"is paused, as {', '.join(names)}{more} failed: it waits until somebody resumes it, or skips them first"
+    those = "that step" if len(failed) == 1 else "those steps"
+    sentence = f"is paused, as {', '.join(names)}{more} failed: it waits until somebody resumes it, or skips {those} first"
     return _wait(WaitKind.RESUME, sentence, since)
 
 

@@ -67,7 +67,7 @@ class _Plan:
         due_at = step.due_at
         if due_at is not None and due_at > self._facts.now:
             sentence = f"is tried again at {_said(due_at)}, for the {_ordinal(step.attempts + 1)} time"
-            return Wait(step.id, WaitKind.RETRY, sentence, step.ended_at)
+            return Wait(step.id, WaitKind.RETRY, sentence, step.ended_at or self._begun)
         what = "is to be skipped and waits" if step.state is StepState.SKIPPING else "waits"
         return self._for_a_worker(step, what, self._ready_since(step))
 

@@ -159,7 +159,7 @@ class InThreadParts(Parts):
         if self._wires.deliver() or heard:
             return True
         if not self.executor.pending:
-            return self._look_around()
+            return self._look_around() or self.client.look()
         try:
             self.executor.turn()
         except ExecutorKilled:

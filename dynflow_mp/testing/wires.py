@@ -11,6 +11,7 @@ from typing import Any
 from dynflow_mp.clock import monotonic
 from dynflow_mp.connectors.connector import Connector, Receiver
 from dynflow_mp.dispatchers.client_dispatcher import ClientDispatcher
+from dynflow_mp.dispatchers.decisions import LookUp
 from dynflow_mp.dispatchers.notifier import Notifier
 from dynflow_mp.errors import UnknownReceiver
 from dynflow_mp.model.audits import Audit
@@ -105,6 +106,13 @@ class InThreadClient(ClientDispatcher):
                 return heard
             heard = True
             self._carry_out(self._heard(note, monotonic()))
+
+    def look(self) -> bool:
+        """See what has become of plans that somebody else has asked for; whether that answers a request."""
+        open_before, watched = self.open_requests, self._decisions.watched
+        if watched:
+            self._carry_out([LookUp(watched)])
+        return self.open_requests < open_before
 
 
 class _AtOnce(Notifier):

@@ -12,6 +12,7 @@ from dynflow_mp.config import Config
 from dynflow_mp.errors import ConfigError
 from dynflow_mp.reading.execution_plan import ExecutionPlan
 from dynflow_mp.reading.trigger_result import PlanningFailed, Scheduled, Triggered
+from dynflow_mp.testing.bulk_run import InThreadBulkRun
 from dynflow_mp.testing.clock import ManagedClock
 from dynflow_mp.testing.mishaps import Victim, Where
 from dynflow_mp.testing.parts import InThreadEnding, InThreadParts, TemporaryDatabase
@@ -36,6 +37,7 @@ class InThreadWorld(World):
     """
 
     clock: ManagedClock
+    _bulk_run = InThreadBulkRun
 
     def __init__(
         self,

@@ -87,11 +87,13 @@ class Bulk:
         plans: Iterable[str] | ListQuery,
         by: str | None,
         same_error: Callable[[RecordedError], str],
+        run_class: type[BulkRun] | None = None,
     ) -> None:
         self.deed, self.by = deed_of(deed), author(by)
         self.plan_ids = _chosen(plans, world.persistence)
         """The plans, each once, in the order in which it is done to them."""
         self._world, self._statuses, self._same_error = world, statuses, same_error
+        self._run_class = run_class or BulkRun
 
     def preview(self) -> BulkPreview:
         """To how many of them it could be done now, and why not to the others; nothing is done."""
@@ -108,7 +110,7 @@ class Bulk:
             raise BadArgument(f"stop_on_same_error={most!r}: must be a whole number from 1, or None")
         if type(at_once) is not int or not 1 <= at_once <= MOST_AT_ONCE:
             raise BadArgument(f"at_once={at_once!r}: must be a whole number from 1 to {MOST_AT_ONCE}")
-        return BulkRun(self, self._world, self._statuses, self._same_error, most, at_once)
+        return self._run_class(self, self._world, self._statuses, self._same_error, most, at_once)
 
 
 class BulkRun:
@@ -135,7 +137,7 @@ class BulkRun:
         """Plans that were begun a short time ago, and when."""
         self._open: set[str] = set()
         self._ends: SimpleQueue[tuple[str, Future[Any]]] = SimpleQueue()
-        threading.Thread(target=self._run, name="dynflow bulk", daemon=True).start()
+        self._start()
 
     @property
     def progress(self) -> BulkProgress:
@@ -146,6 +148,9 @@ class BulkRun:
         """Begin nothing more; what was begun goes on."""
         self._stop.set()
 
+    def _start(self) -> None:
+        threading.Thread(target=self._run, name="dynflow bulk", daemon=True).start()
+
     # -- the thread --------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -154,12 +159,18 @@ class BulkRun:
             while self._go_on():
                 self._hear()
         except Exception as error:
-            if not isinstance(error, DynflowError):
-                log.exception("a bulk deed stumbled", extra={"action": "bulk_stumbled"})
-            self._course.stop(f"it cannot go on: {error}")
+            self._stumbled(error)
         finally:
-            self._course.finish()
-            self.finished.set_result(self._course.progress)
+            self._finish()
+
+    def _stumbled(self, error: Exception) -> None:
+        if not isinstance(error, DynflowError):
+            log.exception("a bulk deed stumbled", extra={"action": "bulk_stumbled"})
+        self._course.stop(f"it cannot go on: {error}")
+
+    def _finish(self) -> None:
+        self._course.finish()
+        self.finished.set_result(self._course.progress)
 
     def _choose(self) -> None:
         """Those to which it can be done; the others are skipped."""
@@ -203,7 +214,10 @@ class BulkRun:
         self._course.begun()
         self._open.add(plan_id)
         self._young[plan_id] = monotonic()
-        future.add_done_callback(lambda ended: self._ends.put((plan_id, ended)))
+        future.add_done_callback(lambda ended: self._ended(plan_id, ended))
+
+    def _ended(self, plan_id: str, future: Future[Any]) -> None:
+        self._ends.put((plan_id, future))
 
     def _do(self, plan_id: str) -> Future[Any]:
         world, by = self._world, self.bulk.by
@@ -265,11 +279,17 @@ def _chosen(plans: Iterable[str] | ListQuery, library: Library) -> list[str]:
         raise BadArgument("plan_ids must be several, or a query")
     filters = getattr(plans, "filters", None)
     if filters is not None:
+        # Counted first: what is far too many is not read to be told so.
+        _check_number(library.count_execution_plans(filters()))
         found = list(library.find_statuses(filters()))
     elif isinstance(plans, Iterable):
         found = list(dict.fromkeys(plan_id_of(plan_id) for plan_id in plans))
     else:
         raise BadArgument(f"plan_ids={plans!r}: must be the ids of plans, or a query")
-    if len(found) > MOST_PLANS:
-        raise BadArgument(f"{len(found):,} plans are more than {MOST_PLANS:,}; choose fewer")
+    _check_number(len(found))
     return found
+
+
+def _check_number(number: int) -> None:
+    if number > MOST_PLANS:
+        raise BadArgument(f"{number:,} plans are more than {MOST_PLANS:,}; choose fewer")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from dynflow_mp.actions.action import Action
+from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.trigger_result import Scheduled
+from dynflow_mp.world import arguments
 from dynflow_mp.world.ground import Ground
 from dynflow_mp.world.scheduling import Times
 
@@ -49,10 +52,28 @@ class Later(Ground):
         return self._scheduling().schedule(action_class, args, kwargs, after=plan_ids)
 
     def set_delayed_plan_frozen(
-        self, plan_id: str, frozen: bool = True, new_start_at: datetime | None = None
+        self,
+        plan_id: str,
+        frozen: bool = True,
+        new_start_at: datetime | None = None,
+        *,
+        by: str | None = None,
     ) -> None:
-        """Keep a delayed plan from starting, or let it, perhaps at another time.
+        """Keep a delayed plan from starting, or let it, perhaps at another time. ``by``: who wants it, which is then written down.
 
         Raises :class:`NotScheduled` for a plan that does not wait for its time.
         """
-        self._scheduling().set_frozen(plan_id, frozen, new_start_at)
+        scheduling = self._scheduling()
+        kept, start_at = arguments.flag("frozen", frozen), arguments.moment("new_start_at", new_start_at)
+        plan_id = plan_id_of(plan_id)
+        audit = self._noted(by, plan_id, _freezing(kept, new_start_at))
+        noted = partial(self._parts.store.add_audit_within, audit=audit)
+        scheduling.set_frozen(plan_id, kept, start_at, noted)
+
+
+def _freezing(frozen: bool, new_start_at: datetime | None) -> str:
+    """What it is called where it is written down."""
+    deed = "freeze" if frozen else "let go"
+    if new_start_at is None:
+        return deed
+    return f"{deed}, to start at {new_start_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dynflow_mp.coordinator.records import DelayedExecutorLock, WorldInvalidationLock, plan_lock_id
-from dynflow_mp.planning.ids import plan_id_of
+from dynflow_mp.maintenance.stuck_plans import why_waiting
 from dynflow_mp.reading.waiting import Wait
 from dynflow_mp.world.ground import Ground
 
@@ -17,7 +16,4 @@ class Looking(Ground):
         Raises :class:`PlanNotFound`, or :class:`InvalidPlan` for a plan that cannot be read.
         """
         self._check_process()
-        plan_id = plan_id_of(plan_id)
-        about = self.coordinator.find_locks(id=[plan_lock_id(plan_id), DelayedExecutorLock.ID])
-        takeovers = self.coordinator.find_locks(class_name=WorldInvalidationLock.__name__)
-        return self.persistence.why_waiting(plan_id, self.coordinator.find_worlds(), [*about, *takeovers])
+        return why_waiting(self.persistence, self.coordinator, plan_id)

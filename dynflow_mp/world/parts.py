@@ -296,6 +296,7 @@ class Parts:
                 take=heirs.take,
                 held=lambda: core.plan_ids,
                 deleted=core.drop_deleted,
+                stranded=core.give_up_stranded,
                 tidy=DeadLetters(EnvelopeStore(self.store.database), self.coordinator).clear,
             )
             reconciler.start()

@@ -12,7 +12,7 @@ from dynflow_mp.errors import LockTaken, PlanNotFound, PlanStopped, RequestError
 from dynflow_mp.maintenance.processes_alive import gone
 from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.codec import encode
-from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.model.workers_report import WorkersReport
 from dynflow_mp.persistence.rows import PlanRow
 from dynflow_mp.planning.delaying import ROOT_STEP_ID
@@ -24,6 +24,9 @@ from dynflow_mp.world.futures import failed, with_result
 from dynflow_mp.world.ground import Ground
 
 log = logger("world")
+
+_WITHOUT_ERROR = [Result.PENDING, Result.WARNING, Result.SUCCESS]
+"""What plans that can be executed have come to so far; those without steps have succeeded before they begin."""
 
 
 class Requests(Ground):
@@ -196,7 +199,7 @@ class Requests(Ground):
         try:
             with self.coordinator.holding(AutoExecuteLock(self.id)):
                 found = self._parts.store.find_execution_plans(
-                    {"state": [PlanState.PLANNED, PlanState.PAUSED], "result": "pending"}
+                    {"state": [PlanState.PLANNED, PlanState.PAUSED], "result": _WITHOUT_ERROR}
                 )
                 left = [row for row in found if row.owner_id is None and not _held_back(row)]
                 return [self._execute(row.id, yielding=True) for row in left]

@@ -81,12 +81,12 @@ class Scheduling:
         self._tell()
         return Scheduled(plan.id)
 
-    def set_frozen(self, plan_id: str, frozen: bool, new_start_at: datetime | None) -> None:
-        """Keep a plan from starting, or let it. Raises :class:`NotScheduled` for one that does not wait."""
-        if not isinstance(frozen, bool):
-            raise BadArgument(f"frozen={frozen!r}: must be true or false")
-        start_at = arguments.moment("new_start_at", new_start_at)
-        self._schedule.set_frozen(plan_id_of(plan_id), frozen, start_at, self._coordinator.fence)
+    def set_frozen(self, plan_id: str, frozen: bool, new_start_at: int | None, within: Within) -> None:
+        """Keep a plan from starting, or let it; the time in microseconds UTC. Raises :class:`NotScheduled`.
+
+        ``within`` is done in the same transaction.
+        """
+        self._schedule.set_frozen(plan_id, frozen, new_start_at, self._coordinator.fence, within)
         if not frozen:
             self._tell()
 

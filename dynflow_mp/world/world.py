@@ -24,7 +24,7 @@ from dynflow_mp.errors import ConfigError, WorldFenced
 from dynflow_mp.telemetry import logger
 from dynflow_mp.world import arguments
 from dynflow_mp.world.budget import RESERVE_S
-from dynflow_mp.world.bulk import Bulk, Deed, ListQuery, same_error
+from dynflow_mp.world.bulk import Bulk, BulkRun, Deed, ListQuery, same_error
 from dynflow_mp.world.ending import Ending
 from dynflow_mp.world.later import Later
 from dynflow_mp.world.looking import Looking
@@ -47,6 +47,8 @@ class World(Planning, Later, Looking, Repairs):
     Raises :class:`ConfigError` for settings that cannot work, :class:`PersistenceError` for a
     database that cannot be used, :class:`WorkerStartFailed` when workers cannot start.
     """
+
+    _bulk_run = BulkRun
 
     def __init__(self, config: Config | None = None, /, **settings: Any) -> None:
         self.id = uuid4().hex
@@ -125,7 +127,8 @@ class World(Planning, Later, Looking, Repairs):
         See :class:`~dynflow_mp.world.bulk.Bulk` for its ``preview()`` and ``run()``.
         """
         self._check_alive()
-        return Bulk(self, self._parts.store.plan_statuses, deed, plan_ids, by, same_error)
+        statuses = self._parts.store.plan_statuses
+        return Bulk(self, statuses, deed, plan_ids, by, same_error, self._bulk_run)
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -91,7 +91,7 @@ def json_told(*arguments, status=0):
 
 
 @contextmanager
-def on_a_terminal(*arguments, size=(24, 80)):
+def on_a_terminal(*arguments, size=(24, 80), term="xterm"):
     """The program on a terminal of its own: its process, what reads all it draws until it ends, and what types."""
     ours, theirs = pty.openpty()
     rows, columns = size
@@ -101,7 +101,7 @@ def on_a_terminal(*arguments, size=(24, 80)):
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        env={**os.environ, "TERM": "xterm", "LINES": str(rows), "COLUMNS": str(columns)},
+        env={**os.environ, "TERM": term, "LINES": str(rows), "COLUMNS": str(columns)},
     )
     os.close(theirs)
     drawn = []
@@ -166,6 +166,22 @@ def test_a_plan_is_watched_on_a_terminal_until_it_ends(supervisor, tmp_path):
     assert re.search(r"✓.*Held", drawn)
     assert "100 %" in drawn
     assert "\x1b[" in drawn
+
+
+def test_on_a_terminal_that_cannot_be_drawn_over_each_change_is_a_line(supervisor, tmp_path):
+    log, go = tmp_path / "log", tmp_path / "go"
+    plan_id = told("trigger", "engine_actions:Held", "--set", f'log="{log}"', "--set", f'until="{go}"')
+    wait_until(lambda: lines_of(log), what="the step's beginning")
+
+    with on_a_terminal("plans", "watch", plan_id.strip(), term="dumb") as (process, read, _):
+        running = read(until="Held: running")
+        go.touch()
+        drawn = read()
+        status = process.wait(30)
+
+    assert "Held: running" in running
+    assert "running → success" in drawn
+    assert (status, "\x1b" in running + drawn) == (0, False)
 
 
 def test_ctrl_c_ends_the_watching_and_not_the_plan(supervisor, tmp_path):
@@ -271,6 +287,34 @@ def test_whoever_reads_no_further_ends_a_list_without_a_word(supervisor):
 
     assert first.startswith(b'{"id": ')
     assert (exporting.returncode in (0, 1), errors) == (True, b"")
+
+
+def test_a_supervisor_finds_modules_where_it_is_started_as_the_other_commands_do(environment, tmp_path):
+    (tmp_path / "only_here.py").write_text(
+        "from dynflow_mp import Action\n\n\nclass Here(Action):\n    def run(self):\n        pass\n"
+    )
+    # Installed programs do not have the working directory on their path; -P makes -m one of them.
+    program = [sys.executable, "-P", "-m", "dynflow_mp.cli"]
+    command = [*program, "supervisor", "--workers", "1", "--app", "only_here"]
+
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as process:
+        try:
+            line = process.stdout.readline()
+            assert line.startswith("ready world="), process.stderr.read()
+            done = subprocess.run(
+                [*program, "trigger", "only_here:Here", "--wait=30s"],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert (done.returncode, done.stderr) == (0, "stopped with success\n")
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 @pytest.mark.parametrize(

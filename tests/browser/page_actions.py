@@ -83,16 +83,28 @@ class Slow(Cancellable, Action):
         self.output["cancelled"] = True
 
 
+def fail_once_then_wait(action: Any) -> None:
+    """Then it takes as long as the action's file is not there."""
+    tried = Path(f"{action.input['until']}-{action.execution_plan_id}")
+    if not tried.exists():
+        tried.touch()
+        action.error("not at once")
+    while not Path(action.input["until"]).exists():
+        time.sleep(0.02)
+
+
 class Stubborn(Action):
-    """Fails the first time; then takes as long as its file is not there."""
+    """Fails the first time."""
 
     def run(self) -> None:
-        tried = Path(f"{self.input['until']}-{self.plan_id}")
-        if not tried.exists():
-            tried.touch()
-            self.error("not at once")
-        while not Path(self.input["until"]).exists():
-            time.sleep(0.02)
+        fail_once_then_wait(self)
+
+
+class Hesitant(Cancellable):
+    """Fails the first time, and the second time it can be cancelled."""
+
+    def run(self, event: Any = None) -> None:
+        fail_once_then_wait(self)
 
 
 class Waits(Cancellable):

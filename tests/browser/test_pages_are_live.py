@@ -6,6 +6,11 @@ from playwright.sync_api import expect
 from watching_plans import a_paused_release, in_state, step_in_state
 
 MARK = "window.isStillTheSamePage = true"
+HIDE = (
+    "Object.defineProperty(document, 'hidden', {get: () => true, configurable: true}); "
+    "document.dispatchEvent(new Event('visibilitychange'))"
+)
+SHOW = HIDE.replace("true,", "false,")
 MARKED = "window.isStillTheSamePage === true"
 
 
@@ -117,6 +122,52 @@ def test_a_page_in_the_background_asks_for_nothing(page, console, slow):
     page.evaluate("htmx.trigger(document.getElementById('plan-live'), 'refresh')")
 
     assert not asked
+
+
+def test_pages_in_the_background_leave_connections_to_the_one_that_is_looked_at(open_page, console, slow):
+    """A browser opens six to one host, and each page that follows a plan would keep one."""
+    plan_id, until = slow
+    first = open_page()
+    first.goto(f"/plans/{plan_id}")
+    first.evaluate(HIDE)
+
+    for _ in range(7):
+        other = first.context.new_page()
+        other.goto(f"/plans/{plan_id}")
+        other.evaluate(HIDE)
+
+    first.evaluate(SHOW)
+    with first.expect_response(lambda answer: answer.url.endswith(f"/plans/{plan_id}"), timeout=10_000):
+        until.touch()
+    first.locator(".plan-head .s-stopped").wait_for(timeout=10_000)
+    assert "stopped" in first.title()
+
+
+def test_a_page_whose_feed_breaks_off_asks_at_once_whether_the_console_is_there(page, console):
+    plan_id = a_paused_release(console.world, console.directory, "quiet")
+    with page.expect_request(lambda request: "hx-request" in request.headers):
+        page.goto(f"/plans/{plan_id}")  # its own feed begins with how things are
+
+    with page.expect_request(lambda request: "hx-request" in request.headers, timeout=10_000):
+        page.evaluate("htmx.createEventSource('/live/nothing')")
+
+
+def test_a_button_does_not_become_another_one_while_it_has_the_focus(page, console, request):
+    until = console.directory / "hesitant"
+    request.addfinalizer(until.touch)
+    plan_id = console.world.trigger(actions.Hesitant, until=str(until)).id
+    in_state(console.world, plan_id, "paused")
+    page.goto(f"/plans/{plan_id}")
+    page.get_by_role("button", name="Resume", exact=True).focus()
+
+    console.world.execute(plan_id)
+
+    page.get_by_role("button", name="Cancel", exact=True).wait_for()
+    assert page.evaluate("document.activeElement.textContent") != "Cancel"
+    page.keyboard.press("Enter")
+    until.touch()
+    plan = in_state(console.world, plan_id, "stopped")
+    assert not any(event.by for event in plan.execution_history)
 
 
 def test_a_console_that_cannot_be_reached_is_said_to_be(page, console, slow):

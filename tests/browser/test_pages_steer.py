@@ -36,6 +36,27 @@ def test_a_paused_plan_is_resumed_and_it_is_written_down_by_whom(page, console):
     assert row.locator("td").nth(2).inner_text() == "local"
 
 
+def test_what_is_clicked_twice_is_asked_for_once(page, console, request):
+    until = console.directory / "twice"
+    request.addfinalizer(until.touch)
+    plan_id = console.world.trigger(actions.Stubborn, until=str(until)).id
+    in_state(console.world, plan_id, "paused")
+    page.goto(f"/plans/{plan_id}")
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+
+    # The answer takes as long as a deed is waited for; the page is still there, and its button, as it does not follow.
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', {get: () => true});"
+        "const button = document.querySelector('form[action$=\"/resume\"] button');"
+        "button.click(); setTimeout(() => button.click(), 150)"
+    )
+
+    page.locator(".notice").wait_for()
+    assert "The plan is resumed." in page.locator(".notice").inner_text()
+    assert len(sent) == 1
+
+
 def test_a_failed_step_is_skipped_then_the_plan_resumed(page, console):
     plan_id = a_paused_release(console.world, console.directory, "skipped")
     page.goto(f"/plans/{plan_id}/steps?state=error")

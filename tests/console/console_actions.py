@@ -21,6 +21,24 @@ class FailsUnlessTold(Action):
         self.output["passed"] = True
 
 
+class Chatters(Action):
+    """Writes three pieces beside its output."""
+
+    def run(self):
+        for number in (1, 2, 3):
+            self.output_chunk(f"piece {number}")
+
+
+class WaitsOnceTold(Action):
+    """Fails until its input says it may wait; then sleeps until an event comes."""
+
+    def run(self, event=None):
+        if not self.input.get("may_wait"):
+            raise ValueError("it may not wait yet")
+        if event is None:
+            self.suspend()
+
+
 class WaitsForWord(Action):
     """Sleeps until an event comes, which becomes its output."""
 
@@ -45,12 +63,13 @@ class WaitsUntilCancelled(Cancellable, Sleeps):
 
 
 class KeepsSecrets(Action):
-    """What nobody shall see is in its input, its output and its error."""
+    """What nobody shall see is in its input, its output, its error and what it writes meanwhile."""
 
     sensitive = ("card.number",)
 
     def run(self):
         self.output["access_token"] = self.input["password"]
+        self.output_chunk(f"logged in with {self.input['password']}", kind="log")
         raise RuntimeError(
             f"{self.input['password']} of card {self.input['card']['number']} at "
             f"postgresql://app:{self.input['password']}@db/plans"

@@ -1,6 +1,8 @@
 """Ways in: token, basic authentication, a trusted proxy, the application around it."""
 
 import base64
+import html
+import re
 
 import pytest
 from asking import BASE, SAME_SITE, TOKEN, a_console, check_safe, csrf_of, post
@@ -46,6 +48,45 @@ def test_g40_after_logging_out_the_cookie_is_gone(client_world):
 
     assert answer.status_code == 303
     assert console.get("/api/plans").status_code == 401
+
+
+def test_whoever_is_logged_in_finds_the_way_out_and_nobody_else(client_world):
+    console = a_console(client_world, token=TOKEN)
+    way_out = 'action="/logout"'
+    assert way_out not in console.get("/login", headers=HTML).text
+
+    log_in(console)
+
+    page = console.get("/plans", headers=HTML)
+    assert way_out in page.text
+    assert console.post("/logout", data={"_csrf": csrf_of(page)}, headers=SAME_SITE).status_code == 303
+    assert console.get("/plans", headers=HTML).status_code == 401
+    assert way_out not in a_console(client_world).get("/plans", headers=HTML).text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "referer", "then"),
+    [
+        ("GET", "/plans?state=paused", None, "/plans?state=paused"),
+        ("POST", "/worlds/check", "http://127.0.0.1:8008/worlds?a=%20b", "/worlds?a=%20b"),
+        ("POST", "/worlds/check", None, "/"),
+        ("POST", "/worlds/check", "https://evil.example//evil.example/x", "/"),
+    ],
+)
+def test_after_the_login_comes_the_page_one_was_on_and_never_a_form(
+    client_world, method, path, referer, then
+):
+    console = a_console(client_world, token=TOKEN)
+    referred = {} if referer is None else {"Referer": referer}
+    page = console.request(method, path, headers={**HTML, **SAME_SITE, **referred})
+    assert page.status_code == 401
+    wanted = html.unescape(re.search(r'name="next" value="([^"]*)"', page.text)[1])
+
+    answer = console.post(
+        "/login", data={"_csrf": csrf_of(page), "token": TOKEN, "next": wanted}, headers=SAME_SITE
+    )
+
+    assert answer.headers["location"] == then
 
 
 def test_g40_a_cookie_of_another_console_or_a_changed_one_is_worth_nothing(client_world):

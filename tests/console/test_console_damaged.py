@@ -5,6 +5,18 @@ from asking import a_console, check_safe, post
 from console_actions import Greets
 from sqlalchemy import create_engine, text
 
+TABS = (
+    "plan",
+    "run",
+    "finalize",
+    "timeline",
+    "steps",
+    "sub-plans",
+    "history",
+    "raw",
+    "steps/2",
+    "steps/2/files/input.txt",
+)
 BROKEN = {
     "a state that is none": "UPDATE dynflow_execution_plans SET state = 'nonsense'",
     "a result that is none": "UPDATE dynflow_execution_plans SET result = '<script>'",
@@ -19,6 +31,22 @@ BROKEN = {
     "actions that are missing": "DELETE FROM dynflow_actions WHERE execution_plan_id = :plan",
     "a class that is none": "UPDATE dynflow_actions SET action_class = 'os.system'",
 }
+
+TABS = (
+    *(
+        "plan",
+        "run",
+        "finalize",
+        "timeline",
+        "steps",
+        "steps?text=x",
+        "sub-plans",
+        "history",
+        "raw",
+        "raw.txt",
+    ),
+    "halt",
+)
 
 
 @pytest.mark.parametrize("what", BROKEN)
@@ -38,10 +66,17 @@ def test_a_damaged_plan_breaks_nothing(client_world, what):
         "/api/plans",
         "/api/failures",
         f"/api/plans/{plan_id}",
-        *(f"/api/plans/{plan_id}/{part}" for part in ("steps", "steps/2", "flow", "timeline", "waiting")),
+        *(
+            f"/api/plans/{plan_id}/{part}"
+            for part in ("steps", "steps/2", "steps/2/chunks", "flow", "timeline", "waiting")
+        ),
         "/metrics",
         "/plans",
         f"/plans/{plan_id}",
+        *(f"/plans/{plan_id}/{tab}" for tab in TABS),
+        *(f"/plans/{plan_id}/steps/{step}" for step in ("1", "2", "2/edit")),
+        *(f"/plans/{plan_id}/steps/2/files/{what}.txt" for what in ("input", "output", "error", "chunks")),
+        "/failures",
     ):
         answer = console.get(path)
         assert answer.status_code in (200, 303, 404, 409), (path, answer.status_code, answer.text[:500])

@@ -1,7 +1,7 @@
 """Plans and worlds are steered from a console, in the name of who asks."""
 
 import pytest
-from asking import TOKEN, a_console, post, wait_for
+from asking import SAME_SITE, TOKEN, a_console, csrf_of, post, wait_for
 from console_actions import FailsUnlessTold, Greets, WaitsForWord, WaitsUntilCancelled
 
 PASSWORD = "correct-horse-battery"
@@ -82,6 +82,20 @@ def test_a_waiting_step_is_sent_an_event(running_world, console):
     wait_for(lambda: facts(console, plan.id)["state"] == "stopped")
     told = console.get(f"/api/plans/{plan.id}/steps/{step}").json()
     assert told["output"] == {"word": {"said": ["go"]}}
+
+
+def test_an_event_that_nobody_waits_for_is_an_error_unless_it_is_optional(running_world, console):
+    plan = failed_plan(running_world)
+    step = plan.failed_steps[0].id
+    path = f"/plans/{plan.id}/steps/{step}/event"
+    form = {"_csrf": csrf_of(console.get("/plans")), "event": "1"}
+
+    assert post(console, f"/api{path}", {"event": 1}).status_code == 409
+    assert post(console, f"/api{path}", {"event": 1, "optional": True}).json()["taken"] is False
+    assert console.post(path, data=form, headers=SAME_SITE).status_code == 409
+    sent = console.post(path, data={**form, "optional": "true"}, headers=SAME_SITE)
+    assert sent.status_code == 303, sent.text
+    assert "Nobody took the event" in console.get(sent.headers["location"]).text
 
 
 def test_a_plan_is_cancelled_and_cannot_be_twice(running_world, console):
@@ -210,6 +224,9 @@ def test_what_was_done_is_listed_with_who_did_it(running_world, console):
 
     assert [(deed["deed"], deed["by"]) for deed in of_plan] == [("halt", "ann")]
     assert of_nobody == []
+    for page in ("/deeds", "/api/audits"):
+        for wrong in ("before=%00", "by=%00"):
+            assert console.get(f"{page}?{wrong}").status_code == 400, (page, wrong)
     for wrong in ("plan_id=x", "before=%00", "by=%00", "most=0", "by=" + "x" * 101):
         assert console.get(f"/api/audits?{wrong}").status_code in (200, 400, 404), wrong
 
@@ -240,7 +257,7 @@ def test_who_holds_what_is_told(running_world, console):
 
     held = [lock for lock in console.get("/api/locks").json()["locks"] if lock["plan_id"] == plan.id]
 
-    assert held[0]["class_name"] == "ExecutionLock"
+    assert held[0]["class"] == "ExecutionLock"
     assert held[0]["world_id"] == running_world.id
     post(console, f"/api/plans/{plan.id}/halt")
 
@@ -249,7 +266,7 @@ def test_a_plan_is_read_in_all_its_parts(running_world, console):
     plan = running_world.trigger(Greets, name="ann").finished.result(30)
     path = f"/api/plans/{plan.id}"
 
-    assert facts(console, plan.id)["steps"] == {"success": 2}
+    assert facts(console, plan.id)["step_counts"] == {"success": 2}
     assert console.get(f"{path}/steps?phase=run").json()["total"] == 1
     assert console.get(f"{path}/steps?state=error").json()["total"] == 0
     assert [node["kind"] for node in console.get(f"{path}/flow").json()["nodes"]][-1] == "step"

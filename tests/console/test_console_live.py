@@ -128,6 +128,18 @@ def test_one_look_serves_all_who_listen_to_the_same(running_world, app, url, mon
     assert 0 < len(looks) <= 22
 
 
+def test_who_listens_for_long_is_asked_again_who_it_is(running_world, app, url, monkeypatch):
+    from dynflow_mp.console import live
+
+    monkeypatch.setattr(live, "_LONGEST_S", 0.3)
+
+    stream = Stream(f"{url}/live/worlds")
+
+    stream.wait(lambda name, data: True, "anything")
+    wait_for(lambda: stream.ended, 10, "the stream's end")
+    wait_for(lambda: not app.state.feed.listeners, 10, "the listener's end")
+
+
 def test_no_more_listen_than_may(running_world):
     app = create_app(running_world, ConsoleSettings(feed_interval_s=0.05, max_listeners=1))
     with served(app) as url:
@@ -178,6 +190,30 @@ def test_a_database_that_is_away_for_a_while_ends_no_stream(running_world, url, 
     with World(database_url=running_world.config.database_url, connector="database") as other:
         stream.wait(lambda name, data: other.id in data["worlds"], "the new world")
     assert not stream.ended
+
+
+def test_what_cannot_be_looked_at_keeps_nothing_from_those_who_listen_to_something_else(
+    running_world, url, monkeypatch, caplog
+):
+    worlds = Stream(f"{url}/live/worlds")
+    plans = Stream(f"{url}/live/plans?state=stopped")
+    worlds.wait(lambda name, data: True, "anything")
+    plans.wait(lambda name, data: True, "anything")
+    looked = []
+
+    def broken(query):
+        looked.append(query)
+        raise ZeroDivisionError("nobody thought of this")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running_world.persistence, "page_of_plans", broken)
+        wait_for(lambda: len(looked) > 2, what="several looks")
+        with World(database_url=running_world.config.database_url, connector="database") as other:
+            worlds.wait(lambda name, data: other.id in data["worlds"], "the new world")
+    done = running_world.trigger(Greets)
+    done.finished.result(30)
+    plans.wait(lambda name, data: done.id in data["plans"], "the new plan")
+    assert [record.action for record in caplog.records if record.levelname == "ERROR"] == ["feed_look_broke"]
 
 
 def test_a_request_whose_headers_do_not_come_is_given_up(running_world, monkeypatch):

@@ -59,8 +59,20 @@ def test_g41_the_step_is_shown_with_its_secrets_masked(running_world, leaky_plan
     assert told["input"]["password"] == "***"
     assert told["input"]["card"] == {"number": "***", "holder": "ann"}
     assert told["input"]["nested"] == [{"api_key": "***"}]
-    assert told["error"]["exception_class"] == "RuntimeError"
+    assert told["error"]["class"] == "RuntimeError"
     assert "***" in told["error"]["message"]
+
+
+def test_what_a_step_wrote_is_read_in_pages_without_its_secrets(running_world, leaky_plan):
+    console = a_console(running_world)
+    path = f"/api/plans/{leaky_plan.id}/steps"
+
+    told = console.get(f"{path}/{leaky_plan.failed_steps[0].id}/chunks").json()
+
+    assert [(chunk["kind"], chunk["text"]) for chunk in told["chunks"]] == [("log", "logged in with ***")]
+    assert (told["total"], told["page"]) == (1, 0)
+    assert console.get(f"{path}/1/chunks").json()["total"] == 0
+    assert console.get(f"{path}/99/chunks").status_code == 404
 
 
 def test_g41_a_console_that_does_not_know_the_class_shows_no_more(running_world, leaky_plan):

@@ -83,6 +83,9 @@ class World:
     def statuses(self, plan_ids: Sequence[str]) -> Mapping[str, Stands]:
         return {one: self.stored[one] for one in plan_ids if one in self.stored}
 
+    def count_execution_plans(self, filters: Mapping[str, Any]) -> int:
+        return sum(stands.state in filters["state"] for stands in self.stored.values())
+
     def find_statuses(self, filters: Mapping[str, Any]) -> Mapping[str, Stands]:
         return {one: stands for one, stands in self.stored.items() if stands.state in filters["state"]}
 
@@ -329,3 +332,16 @@ def test_too_many_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> 
 
     with pytest.raises(BadArgument, match="3 plans are more than 2"):
         a_bulk(world, "resume", world.plans(3))
+
+
+def test_too_many_that_match_are_counted_and_not_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulks, "MOST_PLANS", 2)
+    monkeypatch.setattr(world, "find_statuses", lambda filters: pytest.fail("they were read"))
+    world.plans(3)
+
+    class Paused:
+        def filters(self) -> Mapping[str, Any]:
+            return {"state": [PlanState.PAUSED]}
+
+    with pytest.raises(BadArgument, match="3 plans are more than 2"):
+        a_bulk(world, "resume", Paused())

@@ -379,6 +379,22 @@ def test_a_refusal_comes_as_the_error_it_is(house: House) -> None:
     assert str(failed) == "plan plan-1 runs already"
 
 
+def test_g25_a_future_waits_for_a_database_that_is_away_when_its_plan_is_read(house: House) -> None:
+    client = house.client()
+    house.executor("x")
+    away = [PersistenceError("the database is away", "connection") for _ in range(2)]
+
+    def load(plan_id: str) -> Any:
+        if away:
+            raise away.pop()
+        return house.store.load_plan(plan_id)
+
+    client.loading = load
+
+    assert client.execute("p1").result(DEADLINE_S) == ("p1", "stopped")
+    assert not away
+
+
 def test_a_plan_that_cannot_be_loaded_fails_with_the_reason(house: House) -> None:
     house.executor("x")
     client = house.client()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,6 +175,37 @@ def test_recall_brings_back_exactly_the_jobs_not_begun(host: Host, tmp_path: Pat
     host.outcome(6)
     assert sorted(host.returned()) == [2, 3, 4, 5]
     assert sorted(host.outcomes()) == [1, 6]
+
+
+def test_workers_can_be_started_although_somebody_has_tidied_up_temporary_files(
+    host: Host, tmp_path: Path
+) -> None:
+    before = host.worker()
+    shutil.rmtree(tmp_path / "w")
+
+    after = host.worker()
+
+    host.processes.send(before, numbered(job("Nothing", 1)))
+    host.processes.send(after, numbered(job("Nothing", 2), first=2))
+    assert [host.outcome(number).state for number in (1, 2)] == ["success", "success"]
+
+
+def test_a_worker_that_stands_still_may_be_asked_for_its_work_any_number_of_times(
+    host: Host, tmp_path: Path
+) -> None:
+    worker_id = host.worker()
+    first, begun, go = waiting(tmp_path)
+    host.processes.send(worker_id, numbered(first, job("Echo", 2)))
+    host.until(begun.exists)
+    os.killpg(host.processes.pids[worker_id], signal.SIGSTOP)
+
+    for _ in range(5_000):  # more than its queue holds
+        host.processes.recall(worker_id)
+
+    os.killpg(host.processes.pids[worker_id], signal.SIGCONT)
+    go.touch()
+    host.outcome(1)
+    host.until(lambda: 2 in host.returned())
 
 
 def test_jobs_given_back_are_known_even_if_the_worker_dies_before_saying_so(

@@ -183,3 +183,17 @@ def test_b001_b002_a_step_whose_class_is_gone_fails_and_can_be_looked_at(world):
     assert plan.errors[0].exception_class.endswith("UnknownAction")
     assert states(plan, [plan.run_flow]) == ["error"]
     assert [type(action).__name__ for action in plan.actions] == ["InSequence", "RenamedAction"]
+
+
+class AloneByItsKey(Waits):
+    unique_key = "alone"
+    unique_mode = "return"
+
+
+def test_who_was_given_a_plan_of_others_hears_of_its_end(world):
+    first, second = world.trigger(AloneByItsKey), world.trigger(AloneByItsKey)
+    assert (second.id, second.finished.done()) == (first.id, False)
+
+    world.event(first.id, 2, "finish").result()
+
+    assert second.finished.result().state == "stopped"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dynflow_mp import Action, Middleware, Singleton, UniqueKeyTaken, hook
+from dynflow_mp import Action, BadUniqueKey, Middleware, Singleton, UniqueKeyTaken, hook
 from dynflow_mp.testing import InThreadWorld
 
 TOLD: list[str] = []
@@ -51,6 +51,18 @@ class Alone(Singleton):
     def run(self, event: Any = None) -> None:
         if event is None:
             self.suspend()
+
+
+class Keyless(Action):
+    def unique_key(self) -> str:
+        self.error("no key")
+
+    def run(self) -> None: ...
+
+
+def test_a_unique_key_that_leaves_by_error_is_refused() -> None:
+    with InThreadWorld() as world, pytest.raises(BadUniqueKey, match="no key"):
+        world.trigger(Keyless)
 
 
 def test_b257_a_hook_without_kinds_is_called_for_each_state() -> None:

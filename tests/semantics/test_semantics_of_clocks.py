@@ -102,10 +102,12 @@ MAY_ASK = {
     },
     "to hand it on as now, from which only differences are taken": {"executor/loop.py"},
     "a lock decides": {"connectors/endpoints.py"},
+    "whether anybody listens decides": {"executor/left_directories.py"},
     "for numbers that grow, whatever it says": {"connectors/outgoing.py"},
     "to throw messages away, which costs time at most": {"maintenance/dead_letters.py"},
     "to show people how long ago something was": {
         *("reading/library.py", "reading/timeline.py"),
+        "persistence/server_settings.py",  # how far the clocks of a host and its server differ
     },
     "it is the clock": {"clock.py"},
 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from telling_actions import Waits
 
-from dynflow_mp import Action, BadArgument, NotSkippable, PlanStopped, RequestError
+from dynflow_mp import Action, BadArgument, NotScheduled, NotSkippable, PlanStopped, RequestError
 from dynflow_mp.reading.plan_query import PlanQuery
 from dynflow_mp.world.bulk import BulkPreview
 
@@ -66,6 +66,30 @@ def test_a_running_plan_was_asked_to_do_what_it_did(world):
 
     assert told(world, plan.id) == [(f"asked to send an event to step {step.id}", "eve")]
     assert told(world, halted.id) == [("asked to halt", "hal")]
+
+
+def test_a_scheduled_plan_tells_who_kept_it_and_who_let_it_go(world):
+    start_at = world.clock.current_time + timedelta(hours=1)
+    scheduled = world.delay(Waits, start_at=start_at)
+
+    world.set_delayed_plan_frozen(scheduled.id, by="ann")
+    world.set_delayed_plan_frozen(scheduled.id, False, start_at + timedelta(hours=1), by="bob")
+    world.set_delayed_plan_frozen(scheduled.id)  # nobody says who wants it
+
+    later = f"{start_at + timedelta(hours=1):%Y-%m-%d %H:%M:%S} UTC"
+    assert told(world, scheduled.id) == [("freeze", "ann"), (f"let go, to start at {later}", "bob")]
+    assert deeds(world, scheduled.id) == told(world, scheduled.id)
+
+
+def test_what_could_not_be_frozen_was_not(world):
+    plan = world.run(Waits)
+
+    with pytest.raises(NotScheduled):
+        world.set_delayed_plan_frozen(plan.id, by="ann")
+    with pytest.raises(BadArgument):
+        world.set_delayed_plan_frozen(plan.id, by="")
+
+    assert deeds(world, plan.id) == []
 
 
 def test_a_plan_that_nobody_runs_was_halted(world):

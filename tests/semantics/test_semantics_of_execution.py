@@ -210,3 +210,16 @@ def test_a_plan_of_told_actions_finalizes_in_order(world):
 
     assert isinstance(plan.entry_action.planned_actions()[0], Told)
     assert [step.state for step in plan.finalize_steps] == ["success", "error", "pending"]
+
+
+def test_b358_auto_execute_takes_up_whatever_has_no_error(world):
+    empty, planned = world.plan(Empty), world.plan(Told, name="a")
+    skipped = world.run(InSequence, [{"name": "a", "fail": "run"}, {"name": "b"}])
+    failed = world.run(Told, name="c", fail="run")
+    world.skip(skipped.id, skipped.failed_steps[0].id)
+
+    futures = world.auto_execute()
+
+    assert {future.result().id for future in futures} == {empty.id, planned.id, skipped.id}
+    assert {future.result().state for future in futures} == {"stopped"}
+    assert world.persistence.load_execution_plan(failed.id).state == "paused"

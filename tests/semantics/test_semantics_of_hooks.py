@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dynflow_mp import Action, hook
+from dynflow_mp import Action, WithSubPlans, hook
 from dynflow_mp.testing import InThreadWorld
 
 NOTED: list[str] = []
@@ -56,6 +56,22 @@ class Family(Member):
         self.plan_self()
 
 
+class HoldsBack(WithSubPlans):
+    """Makes watched plans of which none may start."""
+
+    def plan(self):
+        self.limit_concurrency_level(0)
+        self.plan_self()
+
+    def create_sub_plans(self):
+        return [self.trigger(Watched) for _ in range(2)]
+
+
+class OneAtATime(Watched):
+    unique_key = "one"
+    unique_mode = "replace"
+
+
 @pytest.fixture(autouse=True)
 def _nothing_noted():
     NOTED.clear()
@@ -103,6 +119,27 @@ def test_b255_a_hook_may_be_about_the_root_action_alone(world):
     world.run(Family)
 
     assert NOTED == ["Family"]
+
+
+def test_sub_plans_that_are_ended_before_they_began_have_failed(world):
+    parent = world.run(HoldsBack)
+    NOTED.clear()
+
+    world.cancel(parent.id).result()
+    world.go_on()
+
+    assert NOTED == ["stopped error", "end error"] * 2
+
+
+def test_a_plan_that_made_way_for_another_has_stopped_and_neither_failed_nor_succeeded(world):
+    world.plan(OneAtATime)
+    world.go_on()
+    NOTED.clear()
+
+    world.plan(OneAtATime)
+    world.go_on()
+
+    assert [noted for noted in NOTED if noted.startswith(("stopped", "end"))] == ["stopped pending"]
 
 
 def test_hooks_that_nobody_called_are_called_by_the_next_world(tmp_path):

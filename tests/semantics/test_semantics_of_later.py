@@ -167,3 +167,19 @@ def test_b288_a_scheduled_plan_is_halted(world):
     assert (plan.state, plan.result) == ("stopped", "pending")
     world.clock.advance(7200)
     assert loaded(world, scheduled).state == "stopped"
+    found = world.persistence.find_execution_plans(filters={"id": scheduled.id, "result": "pending"})
+    assert [one.result for one in found] == ["pending"]
+
+
+class NamedAfterItsInput(Told):
+    def label(self):
+        return f"Tell {self.input['name']}"
+
+
+def test_a_label_that_needs_the_input_is_there_once_it_is_planned(world):
+    scheduled = world.delay(NamedAfterItsInput, name="b", start_at=now(world) + HOUR)
+    assert loaded(world, scheduled).label == "NamedAfterItsInput"
+
+    world.clock.advance(3700)
+
+    assert (loaded(world, scheduled).label, loaded(world, scheduled).result) == ("Tell b", "success")

@@ -50,3 +50,52 @@ def test_b233_b238_the_worlds_middleware_stands_outside_of_the_classes(world):
         "class after",
     ]
     assert world_middleware() is before
+
+
+class KeepsOut(Middleware):
+    """Lets nothing inside happen."""
+
+    def run(self, *args):
+        CALLS.append("run kept out")
+
+    def finalize_phase(self):
+        CALLS.append("finalize kept out")
+
+
+class KeptOut(Action):
+    middleware = (KeepsOut,)
+    finalize_progress_weight = 3
+
+    def run(self):
+        raise AssertionError("kept out")
+
+    def finalize(self):
+        raise AssertionError("kept out")
+
+
+def test_where_nothing_is_passed_on_each_step_ends_well_with_the_weight_it_was_planned_with(world):
+    CALLS.clear()
+
+    plan = world.run(KeptOut)
+
+    assert (plan.state, plan.result) == ("stopped", "success")
+    assert CALLS == ["run kept out", "finalize kept out"]
+    assert [step.progress_weight for step in plan.finalize_steps] == [3]
+
+
+class RaisesAround(Middleware):
+    def finalize_phase(self):
+        raise RuntimeError("no transaction")
+
+
+class RaisedAround(Action):
+    middleware = (RaisesAround,)
+
+    def finalize(self):
+        raise AssertionError("never begun")
+
+
+def test_an_error_of_what_stands_around_the_finalize_phase_pauses_the_plan(world):
+    plan = world.run(RaisedAround)
+
+    assert (plan.state, [str(error.message) for error in plan.errors]) == ("paused", ["no transaction"])

@@ -5,16 +5,28 @@ from __future__ import annotations
 import pytest
 from telling_actions import Waits
 
-from dynflow_mp import Abort, Action, Cancel, Cancellable, WithBulkSubPlans, WithPollingSubPlans, WithSubPlans
+from dynflow_mp import (
+    Abort,
+    Action,
+    Cancel,
+    Cancellable,
+    Middleware,
+    WithBulkSubPlans,
+    WithPollingSubPlans,
+    WithSubPlans,
+)
 from dynflow_mp.testing import InThreadWorld
 
 BROKEN: set[str] = set()
 """What fails just now: ``plan`` or ``run`` of every child."""
+MADE: list[int] = []
+"""For which numbers sub-plans were made, in order."""
 
 
 @pytest.fixture(autouse=True)
 def _nothing_broken():
     BROKEN.clear()
+    MADE.clear()
 
 
 class Child(Action):
@@ -91,6 +103,34 @@ class BulkParent(WithBulkSubPlans):
     def create_sub_plans(self):
         self.output["batches"] = self.output.get("batches", 0) + 1
         return [self.trigger(Child, number=number) for number in self.current_batch]
+
+
+class Interrupts(Middleware):
+    """Fails the first call around which it stands, when all in it has been done."""
+
+    def run(self, *args):
+        try:
+            self.pass_on(*args)
+        finally:
+            if "middleware" in BROKEN:
+                BROKEN.clear()
+                raise RuntimeError("too late")
+
+
+class WaitingBulkParent(BulkParent):
+    """Lets two at a time run, which wait."""
+
+    middleware = (Interrupts,)
+    batch_size = 2
+
+    def plan(self, count):
+        self.limit_concurrency_level(2)
+        self.plan_self(count=count)
+
+    def create_sub_plans(self):
+        MADE.extend(self.current_batch)
+        for _ in self.current_batch[:]:
+            self.trigger(WaitingChild)
 
 
 class Chains(Action):
@@ -224,6 +264,55 @@ def test_b132_an_action_that_only_triggered_a_plan_hears_nothing_but_its_own_eve
     assert (plan.state, plan.result) == ("stopped", "success")
     assert plan.entry_action.output == {"event": "finish"}
     assert [child.result for child in plan.sub_plans()] == ["success", "success"]
+
+
+def end_one_child(world, parent):
+    child = next(one for one in loaded(world, parent).sub_plans() if one.state == "running")
+    (step,) = child.run_steps
+    world.event(child.id, step.id, "done").result()
+
+
+def loaded(world, triggered):
+    return world.persistence.load_execution_plan(triggered.id)
+
+
+def test_sub_plans_that_were_deleted_while_others_are_still_made_are_not_made_again(slow_world):
+    """Whoever deletes plans that have ended does not want their work done twice."""
+    parent = slow_world.trigger(WaitingBulkParent, 5)
+    for _ in range(3):
+        end_one_child(slow_world, parent)
+        slow_world.persistence.delete_execution_plans({"label": "WaitingChild", "state": "stopped"})
+        slow_world.clock.advance(20)
+
+    assert MADE == [0, 1, 2, 3, 4]
+
+    end_one_child(slow_world, parent)
+    end_one_child(slow_world, parent)
+    slow_world.clock.advance(20)
+
+    plan = loaded(slow_world, parent)
+    assert MADE == [0, 1, 2, 3, 4]
+    assert (plan.state, plan.result) == ("stopped", "success")
+    assert plan.entry_action.output["planned_count"] == 5
+
+
+def test_a_batch_that_was_not_stored_with_its_call_is_made_again(slow_world):
+    parent = slow_world.trigger(WaitingBulkParent, 4)
+    end_one_child(slow_world, parent)
+    BROKEN.add("middleware")
+    end_one_child(slow_world, parent)
+    slow_world.clock.advance(20)
+    assert loaded(slow_world, parent).state == "paused"
+    made = loaded(slow_world, parent).sub_plans_count
+
+    slow_world.execute(parent.id)
+    while any(child.state == "running" for child in loaded(slow_world, parent).sub_plans()):
+        end_one_child(slow_world, parent)
+        slow_world.clock.advance(20)
+
+    plan = loaded(slow_world, parent)
+    assert made < 4
+    assert (plan.state, plan.sub_plans_count, plan.entry_action.output["success_count"]) == ("stopped", 4, 4)
 
 
 def test_auto_execute_does_not_pass_a_limit_by(slow_world):

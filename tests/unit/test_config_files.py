@@ -106,6 +106,15 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     assert refusal(tmp_path).endswith("dynflow.toml: cannot be read: Permission denied")
 
 
+def test_a_directory_that_may_not_be_looked_into_is_named(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("dynflow_mp.config.Path.exists", refuse)
+
+    assert refusal(tmp_path).endswith("dynflow.toml: cannot be looked for: Permission denied")
+
+
 def test_a_link_that_leads_nowhere_is_no_file(tmp_path):
     (tmp_path / "dynflow.toml").symlink_to(tmp_path / "gone")
 

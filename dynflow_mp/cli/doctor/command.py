@@ -30,15 +30,13 @@ def doctor(quiet: bool, where: Where, terminal: Terminal) -> int:
 
     Nothing is changed, secrets are masked. Exit status 1 when something is wrong.
     """
-    findings = list(examined(where))
+    findings = [finding for finding in examined(where) if not quiet or finding.level != "ok"]
     wrong = [finding for finding in findings if finding.level == WRONG]
     if terminal.as_json:
         terminal.json({"ok": not wrong, "findings": [finding._asdict() for finding in findings]})
         return BROKEN if wrong else WELL
     section = ""
     for finding in findings:
-        if quiet and finding.level == "ok":
-            continue
         if finding.section != section:
             section = finding.section
             terminal.line((section, "bold"))

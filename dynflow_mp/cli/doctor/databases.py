@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +68,11 @@ def _file(path: Path) -> Iterator[Finding]:
         yield Finding(_SECTION, "file", value, NOTE, what, advice)
     else:
         yield Finding(_SECTION, "file", value)
+    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK | os.X_OK):
+        what = "this user may look at it, and cannot run or change anything"
+        yield Finding(
+            _SECTION, "file", str(path), NOTE, what, "to do so, be the user whose supervisors write to it"
+        )
     yield room(_SECTION, "the database", path.parent)
 
 

@@ -62,9 +62,11 @@ same_error_option = click.option(
     show_default=True,
     help="Of many plans: stop when so many have come back with the same error.",
 )
+MOST_AT_ONCE = 200
+"""As many as a bulk deed takes, which is not imported for this: help is to be quick."""
 at_once_option = click.option(
     "--at-once",
-    type=click.IntRange(1, 1000),
+    type=click.IntRange(1, MOST_AT_ONCE),
     default=20,
     show_default=True,
     help="Of many plans: so many at a time.",
@@ -90,11 +92,7 @@ def in_bulk(
     preview = bulk.preview()
     facts = {"total": preview.total, "eligible": preview.eligible, "refused": dict(preview.refused)}
     if dry_run:
-        if terminal.as_json:
-            terminal.json({"deed": deed, "dry_run": True, **facts})
-        for line in _previewed(deed, facts):
-            terminal.line(line)
-        return WELL
+        return told_dry(deed, facts, terminal)
     for line in _previewed(deed, facts):
         click.echo(line, err=True)
     if not preview.eligible:
@@ -106,6 +104,15 @@ def in_bulk(
     interrupted = _follow(run)
     status = _told(deed, facts, run.progress, terminal)
     return INTERRUPTED if interrupted else status
+
+
+def told_dry(deed: str, facts: dict[str, Any], terminal: Terminal) -> int:
+    """Say to how many plans it would be done, and why not to the others: ``total``, ``eligible``, ``refused``."""
+    if terminal.as_json:
+        terminal.json({"deed": deed, "dry_run": True, **facts})
+    for line in _previewed(deed, facts):
+        terminal.line(line)
+    return WELL
 
 
 def _plans(world: World, chosen: Filters | Sequence[str]) -> Any:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from dynflow_mp.cli.escaping import cut
 from dynflow_mp.cli.plans.tree import Line, tree_lines
-from dynflow_mp.cli.shapes import error_of
 from dynflow_mp.cli.terminal import style_of
 from dynflow_mp.cli.words import bar, share, span
 from dynflow_mp.model.states import Phase, StepState
+from dynflow_mp.reading.concealment import shown_error_of
 
 if TYPE_CHECKING:
     from dynflow_mp.reading.execution_plan import ExecutionPlan
@@ -40,6 +40,8 @@ def head_of(plan: ExecutionPlan) -> Drawn:
     head: Drawn = [(plan.label, "bold"), "  ", (state, style_of(state))]
     if result != "pending":
         head += [", ", (result, style_of(result))]
+    if state == "paused" and plan.requested_at is not None:
+        head.append(", resumed, waits for an executor")
     if plan.valid:
         head.append(f"  {bar(plan.progress)} {share(plan.progress)}")
     return [*head, f"  {plan.id}"]
@@ -91,6 +93,6 @@ def step_in_words(step: Step, plan: ExecutionPlan) -> Drawn:
         drawn.append(f", attempt {step.attempts}")
     if step.state in (StepState.SUCCESS, StepState.ERROR):
         drawn.append((f" {span(step.execution_time)}", "dim"))
-    if step.state is StepState.ERROR and (error := error_of(step, plan)) is not None:
+    if step.state is StepState.ERROR and (error := shown_error_of(step, plan)) is not None:
         drawn.append((f"  {cut(str(error), _LONGEST_ERROR)}", "red"))
     return drawn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dynflow_mp.cli.deeds import Outcome, attempted, by, told
+from dynflow_mp.cli.deeds import Outcome, attempted_on_steps, by, told
 from dynflow_mp.cli.given import mapping_of, pairs_of
 from dynflow_mp.cli.opening import Where
 from dynflow_mp.cli.options import on_database, plan_argument, prints, step_argument
@@ -56,7 +56,7 @@ def edit(
                 {"step_id": step_id, "keys": keys},
             )
 
-        outcome = attempted(plan_id, one)
+        outcome = attempted_on_steps(world, plan_id, (step_id,), one)
         if outcome.error is not None or not (then_resume or wait_s is not None):
             return told("edit", [outcome], terminal)
         (after,) = resumed(world, (plan_id,), wait_s)

@@ -35,7 +35,7 @@ def export(plan_ids: tuple[str, ...], filters: Filters, output: Path | None, whe
 
     Secrets are not shown; a backup that loses nothing is what 'plans delete --backup' writes.
     """
-    from dynflow_mp.cli.shapes import plan_shape
+    from dynflow_mp.cli.shapes import whole_plan_shape
 
     if plan_ids and filters:
         raise click.UsageError("name plans by their ids, or choose them by filters, not both")
@@ -47,7 +47,7 @@ def export(plan_ids: tuple[str, ...], filters: Filters, output: Path | None, whe
             except PlanNotFound:
                 missing.append(plan_id)  # or deleted meanwhile
                 continue
-            file.write(json.dumps(plan_shape(plan)).replace("\x7f", "\\u007f") + "\n")
+            file.write(json.dumps(whole_plan_shape(plan)).replace("\x7f", "\\u007f") + "\n")
             written += 1
     if output is not None:
         click.echo(f"{written:,} plan{'' if written == 1 else 's'} in {output}", err=True)

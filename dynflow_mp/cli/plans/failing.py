@@ -48,7 +48,7 @@ def failures(filters: Filters, most: int, where: Where, terminal: Terminal) -> N
 
 
 def _shape(group: Any) -> dict[str, Any]:
-    from dynflow_mp.cli.shapes import time_shape
+    from dynflow_mp.reading.data_shape import time_shape
 
     return {
         "key": group.key,

@@ -36,60 +36,55 @@ class Filters(NamedTuple):
         return PlanQuery.from_params([*self.pairs, *told])
 
 
-def filtered(command: _Command) -> _Command:
-    """``--state``, ``--result``, ``--label`` and so on, as ``filters``."""
-
-    @click.option(
+_OPTIONS = (
+    click.option(
         "--state",
-        "states",
         multiple=True,
         type=click.Choice([state.value for state in PlanState]),
         help="In one of these states.",
-    )
-    @click.option(
+    ),
+    click.option(
         "--result",
-        "results",
         multiple=True,
         type=click.Choice([result.value for result in Result]),
         help="With one of these results.",
-    )
-    @click.option("--label", help="A part of the label.")
-    @click.option("--action", help="With an action of this class, with its module or without.")
-    @click.option(
+    ),
+    click.option("--label", help="A part of the label."),
+    click.option("--action", help="With an action of this class, with its module or without."),
+    click.option(
         "--since", type=AGO, help="Started at this time or later: ISO 8601 (UTC), or 2h for two hours ago."
-    )
-    @click.option("--until", type=AGO, help="Started before this time.")
-    @click.option("--error", help="A text in the errors of its steps.")
-    @click.option("--caller", shell_complete=completion.plan_ids, help="Sub-plans of this plan.")
-    @wraps(command)
-    def chosen(
-        *args: Any,
-        states: tuple[str, ...],
-        results: tuple[str, ...],
-        label: str | None,
-        action: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        error: str | None,
-        caller: str | None,
-        **options: Any,
-    ) -> Any:
-        single = {
-            "label": label,
-            "action": action,
-            "since": None if since is None else since.isoformat(),
-            "until": None if until is None else until.isoformat(),
-            "error": error,
-            "caller": caller,
-        }
-        pairs = [
-            *(("state", str(state)) for state in states),
-            *(("result", str(result)) for result in results),
-            *((name, value) for name, value in single.items() if value),
-        ]
-        return command(*args, filters=Filters(tuple(pairs)), **options)
+    ),
+    click.option("--until", type=AGO, help="Started before this time."),
+    click.option("--error", help="A text in the errors of its steps."),
+    click.option("--caller", shell_complete=completion.plan_ids, help="Sub-plans of this plan."),
+)
+_NAMES = ("state", "result", "label", "action", "since", "until", "error", "caller")
 
+
+def filtered(command: _Command) -> _Command:
+    """``--state``, ``--result``, ``--label`` and so on, as ``filters``."""
+
+    @wraps(command)
+    def chosen(*args: Any, **options: Any) -> Any:
+        given = {name: options.pop(name) for name in _NAMES}
+        return command(*args, filters=_filters_of(given), **options)
+
+    for option in reversed(_OPTIONS):
+        chosen = option(chosen)
     return chosen
+
+
+def _filters_of(given: dict[str, Any]) -> Filters:
+    return Filters(tuple((name, text) for name, value in given.items() for text in _texts_of(value)))
+
+
+def _texts_of(value: Any) -> list[str]:
+    """What an address would say of it: nothing, if nothing was given."""
+    if isinstance(value, tuple):
+        return [str(each) for each in value]
+    if isinstance(value, datetime):
+        return [value.isoformat()]
+    return [value] if value else []
 
 
 def filtered_or_failed(command: _Command) -> _Command:

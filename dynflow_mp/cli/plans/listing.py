@@ -11,13 +11,12 @@ from dynflow_mp.cli.options import on_database, prints
 from dynflow_mp.cli.plans.filters import Filters, filtered
 from dynflow_mp.cli.terminal import Terminal
 from dynflow_mp.cli.words import moment, share, span
-
-_ORDERS = ("started_at", "created_at", "ended_at", "label", "state", "result")
+from dynflow_mp.model.plan_orders import ORDERS
 
 
 @click.command("list")
 @filtered
-@click.option("--order-by", type=click.Choice(_ORDERS), help="By default started_at.")
+@click.option("--order-by", type=click.Choice(ORDERS), help=f"By default {ORDERS[0]}.")
 @click.option("--desc/--asc", default=None, help="The last or the first in front; by default the last.")
 @click.option("--page", type=click.IntRange(0), default=0, show_default=True, help="Which page, from 0.")
 @click.option(
@@ -28,9 +27,9 @@ _ORDERS = ("started_at", "created_at", "ended_at", "label", "state", "result")
 def list_plans(filters: Filters, where: Where, terminal: Terminal, **paging: Any) -> None:
     """List plans, the last that started in front, page by page.
 
-    With --json one object: plans, total, page, per_page.
+    With --json one object: plans, total, page, per_page, cut.
     """
-    from dynflow_mp.cli.shapes import line_shape
+    from dynflow_mp.reading.plan_shape import page_shape
 
     if paging["desc"] is not None:
         paging["desc"] = str(paging["desc"]).lower()
@@ -38,8 +37,7 @@ def list_plans(filters: Filters, where: Where, terminal: Terminal, **paging: Any
     with where.looked_at(actions=False) as look:
         page = look.library.page_of_plans(query)
     if terminal.as_json:
-        plans = [line_shape(line) for line in page.plans]
-        terminal.json({"plans": plans, "total": page.total, "page": query.page, "per_page": query.per_page})
+        terminal.json(page_shape(page))
         return
     terminal.table(
         ("ID", "STATE", "RESULT", "DONE", "STARTED (UTC)", "TOOK", "LABEL"),
@@ -48,6 +46,8 @@ def list_plans(filters: Filters, where: Where, terminal: Terminal, **paging: Any
         spare=("TOOK", "STARTED (UTC)", "DONE"),
     )
     terminal.line(_extent(page.total, query))
+    if page.cut:
+        terminal.line("the text was looked for in the newest plans with errors only: filters narrow it down")
 
 
 def _row(line: Any) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dynflow_mp.cli import completion
-from dynflow_mp.cli.deeds import Outcome, attempted, by, told
+from dynflow_mp.cli.deeds import Outcome, attempted_on_steps, by, told
 from dynflow_mp.cli.exit_status import WELL
 from dynflow_mp.cli.opening import Where
 from dynflow_mp.cli.options import PLAN_ID, dry_run_option, on_database, prints, yes_option
@@ -15,7 +15,8 @@ from dynflow_mp.cli.plans.choosing import at_once_option, in_bulk, same_error_op
 from dynflow_mp.cli.plans.filters import Filters, filtered_or_failed
 from dynflow_mp.cli.plans.resuming import resumed
 from dynflow_mp.cli.terminal import Terminal
-from dynflow_mp.cli.waiting import WaitingCommand, wait_option
+from dynflow_mp.cli.waiting import FOREVER, WaitingCommand, wait_option
+from dynflow_mp.errors import NotSkippable
 
 
 @click.command(cls=WaitingCommand)
@@ -49,6 +50,8 @@ def skip(
     With filters instead of a plan: skip the failed steps of all these plans and resume them.
     """
     _check(plan_id, step_ids, filters, failed)
+    if plan_id is None and wait_s not in (None, FOREVER):
+        raise click.UsageError("--wait=SPAN is for one plan that is named by its id")
     with where.world() as world:
         if plan_id is None:
             return in_bulk(world, "skip_and_resume", filters, terminal, yes=yes, dry_run=dry_run, **limits)
@@ -60,13 +63,17 @@ def skip(
         skipped: list[int] = []
 
         def one(plan_id: str) -> Outcome:
+            if not wanted:
+                raise NotSkippable(f"plan {plan_id} has no failed step", plan_id)
             for step_id in wanted:
                 if step_id not in skipped:  # it may have gone with one before
                     skipped.extend(world.skip(plan_id, step_id, by=by()))
             words = f"skipped {len(skipped)} step{'' if len(skipped) == 1 else 's'}: {', '.join(map(str, skipped))}"
             return Outcome(plan_id, words, {"steps": skipped})
 
-        outcome = attempted(plan.id, one)
+        outcome = attempted_on_steps(world, plan.id, wanted, one)
+        if outcome.error is not None:  # what was skipped before stays so
+            outcome = outcome._replace(facts={"steps": skipped})
         if outcome.error is not None or not (then_resume or wait_s is not None):
             return told("skip", [outcome], terminal)
         (after,) = resumed(world, (plan.id,), wait_s)

@@ -4,28 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-
-class Node(Protocol):
-    """What is needed of :func:`~dynflow_mp.reading.flow_tree.flow_tree`'s nodes; the counts are of the steps below."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def step_id(self) -> int | None: ...
-    @property
-    def children(self) -> Sequence[Node]: ...
-    @property
-    def done(self) -> int: ...
-    @property
-    def total(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def running(self) -> int: ...
-    @property
-    def suspended(self) -> int: ...
+if TYPE_CHECKING:
+    from dynflow_mp.reading.flow_tree import Node
 
 
 class Counts(NamedTuple):

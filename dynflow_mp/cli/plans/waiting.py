@@ -16,7 +16,7 @@ from dynflow_mp.cli.words import moment
 @prints
 def why(plan_id: str, where: Where, terminal: Terminal) -> None:
     """Say what a plan and each of its steps wait for: a step, an event, a slot, a lock, a time, an executor."""
-    from dynflow_mp.cli.shapes import time_shape
+    from dynflow_mp.reading.data_shape import time_shape
 
     with where.looked_at(actions=False) as look:
         waits = look.why_waiting(plan_id)

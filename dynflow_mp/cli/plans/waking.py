@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from dynflow_mp.cli.deeds import Outcome, attempted, by, told
+from dynflow_mp.cli.deeds import Outcome, attempted_on_steps, by, told
 from dynflow_mp.cli.given import value_of
 from dynflow_mp.cli.opening import Where
 from dynflow_mp.cli.options import on_database, plan_argument, prints, step_argument
 from dynflow_mp.cli.terminal import Terminal
 from dynflow_mp.cli.waiting import answer
 from dynflow_mp.cli.words import SPAN
+from dynflow_mp.errors import UnprocessableEvent
 
 _ANSWER_S = 30.0
 
@@ -44,8 +45,13 @@ def event(
         def one(plan_id: str) -> Outcome:
             future = world.event(plan_id, step_id, value, optional=optional, delay_s=delay, by=by())
             within_s = _ANSWER_S + (delay or 0.0)
-            taken = answer(future, within_s, f"the event for step {step_id} of plan {plan_id}")
+            try:
+                taken = answer(future, within_s, f"the event for step {step_id} of plan {plan_id}")
+            except UnprocessableEvent:
+                if not optional:
+                    raise
+                taken = False
             words = f"step {step_id} has taken it" if taken else f"step {step_id} does not take it"
             return Outcome(plan_id, words, {"step_id": step_id, "taken": bool(taken)})
 
-        return told("event", [attempted(plan_id, one)], terminal)
+        return told("event", [attempted_on_steps(world, plan_id, (step_id,), one)], terminal)

@@ -41,7 +41,7 @@ def watch(plan_id: str, timeout: float | None, where: Where, terminal: Terminal)
     with where.looked_at() as look:
         looks = _looks(look.library, plan_id, timeout)
         try:
-            if terminal.is_terminal and not terminal.as_json:
+            if terminal.can_redraw and not terminal.as_json:
                 plan = _draw(looks, terminal)
             else:
                 plan = _tell(looks, terminal)
@@ -55,8 +55,9 @@ def watch(plan_id: str, timeout: float | None, where: Where, terminal: Terminal)
 
 
 def has_ended(plan: ExecutionPlan) -> bool:
-    """Whether nothing more happens to it by itself."""
-    return str(plan.state) in ("stopped", "paused")
+    """Whether nothing more happens to it by itself: one that is paused may have been resumed, and wait for an executor."""
+    state = str(plan.state)
+    return state == "stopped" or (state == "paused" and plan.requested_at is None)
 
 
 def status_of_plan(plan: ExecutionPlan) -> int:
@@ -144,13 +145,14 @@ def _changes(states: dict[int, str], plan: ExecutionPlan) -> list[_Change]:
 
 
 def _tell_changes(changes: list[_Change], plan: ExecutionPlan, terminal: Terminal) -> None:
-    from dynflow_mp.cli.shapes import error_of, error_shape
+    from dynflow_mp.reading.concealment import shown_error_of
+    from dynflow_mp.reading.error_shape import error_shape
 
     if not terminal.as_json and len(changes) > _MOST_CHANGES:
         terminal.line(f"{_now()}  {len(changes):,} steps changed, {share(plan.progress)} done")
         return
     for change in changes:
-        error = error_of(plan.steps[change.step_id], plan) if change.after == "error" else None
+        error = shown_error_of(plan.steps[change.step_id], plan) if change.after == "error" else None
         if terminal.as_json:
             terminal.json(
                 {
@@ -161,7 +163,7 @@ def _tell_changes(changes: list[_Change], plan: ExecutionPlan, terminal: Termina
                     "action_class": change.action_class,
                     "before": change.before,
                     "state": change.after,
-                    "error": None if error is None else error_shape(error),
+                    "error": error_shape(error),
                 }
             )
             continue

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dynflow_mp import __version__
-from dynflow_mp.console.api import audits, bulk, deeds, failures, pictures, plans, worlds
+from dynflow_mp.console.api import audits, bulk, chunks, deeds, failures, pictures, plans, worlds
 from dynflow_mp.console.api.routing import refused_by
 from dynflow_mp.console.api.shapes import Problem
 from dynflow_mp.console.refusals import refusal
@@ -43,12 +43,14 @@ def create_api() -> FastAPI:
         # Their pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        # It would name the host and the scheme as the proxy asked for them.
+        redirect_slashes=False,
         responses=_PROBLEMS,
         exception_handlers={HTTPException: _refuse},
         # Newer versions hand what was sent to whatever OpenTelemetry the application around has, secrets and all.
         telemetry=_TOLD_TO_NOBODY,
     )
-    for group in (plans, pictures, failures, deeds, bulk, worlds, audits):
+    for group in (plans, chunks, pictures, failures, deeds, bulk, worlds, audits):
         api.include_router(group.routes)
     api.openapi = _told_once(api)  # type: ignore[method-assign]
     return api

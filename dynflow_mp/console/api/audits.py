@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -10,7 +9,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from dynflow_mp.console.api.routing import router
-from dynflow_mp.console.api.shapes import PerPage
+from dynflow_mp.console.api.shapes import PerPage, Time
 
 routes = router("audits")
 
@@ -19,7 +18,7 @@ class PastDeed(BaseModel):
     """One deed; without a ``plan_id`` it concerned no plan."""
 
     id: str
-    time: datetime
+    time: Time
     deed: str
     by: str
     world_id: str

@@ -27,8 +27,9 @@ def preview(request: Request, wanted: shapes.Bulk) -> Facts:
 
 @routes.post("/bulk", status_code=202)
 def start(request: Request, wanted: shapes.Bulk) -> Facts:
-    """Begin. It ends by itself when the same error comes back again and again."""
-    return _told(_runs(request).start(wanted.deed, _plans(wanted), request.state.user))
+    """Begin. It ends by itself when ``stop_on_same_error`` plans have come back with the same error."""
+    runs, by = _runs(request), request.state.user
+    return _told(runs.start(wanted.deed, _plans(wanted), by, wanted.stop_on_same_error))
 
 
 @routes.get("/bulk")
@@ -68,6 +69,7 @@ def _told(started: StartedRun) -> Facts:
         "deed": started.deed,
         "by": started.by,
         "ended": started.ended,
+        "stop_on_same_error": started.stop_on_same_error,
         **_plain(started.run.progress),
     }
 

@@ -14,6 +14,8 @@ from dynflow_mp.console.api.routing import router
 from dynflow_mp.console.api.shapes import PlanId, StepId
 from dynflow_mp.console.deeds import deeds_of
 from dynflow_mp.console.plain_values import plain
+from dynflow_mp.console.refusals import Refused
+from dynflow_mp.persistence.backup import from_json
 
 routes = router("deeds")
 
@@ -64,11 +66,20 @@ def halt(plan_id: PlanId, request: Request) -> Response:
 @routes.post("/plans/{plan_id}/steps/{step_id}/input", response_model=None, responses=ANSWERS)
 def edit_input(plan_id: PlanId, step_id: StepId, request: Request, wanted: shapes.EditInput) -> Response:
     """Change a failed step's input."""
-    outcome = deeds_of(request).edit_input(plan_id, step_id, wanted.changes, replace=wanted.replace)
-    return answer(outcome)
+    changes = _meant(wanted.changes, "changes")
+    return answer(deeds_of(request).edit_input(plan_id, step_id, changes, replace=wanted.replace))
 
 
 @routes.post("/plans/{plan_id}/steps/{step_id}/event", response_model=None, responses=ANSWERS)
 def event(plan_id: PlanId, step_id: StepId, request: Request, wanted: shapes.SendEvent) -> Response:
     """Wake a step that waits."""
-    return answer(deeds_of(request).event(plan_id, step_id, wanted.event))
+    meant = _meant(wanted.event, "event")
+    return answer(deeds_of(request).event(plan_id, step_id, meant, optional=wanted.optional))
+
+
+def _meant(value: Any, field: str) -> Any:
+    """What is sent with the tags that a step's input is told with, as it is stored."""
+    try:
+        return from_json(value)
+    except Exception as error:  # whatever a tag's own kind makes of what is not of it
+        raise Refused(400, f"{field}: what is tagged with $ is not of its kind.", field=field) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -11,7 +10,7 @@ from starlette.requests import Request
 
 from dynflow_mp.console.api.query_parameters import PLAN_QUERY
 from dynflow_mp.console.api.routing import router
-from dynflow_mp.console.api.shapes import Page, PerPage
+from dynflow_mp.console.api.shapes import Page, PerPage, Time
 from dynflow_mp.console.refusals import Refused
 from dynflow_mp.reading.concealment import shown_text
 from dynflow_mp.reading.plan_query import PlanQuery
@@ -29,8 +28,8 @@ class Failure(BaseModel):
     action_classes: list[str]
     plan_count: int
     step_count: int
-    first_at: datetime | None
-    last_at: datetime | None
+    first_at: Time | None
+    last_at: Time | None
     plan_ids: list[str]
 
 

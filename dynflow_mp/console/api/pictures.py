@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,7 +9,7 @@ from starlette.requests import Request
 
 from dynflow_mp.console.api.plans import plan_of
 from dynflow_mp.console.api.routing import router
-from dynflow_mp.console.api.shapes import Page, PerPage, PlanId
+from dynflow_mp.console.api.shapes import Page, PerPage, PlanId, Time
 from dynflow_mp.model.states import Phase
 from dynflow_mp.reading.flow_tree import flow_tree
 from dynflow_mp.reading.timeline import timeline
@@ -45,8 +44,8 @@ class Bar(BaseModel):
 
     step_id: int
     lane: int
-    start: datetime
-    end: datetime
+    start: Time
+    end: Time
     state: str
     critical: bool
 
@@ -64,8 +63,8 @@ class Timeline(BaseModel):
     bars: list[Bar]
     lanes: list[Lane]
     critical_path: list[int]
-    start: datetime | None
-    end: datetime | None
+    start: Time | None
+    end: Time | None
     total: int
     page: int
     per_page: int
@@ -77,7 +76,7 @@ class Wait(BaseModel):
     step_id: int | None
     kind: str
     sentence: str
-    since: datetime | None
+    since: Time | None
 
 
 class Waits(BaseModel):

@@ -6,7 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, WithJsonSchema
+
+from dynflow_mp.console.bulk_runs import ENOUGH_OF_THE_SAME, MOST_OF_THE_SAME
+from dynflow_mp.reading.data_shape import time_shape
 
 MOST_PER_PAGE = 500
 LARGEST_STEP_ID = 2**31 - 1
@@ -16,6 +19,12 @@ StepId = Annotated[int, Path(ge=1, le=LARGEST_STEP_ID)]
 WorldId = Annotated[str, Path(min_length=1, max_length=100)]
 Page = Annotated[int, Query(ge=0, le=1_000_000, description="Counts from 0.")]
 PerPage = Annotated[int, Query(ge=1, le=MOST_PER_PAGE)]
+Time = Annotated[
+    datetime,
+    PlainSerializer(time_shape, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""Written as the command line writes times."""
 
 
 class Problem(BaseModel):
@@ -42,9 +51,9 @@ class Line(BaseModel):
     action_class: str | None
     state: str
     result: str
-    created_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
+    created_at: Time | None
+    started_at: Time | None
+    ended_at: Time | None
     duration_s: float | None
     progress: float | None
     step_count: int
@@ -66,7 +75,7 @@ class Lines(BaseModel):
 class Past(BaseModel):
     """One line of a plan's history."""
 
-    time: datetime
+    time: Time
     name: str
     world_id: str | None
     by: str | None
@@ -75,14 +84,14 @@ class Past(BaseModel):
 class Delay(BaseModel):
     """What a scheduled plan waits for."""
 
-    start_at: datetime | None
-    start_before: datetime | None
+    start_at: Time | None
+    start_before: Time | None
     frozen: bool
     prerequisites: list[str]
 
 
 class PlanFacts(BaseModel):
-    """One plan. ``steps`` are numbers by state; what is wrong with a plan that is not ``valid`` is in ``problem``."""
+    """One plan. ``step_counts`` are numbers by state; what is wrong with one that is not ``valid`` is in ``problem``."""
 
     id: str
     label: str
@@ -90,14 +99,14 @@ class PlanFacts(BaseModel):
     result: str
     valid: bool
     problem: str | None
-    started_at: datetime | None
-    ended_at: datetime | None
-    deadline: datetime | None
-    execution_time: float
-    real_time: float
+    started_at: Time | None
+    ended_at: Time | None
+    deadline: Time | None
+    execution_time_s: float
+    real_time_s: float
     progress: float | None
     cancellable: bool
-    steps: dict[str, int]
+    step_counts: dict[str, int]
     sub_plans_count: int
     caller_execution_plan_id: str | None
     caller_action_id: int | None
@@ -108,7 +117,7 @@ class PlanFacts(BaseModel):
 class ShortError(BaseModel):
     """Why a step failed."""
 
-    exception_class: str
+    class_: str = Field(alias="class")
     message: str
     cause: str | None
 
@@ -132,11 +141,11 @@ class StepFacts(BaseModel):
     attempts: int
     retries: int
     crashes: int
-    started_at: datetime | None
-    ended_at: datetime | None
-    due_at: datetime | None
-    execution_time: float
-    real_time: float
+    started_at: Time | None
+    ended_at: Time | None
+    due_at: Time | None
+    execution_time_s: float
+    real_time_s: float
     progress: float
     weight: float
     worker_pid: int | None
@@ -156,15 +165,15 @@ class Attempt(BaseModel):
     """An attempt that failed."""
 
     number: int
-    ended_at: datetime | None
-    execution_time: float
+    ended_at: Time | None
+    execution_time_s: float
     error: FullError | None
 
 
-class StepWhole(BaseModel):
-    """One step with its data, as it may be shown: secrets are masked."""
+class StepWhole(StepFacts):
+    """One step with its data, as it may be shown: secrets are masked. What JSON does not have is tagged: ``{"$date": "…"}``."""
 
-    step: StepFacts
+    plan_id: str
     input: JsonValue
     output: JsonValue
     error: FullError | None
@@ -191,11 +200,12 @@ class Worlds(BaseModel):
 class HeldLock(BaseModel):
     """A lock, and who has it."""
 
-    class_name: str
+    class_: str = Field(alias="class")
     id: str
     owner_id: str
-    world_id: str | None
+    epoch: int | None
     plan_id: str | None
+    world_id: str | None
 
 
 class Locks(BaseModel):
@@ -238,24 +248,29 @@ class SkipAndResume(Taken):
 
 
 class EditInput(Taken):
-    """Keys and their new values; ``replace``: these are all there are."""
+    """Keys and their new values, tagged as a step's input is; ``replace``: these are all there are."""
 
     changes: dict[str, Any]
     replace: bool = False
 
 
 class SendEvent(Taken):
-    """Any plain datum."""
+    """Any plain datum, tagged where JSON does not have it; ``optional``: it is no error if the step does not wait any more."""
 
     event: Any = None
+    optional: bool = False
 
 
 Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 
 
 class Bulk(Taken):
-    """A deed, and the plans: their ids, or the query of a list (as its address has it: pairs of names and texts)."""
+    """A deed, and the plans: their ids, or the query of a list (as its address has it: pairs of names and texts).
+
+    ``stop_on_same_error``: with so many of the same error it ends by itself; null: it does not.
+    """
 
     deed: str
     plan_ids: list[str] | None = Field(default=None, max_length=10_000)
     query: list[Pair] | None = Field(default=None, max_length=200)
+    stop_on_same_error: int | None = Field(default=ENOUGH_OF_THE_SAME, ge=1, le=MOST_OF_THE_SAME)

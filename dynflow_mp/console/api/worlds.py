@@ -15,7 +15,8 @@ from dynflow_mp.console.api.shapes import Page, PerPage, WorldId
 from dynflow_mp.console.deeds import deeds_of
 from dynflow_mp.console.plain_values import plain
 from dynflow_mp.console.refusals import Refused
-from dynflow_mp.coordinator.records import Lock, WorldRecord, world_of_owner
+from dynflow_mp.coordinator.records import WorldRecord
+from dynflow_mp.reading.lock_shape import lock_shape
 from dynflow_mp.redaction import redacted
 
 routes = router("worlds")
@@ -87,7 +88,7 @@ def list_locks(request: Request, page: Page = 0, per_page: PerPage = 200) -> Any
     held = request.state.world.coordinator.find_locks()
     part = held[page * per_page : (page + 1) * per_page]
     return {
-        "locks": [_lock_facts(lock) for lock in part],
+        "locks": [lock_shape(lock) for lock in part],
         "total": len(held),
         "page": page,
         "per_page": per_page,
@@ -101,15 +102,4 @@ def _facts(record: WorldRecord) -> dict[str, Any]:
         "state": str(record.state),
         "degraded": record.degraded,
         "meta": plain(redacted(dict(record.meta))),
-    }
-
-
-def _lock_facts(lock: Lock) -> dict[str, Any]:
-    plan_id = getattr(lock, "plan_id", None)
-    return {
-        "class_name": lock.class_name,
-        "id": lock.id,
-        "owner_id": lock.owner_id,
-        "world_id": world_of_owner(lock.owner_id),
-        "plan_id": plan_id,
     }

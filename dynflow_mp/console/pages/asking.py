@@ -1,4 +1,4 @@
-"""What pages ask of a request: its page number, whether only a part is wanted, the path that shows it again."""
+"""What pages ask of a request: its page number, what its form says, the path that shows it again."""
 
 from __future__ import annotations
 
@@ -20,11 +20,6 @@ _MOST_PAGES = 1_000_000
 def now() -> datetime:
     """The time, on the engine's clock."""
     return datetime.fromtimestamp(now_us() / 1_000_000, UTC)
-
-
-def is_part(request: Request) -> bool:
-    """Whether a script asks for what has changed of a page, not for all of it."""
-    return request.headers.get("hx-request") == "true"
 
 
 def same_path(request: Request, name: str, **params: Any) -> str:

@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dynflow_mp.console.pages.asking import is_part, text_of, texts_of
+from dynflow_mp.console.bulk_runs import ENOUGH_OF_THE_SAME, MOST_OF_THE_SAME
+from dynflow_mp.console.pages.asking import text_of, texts_of
+from dynflow_mp.console.parts import NO_MORE, is_part
 from dynflow_mp.console.refusals import Refused
 from dynflow_mp.console.rendering import path_for, render, see_other
 from dynflow_mp.console.views.plan_columns import in_words
@@ -21,6 +23,8 @@ from dynflow_mp.planning.ids import plan_id_of
 from dynflow_mp.reading.plan_query import PlanQuery
 
 _MOST_CHOSEN = 500
+_MORE, _FEW_MORE = 1.5, 10
+"""While somebody reads how many there are, some more may come to match; far more are told of first."""
 
 
 class BulkDeed(NamedTuple):
@@ -44,6 +48,16 @@ DEEDS = {
         BulkDeed("halt", "Halt", "halted", grave=True),
     )
 }
+
+
+class RunLine(NamedTuple):
+    """One run, in a list of them."""
+
+    id: str
+    title: str
+    by: str
+    progress: Any
+    ended: bool
 
 
 class Chosen(NamedTuple):
@@ -71,26 +85,22 @@ def routes() -> list[Route]:
 def confirm(request: Request) -> Response:
     """What it would be, and with how many; nothing is done."""
     deed, chosen = _deed(request), _chosen(request)
-    preview = request.state.bulk_runs.preview(deed.name, _plans(request, chosen), request.state.user)
-    form = request.state.form
-    return render(
-        request,
-        "bulk_confirm.html",
-        deed=deed,
-        preview=preview,
-        all=chosen.all,
-        plan_ids=chosen.plan_ids,
-        query_text=text_of(form, "query"),
-        failure=chosen.failure,
-        query_words=in_words(chosen.query) if chosen.all and chosen.query is not None else "",
-        back=_back(request, chosen),
-    )
+    return _confirm_page(request, deed, chosen, _preview(request, deed, chosen))
 
 
 def run(request: Request) -> Response:
-    """Begin."""
-    deed, chosen = _deed(request), _chosen(request)
-    started = request.state.bulk_runs.start(deed.name, _plans(request, chosen), request.state.user)
+    """Begin, unless there are far more plans than were told of; what cannot be taken back only if its word was typed."""
+    deed, chosen, form = _deed(request), _chosen(request), request.state.form
+    preview = _preview(request, deed, chosen)
+    if deed.grave and text_of(form, "typed").strip() != deed.name:
+        wrong = "That is not what was to be typed; nothing was done."
+        return _confirm_page(request, deed, chosen, preview, wrong)
+    if preview.eligible > _told(request) * _MORE + _FEW_MORE:
+        wrong = "There are many more of them by now; nothing was done. Look again."
+        return _confirm_page(request, deed, chosen, preview, wrong)
+    enough = _enough_of_the_same(request) if deed.may_stop else ENOUGH_OF_THE_SAME
+    plans, by = _plans(request, chosen), request.state.user
+    started = request.state.bulk_runs.start(deed.name, plans, by, enough)
     return see_other(request, "bulk", run_id=started.id)
 
 
@@ -101,16 +111,72 @@ def show(request: Request) -> Response:
         "run_id": started.id,
         "deed": DEEDS[started.deed],
         "by": started.by,
+        "enough": started.stop_on_same_error,
         "progress": started.run.progress,
         "ended": started.ended,
     }
-    return render(request, "bulk_progress.html" if is_part(request) else "bulk_run.html", **values)
+    if is_part(request):
+        return render(request, "bulk_progress.html", status_code=NO_MORE if started.ended else 200, **values)
+    return render(request, "bulk_run.html", **values)
 
 
 def stop(request: Request) -> Response:
     """Begin no more of them."""
     started = request.state.bulk_runs.stop(request.path_params["run_id"], request.state.user)
     return see_other(request, "bulk", run_id=started.id, notice="Nothing more of it is begun.")
+
+
+def run_lines(request: Request, *, at_work: bool = False) -> list[RunLine]:
+    """The runs that were started in this console, newest first; ``at_work``: those that have not ended."""
+    return [
+        RunLine(run.id, DEEDS[run.deed].title, run.by, run.run.progress, run.ended)
+        for run in request.state.bulk_runs.all()
+        if not (at_work and run.ended)
+    ]
+
+
+def _preview(request: Request, deed: BulkDeed, chosen: Chosen) -> Any:
+    return request.state.bulk_runs.preview(deed.name, _plans(request, chosen), request.state.user)
+
+
+def _confirm_page(
+    request: Request, deed: BulkDeed, chosen: Chosen, preview: Any, wrong: str = ""
+) -> Response:
+    form = request.state.form
+    return render(
+        request,
+        "bulk_confirm.html",
+        status_code=400 if wrong else 200,
+        deed=deed,
+        preview=preview,
+        all=chosen.all,
+        plan_ids=chosen.plan_ids,
+        query_text=text_of(form, "query"),
+        failure=chosen.failure,
+        query_words=in_words(chosen.query) if chosen.all and chosen.query is not None else "",
+        enough=ENOUGH_OF_THE_SAME,
+        most_of_the_same=MOST_OF_THE_SAME,
+        wrong=wrong,
+        back=_back(request, chosen),
+    )
+
+
+def _told(request: Request) -> int:
+    """Of how many plans the confirmation told."""
+    given = text_of(request.state.form, "told")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 10 else 0
+
+
+def _enough_of_the_same(request: Request) -> int:
+    """How often the same error may come back. Raises :class:`Refused`."""
+    given = text_of(request.state.form, "stop_on_same_error").strip() or str(ENOUGH_OF_THE_SAME)
+    if given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= MOST_OF_THE_SAME:
+        return int(given)
+    raise Refused(
+        400,
+        f"How many plans with the same error end it: a whole number from 1 to {MOST_OF_THE_SAME:,}.",
+        field="stop_on_same_error",
+    )
 
 
 def _deed(request: Request) -> BulkDeed:

@@ -8,7 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dynflow_mp.console.pages.asking import is_part, same_path
+from dynflow_mp.console.pages.asking import same_path
+from dynflow_mp.console.pages.bulk_page import run_lines
+from dynflow_mp.console.parts import is_part
 from dynflow_mp.console.rendering import path_for, render
 
 _LONGEST = 200
@@ -24,13 +26,15 @@ def deeds(request: Request) -> Response:
     by = request.query_params.get("by", "").strip()[:_LONGEST] or None
     before = request.query_params.get("before") or None
     per_page = request.state.settings.page_size
-    found = request.state.world.persistence.audits(by=by, before=before, most=per_page)
-    is_full = len(found) == per_page
+    # One more tells whether there are more.
+    found = request.state.world.persistence.audits(by=by, before=before, most=per_page + 1)
+    shown, has_more = found[:per_page], len(found) > per_page
     name = [("by", by)] if by else []
     values: dict[str, Any] = {
-        "deeds": found,
+        "deeds": shown,
         "by": by,
-        "older": path_for(request, "deeds", query=[*name, ("before", found[-1].id)]) if is_full else None,
+        "runs": [] if by or before else run_lines(request),
+        "older": path_for(request, "deeds", query=[*name, ("before", shown[-1].id)]) if has_more else None,
         "latest": path_for(request, "deeds", query=name) if before else None,
     }
     if is_part(request):

@@ -9,16 +9,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynflow_mp.actions.registry import short_name
-from dynflow_mp.console.pages.asking import is_part, page_number, pages_of, same_path
+from dynflow_mp.console.pages.asking import page_number, pages_of, same_path
+from dynflow_mp.console.parts import is_part
 from dynflow_mp.console.refusals import Refused
 from dynflow_mp.console.rendering import render
 from dynflow_mp.console.views.cut_text import CutText, cut, one_line
 from dynflow_mp.console.views.paging import one_page
 from dynflow_mp.console.views.step_details import error_trace
 from dynflow_mp.errors import DynflowError
-from dynflow_mp.reading.concealment import shown_error, shown_text
+from dynflow_mp.reading.concealment import shown_error_of, shown_text
 
 _MOST_CLASSES = 3
+_ALL = 1_000_000
+"""Also a group that is not among those of the list, which may have been there a moment ago."""
 
 
 class FailureLine(NamedTuple):
@@ -56,10 +59,12 @@ def failures(request: Request) -> Response:
 def failure(request: Request) -> Response:
     """One group with its plans."""
     persistence, key = request.state.world.persistence, request.path_params["key"]
-    group = next((one for one in persistence.failure_groups() if one.key == key), None)
+    group = next((one for one in persistence.failure_groups(most=_ALL) if one.key == key), None)
     if group is None:
         raise Refused(404, "No step has failed like that (any more).")
-    ids = list(persistence.plans_of_failure(key))
+    ids = list(group.plan_ids)
+    if len(ids) < group.plan_count:  # not all are named there
+        ids = persistence.plans_of_failure(key)
     page, per_page = page_number(request), request.state.settings.page_size
     plans = persistence.find_execution_plans({"id": list(one_page(ids, page, per_page))}, desc=True)
     return render(
@@ -77,12 +82,10 @@ def _example(request: Request, group: Any) -> CutText | None:
     try:
         plan = request.state.world.persistence.load_execution_plan(group.example.plan_id)
         step = plan.steps.get(group.example.step_id)
-        if step is None or step.error is None:
-            return None
-        error = shown_error(step.error, plan.action(step.action_id))
-    except DynflowError:
+        error = None if step is None else shown_error_of(step, plan)
+    except (DynflowError, LookupError):
         return None
-    return cut(f"{error.exception_class}: {error.message}\n\n{error_trace(error)}")
+    return None if error is None else cut(f"{error.exception_class}: {error.message}\n\n{error_trace(error)}")
 
 
 def _line(group: Any) -> FailureLine:

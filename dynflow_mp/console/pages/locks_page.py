@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dynflow_mp.console.pages.asking import is_part, page_number, pages_of, same_path
+from dynflow_mp.console.pages.asking import page_number, pages_of, same_path
+from dynflow_mp.console.parts import is_part
 from dynflow_mp.console.rendering import render
 from dynflow_mp.console.views.lock_lines import lock_lines
 from dynflow_mp.console.views.paging import one_page

@@ -10,11 +10,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from dynflow_mp.console.pages import plan_tabs
-from dynflow_mp.console.pages.asking import is_part, now, same_path
+from dynflow_mp.console.pages.asking import now, same_path
+from dynflow_mp.console.parts import NO_MORE, is_part
 from dynflow_mp.console.rendering import path_for, render
 from dynflow_mp.console.views.level_of_detail import ALL_UP_TO
 from dynflow_mp.console.views.plan_head import PlanHead, plan_head
-from dynflow_mp.console.views.plan_record import plan_record
 from dynflow_mp.console.views.wait_lines import wait_lines
 from dynflow_mp.errors import DynflowError, NotScheduled
 from dynflow_mp.model.states import PlanState
@@ -79,7 +79,7 @@ def _page(request: Request, tab: Tab) -> Response:
         **(tab.values(request, plan, head) if shown else {}),
     }
     if is_part(request):
-        return render(request, "plan_live.html", **values)
+        return render(request, "plan_live.html", status_code=200 if head.goes_on else NO_MORE, **values)
     return render(
         request,
         "plan.html",
@@ -93,7 +93,7 @@ def _page(request: Request, tab: Tab) -> Response:
 def raw_file(request: Request) -> Response:
     """All of the plan's record as a file."""
     plan = request.state.world.persistence.load_execution_plan(request.path_params["plan_id"])
-    return as_file(plan_record(plan, most_steps=_MOST_IN_FILE), f"plan-{plan.id}.json.txt")
+    return as_file(plan_tabs.record_of(plan, _MOST_IN_FILE), f"plan-{plan.id}.json.txt")
 
 
 def as_file(text: str, name: str) -> Response:

@@ -15,19 +15,21 @@ from dynflow_mp.console.views.flow_picture import Picture, StepFacts, picture
 from dynflow_mp.console.views.level_of_detail import Path, path_from, path_text, place_of, visible
 from dynflow_mp.console.views.paging import one_page
 from dynflow_mp.console.views.plan_head import PlanHead
-from dynflow_mp.console.views.plan_record import plan_record
+from dynflow_mp.console.views.plan_record import MOST_STEPS, plan_record
 from dynflow_mp.console.views.planned_tree import made_steps, planned_lines, planned_order
 from dynflow_mp.console.views.step_rows import AskedSteps, asked_for, step_line
 from dynflow_mp.console.views.tree_lines import Line, tree_lines
 from dynflow_mp.console.wording import duration_text, percent_text
 from dynflow_mp.model.states import Phase, StepState
-from dynflow_mp.reading.concealment import shown_error
+from dynflow_mp.reading.concealment import shown_error_of
 from dynflow_mp.reading.flow_tree import flow_tree
 from dynflow_mp.reading.plan_query import PlanQuery
 from dynflow_mp.reading.timeline import timeline
 
 _MOST_EVENTS = 500
-_MOST_STEPS = 1_000_000_000
+_STEPS_OF_BEGINNING = 20
+"""More than enough for what a page shows of a plan's record."""
+_LARGEST_STEP = 1_000_000_000
 _TITLES = {Phase.RUN: "Run", Phase.FINALIZE: "Finalize"}
 _NOTHING = {
     Phase.RUN: "No action of this plan has a run step.",
@@ -107,7 +109,7 @@ def steps(request: Request, plan: Any, head: PlanHead) -> Values:
     page, per_page = page_number(request), request.state.settings.steps_page_size
     found = asked_for(plan.steps.values(), asked)
     rows = [
-        step_line(step, head.state, lambda one: shown_error(one.error, plan.action(one.action_id)))
+        step_line(step, head.state, lambda one: shown_error_of(one, plan), now())
         for step in one_page(found, page, per_page)
     ]
     return {
@@ -139,9 +141,16 @@ def history(request: Request, plan: Any, head: PlanHead) -> Values:
 def raw(request: Request, plan: Any, head: PlanHead) -> Values:
     """As it is stored, as far as it may be shown."""
     return {
-        "raw": cut(plan_record(plan)),
+        "raw": cut(record_of(plan, _STEPS_OF_BEGINNING)),
         "file": path_for(request, "plan_raw_file", plan_id=plan.id),
     }
+
+
+def record_of(plan: Any, most_steps: int) -> str:
+    """A plan as a text, with so many of its steps."""
+    if plan.valid and most_steps > MOST_STEPS:
+        len(plan.actions)  # reads them all at once, not one after the other
+    return plan_record(plan, most_steps)
 
 
 class _Span(NamedTuple):
@@ -175,7 +184,7 @@ def _part(request: Request, plan: Any, phase: Phase, drawn: bool) -> FlowPart:
 
 def _place(request: Request, tree: Any, phase: Phase) -> tuple[Path, int, int | None]:
     """Which part of a flow is asked for: by its path, or by a step to be found in it."""
-    step_id = whole_number(request, "step", _MOST_STEPS)
+    step_id = whole_number(request, "step", _LARGEST_STEP)
     if step_id:
         found = place_of(tree, step_id)
         if found is not None and tree.total > level_of_detail.ALL_UP_TO:
@@ -185,7 +194,7 @@ def _place(request: Request, tree: Any, phase: Phase) -> tuple[Path, int, int | 
     if _asked_phase(request) not in (None, phase):
         return (), 0, None
     path = path_from(request.query_params.get("at", ""))
-    return path, whole_number(request, "start", _MOST_STEPS), None
+    return path, whole_number(request, "start", _LARGEST_STEP), None
 
 
 def _asked_phase(request: Request) -> Phase | None:

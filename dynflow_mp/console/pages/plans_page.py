@@ -10,9 +10,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from dynflow_mp.console.pages.asking import is_part, pages_of, same_path
+from dynflow_mp.console.pages.asking import pages_of, same_path
+from dynflow_mp.console.pages.bulk_page import run_lines
+from dynflow_mp.console.parts import is_part
 from dynflow_mp.console.rendering import path_for, render
-from dynflow_mp.console.views.plan_columns import columns, form_time, is_filtered, unpaged
+from dynflow_mp.console.views.plan_columns import columns, form_time, is_filtered, params_of, unpaged
 from dynflow_mp.model.states import PlanState, Result
 from dynflow_mp.reading.plan_query import PlanQuery
 
@@ -42,13 +44,15 @@ def plans(request: Request) -> Response:
     """A page of the list, or what has changed of it."""
     query = query_of(request)
     page = request.state.world.persistence.page_of_plans(query)
-    params = _without_page(query)
+    page_size = request.state.settings.page_size
+    params = params_of(unpaged(query), page_size)
     values: dict[str, Any] = {
         "page": page,
         "query": query,
         "pages": pages_of(request, page.total, query.page, query.per_page, "plans", params),
-        "columns": columns(query),
+        "columns": columns(query, page_size),
         "filtered": is_filtered(query),
+        "runs": run_lines(request, at_work=True),
     }
     if is_part(request):
         return render(request, "plans_table.html", **values)
@@ -63,7 +67,7 @@ def plans(request: Request) -> Response:
         until_text=form_time(query.until),
         query_text=urlencode(params),
         live=same_path(request, "plans"),
-        feed=path_for(request, "live_plans", query=query.to_params()),
+        feed=path_for(request, "live_plans", query=params_of(query, page_size)),
     )
 
 
@@ -74,7 +78,3 @@ def query_of(request: Request) -> PlanQuery:
     if any(name == "per_page" and text for name, text in given):
         return query
     return replace(query, per_page=request.state.settings.page_size)
-
-
-def _without_page(query: PlanQuery) -> list[tuple[str, str]]:
-    return unpaged(query).to_params()

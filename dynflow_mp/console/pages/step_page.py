@@ -10,18 +10,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dynflow_mp.console.deeds import deeds_of
-from dynflow_mp.console.pages.asking import is_part, same_path, step_number, text_of
+from dynflow_mp.console.pages.asking import now, same_path, step_number, text_of
 from dynflow_mp.console.pages.plan_page import as_file, waits_of
+from dynflow_mp.console.parts import NO_MORE, is_part
 from dynflow_mp.console.refusals import Refused
 from dynflow_mp.console.rendering import path_for, render, see_other
 from dynflow_mp.console.views.data_text import data_text
 from dynflow_mp.console.views.input_editing import BadEdit, editable_text, edited, parsed
-from dynflow_mp.console.views.step_details import chunks_text, error_trace, step_details
+from dynflow_mp.console.views.level_of_detail import ALL_UP_TO
+from dynflow_mp.console.views.step_details import MOST_CHUNKS, chunks_text, error_trace, step_details
 from dynflow_mp.console.views.wait_lines import waits_of_step
 from dynflow_mp.errors import InvalidPlan
-from dynflow_mp.model.states import PlanState
+from dynflow_mp.model.states import Phase, PlanState
 from dynflow_mp.planning.ids import plan_id_of
-from dynflow_mp.reading.concealment import shown, shown_error
+from dynflow_mp.reading.concealment import action_of, shown, shown_error
 
 _MOST_ROWS = 40
 
@@ -46,25 +48,36 @@ def show(request: Request) -> Response:
     values: dict[str, Any] = {
         "plan_id": plan.id,
         "plan_label": plan.label,
-        "step": step_details(plan, step),
+        "step": step_details(plan, step, *_last_chunks(request, plan, step), now()),
         "waits": waits_of_step(waits_of(request, plan), step.id),
     }
     if is_part(request):
-        return render(request, "step_live.html", **values)
+        return render(request, "step_live.html", status_code=200 if goes_on else NO_MORE, **values)
     return render(
         request,
         "step.html",
         **values,
         live=same_path(request, "step", plan_id=plan.id, step_id=step.id) if goes_on else None,
         feed=path_for(request, "live_plan", plan_id=plan.id) if goes_on else None,
+        large=len(plan.steps) > ALL_UP_TO,
     )
+
+
+def _last_chunks(request: Request, plan: Any, step: Any) -> tuple[list[Any], int]:
+    """What it wrote last, and how many pieces there are."""
+    if step.phase is not Phase.RUN:
+        return [], 0
+    found: tuple[list[Any], int] = request.state.world.persistence.page_of_chunks(
+        plan.id, step.action_id, most=MOST_CHUNKS
+    )
+    return found
 
 
 def as_text(request: Request) -> Response:
     """One of its texts, whole, as a file."""
     plan, step = _found(request)
     what = request.path_params["what"]
-    action = plan.action(step.action_id)
+    action = action_of(plan, step.action_id)
     if what == "input":
         text = data_text(shown(action).input, whole=True)
     elif what == "output":
@@ -90,13 +103,13 @@ def skip(request: Request) -> Response:
 def ask_edit(request: Request) -> Response:
     """Its input, to be edited."""
     plan, step = _found(request)
-    return _edit_page(request, plan, step, editable_text(shown(plan.action(step.action_id)).input))
+    return _edit_page(request, plan, step, editable_text(shown(action_of(plan, step.action_id)).input))
 
 
 def edit(request: Request) -> Response:
     """Store what was changed."""
     plan, step = _found(request)
-    action = plan.action(step.action_id)
+    action = action_of(plan, step.action_id)
     form, seen = request.state.form, shown(action).input
     text = text_of(form, "input")
     if text_of(form, "seen") != _print_of(editable_text(seen)):
@@ -125,11 +138,13 @@ def edit(request: Request) -> Response:
 def event(request: Request) -> Response:
     """Wake it."""
     plan_id, step_id = plan_id_of(request.path_params["plan_id"]), step_number(request)
+    form = request.state.form
     try:
-        value = parsed(text_of(request.state.form, "event"))
+        value = parsed(text_of(form, "event"))
     except BadEdit as error:
         raise Refused(400, f"The event cannot be sent: {error}.", field="event") from error
-    outcome = deeds_of(request).event(plan_id, step_id, value)
+    optional = text_of(form, "optional") == "true"
+    outcome = deeds_of(request).event(plan_id, step_id, value, optional=optional)
     return see_other(request, "step", plan_id=plan_id, step_id=step_id, notice=outcome.sentence)
 
 
@@ -143,7 +158,7 @@ def _edit_page(request: Request, plan: Any, step: Any, text: str, wrong: str = "
         step_id=step.id,
         action=step.action_class,
         input=text,
-        seen=_print_of(editable_text(shown(plan.action(step.action_id)).input)),
+        seen=_print_of(editable_text(shown(action_of(plan, step.action_id)).input)),
         rows=min(_MOST_ROWS, max(8, text.count("\n") + 2)),
         wrong=wrong,
     )

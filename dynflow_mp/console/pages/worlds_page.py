@@ -13,7 +13,8 @@ from starlette.routing import Route
 from dynflow_mp.clock import monotonic
 from dynflow_mp.console.deeds import Deeds, Outcome, deeds_of
 from dynflow_mp.console.executors import reports_of
-from dynflow_mp.console.pages.asking import is_part, same_path, text_of
+from dynflow_mp.console.pages.asking import same_path, text_of
+from dynflow_mp.console.parts import is_part
 from dynflow_mp.console.refusals import Refused
 from dynflow_mp.console.rendering import path_for, render, see_other
 from dynflow_mp.console.views.world_cards import Leases, WorldCard, world_card
@@ -96,7 +97,7 @@ def ping(request: Request) -> Response:
 
 def check(request: Request) -> Response:
     """Look whether processes are gone, and take over what those had."""
-    return _told(request, lambda deeds, _: deeds.check_validity())
+    return _told(request, lambda deeds, world_id: deeds.check_validity(world_id))
 
 
 def ask_drain(request: Request) -> Response:

@@ -7,8 +7,9 @@ tree ─▶ visible(tree, path, start) ─▶ ShownGroup ─┬─ ShownStep    
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, Union
+from typing import NamedTuple, Union
+
+from dynflow_mp.reading.flow_tree import Node
 
 ALL_UP_TO = 500
 """Plans of so many steps are shown whole."""
@@ -20,25 +21,6 @@ DEEPEST = 14
 """Groups within groups that are drawn at once."""
 
 Path = tuple[int, ...]
-
-
-class TreeNode(Protocol):
-    """A flow with counts; see :mod:`dynflow_mp.reading.flow_tree`."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def children(self) -> Sequence[TreeNode]: ...
-    @property
-    def step_id(self) -> int | None: ...
-    @property
-    def total(self) -> int: ...
-    @property
-    def done(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def running(self) -> int: ...
 
 
 class ShownStep(NamedTuple):
@@ -80,14 +62,14 @@ class ShownGroup(NamedTuple):
 Shown = Union[ShownStep, Folded, ShownGroup]
 
 
-def visible(tree: TreeNode, path: Path = (), start: int = 0) -> Shown:
+def visible(tree: Node, path: Path = (), start: int = 0) -> Shown:
     """What is shown of the part of ``tree`` at ``path``; of a wide group, ``WINDOW`` children from ``start`` on."""
     node, path = part_at(tree, path)
     opened = _opened(node, path)
     return _shown(node, path, opened, start, 0)
 
 
-def part_at(tree: TreeNode, path: Path) -> tuple[TreeNode, Path]:
+def part_at(tree: Node, path: Path) -> tuple[Node, Path]:
     """The part a path leads to; as far as it leads, if the flow has become another one."""
     node, walked = tree, 0
     for place in path:
@@ -97,9 +79,9 @@ def part_at(tree: TreeNode, path: Path) -> tuple[TreeNode, Path]:
     return node, path[:walked]
 
 
-def place_of(tree: TreeNode, step_id: int) -> tuple[Path, int] | None:
+def place_of(tree: Node, step_id: int) -> tuple[Path, int] | None:
     """Where a step is to be seen: the path of the group it stands in, and its place among the children there."""
-    stack: list[tuple[TreeNode, Path]] = [(tree, ())]
+    stack: list[tuple[Node, Path]] = [(tree, ())]
     while stack:
         node, path = stack.pop()
         for place, child in enumerate(node.children):
@@ -123,7 +105,7 @@ def path_from(text: str) -> Path:
     return tuple(map(int, parts))
 
 
-def _opened(top: TreeNode, path: Path) -> set[Path]:
+def _opened(top: Node, path: Path) -> set[Path]:
     """Which groups are open: level after level as long as there is room; of a level that is too large, those in which
     something failed or runs."""
     opened = {path}
@@ -143,10 +125,10 @@ def _opened(top: TreeNode, path: Path) -> set[Path]:
     return opened
 
 
-_Groups = list[tuple[TreeNode, Path]]
+_Groups = list[tuple[Node, Path]]
 
 
-def _groups_in(node: TreeNode, path: Path) -> _Groups:
+def _groups_in(node: Node, path: Path) -> _Groups:
     return [(child, (*path, place)) for place, child in enumerate(node.children) if child.children]
 
 
@@ -163,7 +145,7 @@ def _telling(level: _Groups, room: int) -> _Groups:
 _ALL_QUIET = 3
 
 
-def _quiet(node: TreeNode) -> int:
+def _quiet(node: Node) -> int:
     """The less there is to be seen in a group, the more."""
     if node.failed:
         return 0
@@ -172,7 +154,7 @@ def _quiet(node: TreeNode) -> int:
     return 2 if 0 < node.done < node.total else _ALL_QUIET
 
 
-def _shown(node: TreeNode, path: Path, opened: set[Path], start: int, depth: int) -> Shown:
+def _shown(node: Node, path: Path, opened: set[Path], start: int, depth: int) -> Shown:
     """Not deeper than :data:`DEEPEST`, since what lies deeper is not open."""
     if node.step_id is not None:
         return ShownStep(node.step_id)
@@ -193,7 +175,7 @@ def _shown(node: TreeNode, path: Path, opened: set[Path], start: int, depth: int
     return ShownGroup(path, node.kind, tuple(children))
 
 
-def _rest(node: TreeNode, path: Path, first: int, end: int, start: int) -> Folded:
+def _rest(node: Node, path: Path, first: int, end: int, start: int) -> Folded:
     """Children of a wide group that are not shown now."""
     left = node.children[first:end]
     return Folded(

@@ -31,6 +31,7 @@ class LockLine(NamedTuple):
     """``gone``: the world that holds it is not registered (any more)."""
 
     class_name: str
+    id: str
     what: str
     about: str
     plan_id: str | None
@@ -56,6 +57,7 @@ def _line(lock: Any, known: set[str]) -> LockLine:
         about = f"world {lock.data.get('invalidated_world_id', lock.id)}"
     return LockLine(
         lock.class_name,
+        lock.id,
         _WORDS.get(type(lock), lock.class_name),
         about,
         lock.plan_id if isinstance(lock, (ExecutionLock, PlanningLock)) else None,

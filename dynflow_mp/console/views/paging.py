@@ -27,6 +27,11 @@ class Pages(NamedTuple):
         return min((self.page + 1) * self.per_page, self.total)
 
     @property
+    def is_past_end(self) -> bool:
+        """Whether there are items, but none on this page: some went since a link to it was made."""
+        return self.page * self.per_page >= self.total > 0
+
+    @property
     def has_previous(self) -> bool:
         return self.page > 0
 

@@ -33,9 +33,17 @@ _COLUMNS = (
 )
 
 
-def columns(query: PlanQuery) -> list[Column]:
-    """The columns of the list that this query asks for."""
-    return [_column(query, *column) for column in _COLUMNS]
+def columns(query: PlanQuery, page_size: int) -> list[Column]:
+    """The columns of the list that this query asks for; ``page_size`` as in :func:`params_of`."""
+    return [_column(query, page_size, *column) for column in _COLUMNS]
+
+
+def params_of(query: PlanQuery, page_size: int) -> Params:
+    """What a link to this list says; ``page_size``: how many plans are on a page if it does not say."""
+    params = query.to_params()
+    if query.per_page != page_size and "per_page" not in dict(params):
+        params.append(("per_page", str(query.per_page)))
+    return params
 
 
 def is_filtered(query: PlanQuery) -> bool:
@@ -72,12 +80,12 @@ def in_words(query: PlanQuery) -> str:
     return f"Of plans whose {', '.join(told)}." if told else ""
 
 
-def _column(query: PlanQuery, title: str, order_by: str | None, classes: str) -> Column:
+def _column(query: PlanQuery, page_size: int, title: str, order_by: str | None, classes: str) -> Column:
     if order_by is None:
         return Column(title, classes=classes)
     is_first = query.order_by == order_by
     # What is counted or timed is asked for from its end, what is read from its beginning.
     desc = not query.desc if is_first else order_by == "started_at"
     sort = None if not is_first else "descending" if query.desc else "ascending"
-    params = replace(query, order_by=order_by, desc=desc, page=0).to_params()
+    params = params_of(replace(query, order_by=order_by, desc=desc, page=0), page_size)
     return Column(title, params or [("order_by", order_by)], sort, classes)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from dynflow_mp.console.views.cut_text import CutText, cut, cut_end, one_line
 from dynflow_mp.console.views.data_text import data_text
-from dynflow_mp.console.views.step_rows import can_be_skipped
+from dynflow_mp.console.views.step_rows import can_be_skipped, took_s
 from dynflow_mp.console.wording import bytes_text, duration_text, time_text
 from dynflow_mp.model.states import Phase, PlanState, StepState
-from dynflow_mp.reading.concealment import shown, shown_error, shown_text
+from dynflow_mp.reading.concealment import action_of, shown, shown_error, shown_text
 
 MOST_CHUNKS = 100
 MOST_ATTEMPTS = 50
@@ -69,7 +70,7 @@ class StepDetails(NamedTuple):
     started_at: datetime | None
     ended_at: datetime | None
     due_at: datetime | None
-    real_time: float
+    took_s: float | None
     execution_time: float
     attempts: int
     retries: int
@@ -90,12 +91,11 @@ class StepDetails(NamedTuple):
     can_take_event: bool
 
 
-def step_details(plan: Any, step: Any) -> StepDetails:
-    """Everything about one step of a plan that can be read."""
-    action = plan.action(step.action_id)
+def step_details(plan: Any, step: Any, chunks: Sequence[Any], chunk_count: int, now: datetime) -> StepDetails:
+    """Everything about one step of a plan that can be read; ``chunks`` are the last of so many."""
+    action = action_of(plan, step.action_id)
     data = shown(action)
     error = None if step.error is None else shown_error(step.error, action)
-    chunks = plan.output_chunks(step.action_id) if step.phase == Phase.RUN else []
     failed = can_be_skipped(step, plan.state)
     return StepDetails(
         step.id,
@@ -109,7 +109,7 @@ def step_details(plan: Any, step: Any) -> StepDetails:
         step.started_at,
         step.ended_at,
         step.due_at,
-        step.real_time,
+        took_s(step, now),
         step.execution_time,
         step.attempts,
         step.retries,
@@ -120,8 +120,8 @@ def step_details(plan: Any, step: Any) -> StepDetails:
         None if error is None or error.certificate is None else certificate_view(error.certificate),
         cut(data_text(data.input)),
         cut(data_text(data.output)),
-        [_chunk(chunk, action) for chunk in chunks[-MOST_CHUNKS:]],
-        max(0, len(chunks) - MOST_CHUNKS),
+        [_chunk(chunk, action) for chunk in chunks],
+        chunk_count - len(chunks),
         [_attempt(attempt, action) for attempt in step.failed_attempts[-MOST_ATTEMPTS:]],
         _siblings(plan, step),
         plan.count_sub_plans(step.action_id) if step.phase == Phase.RUN else 0,
@@ -169,8 +169,8 @@ def certificate_view(died: Any) -> CertificateView:
 
 def chunks_text(plan: Any, step: Any) -> str:
     """All that a step wrote beside its output."""
-    action = plan.action(step.action_id)
-    return "\n".join(_chunk_text(chunk.value, action) for chunk in plan.output_chunks(step.action_id))
+    action = action_of(plan, step.action_id)
+    return "\n".join(chunk_text(chunk.value, action) for chunk in plan.output_chunks(step.action_id))
 
 
 def _presented(plan: Any, step: Any, action: Any) -> str:
@@ -183,10 +183,11 @@ def _presented(plan: Any, step: Any, action: Any) -> str:
 
 
 def _chunk(chunk: Any, action: Any) -> ChunkView:
-    return ChunkView(chunk.time, chunk.kind, cut(_chunk_text(chunk.value, action), _CHUNK))
+    return ChunkView(chunk.time, chunk.kind, cut(chunk_text(chunk.value, action), _CHUNK))
 
 
-def _chunk_text(value: Any, action: Any) -> str:
+def chunk_text(value: Any, action: Any) -> str:
+    """One piece of what a step wrote, as it may be shown."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "backslashreplace")
     return shown_text(value if isinstance(value, str) else data_text(value), action)
@@ -206,7 +207,7 @@ def _attempt(attempt: Any, action: Any) -> AttemptView:
 
 def _siblings(plan: Any, step: Any) -> list[OtherStep]:
     """The other steps of the same action."""
-    action = plan.action(step.action_id)
+    action = action_of(plan, step.action_id)
     ids = (action.plan_step_id, action.run_step_id, action.finalize_step_id)
     others = [plan.steps[one] for one in ids if one is not None and one != step.id and one in plan.steps]
     return [OtherStep(other.id, str(other.phase), str(other.state)) for other in others]

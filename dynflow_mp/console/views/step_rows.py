@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from dynflow_mp.console.views.cut_text import one_line
@@ -49,7 +50,7 @@ class StepLine(NamedTuple):
     state: str
     progress: float
     attempts: int
-    real_time: float
+    took_s: float | None
     execution_time: float
     queue: str | None
     error: str
@@ -68,7 +69,7 @@ def asked_for(steps: Iterable[Any], asked: AskedSteps) -> list[Any]:
     ]
 
 
-def step_line(step: Any, plan_state: str, shown_error: Callable[[Any], Any]) -> StepLine:
+def step_line(step: Any, plan_state: str, shown_error: Callable[[Any], Any], now: datetime) -> StepLine:
     """A row; ``shown_error`` gives a step's error as it may be shown."""
     error = shown_error(step) if step.state == StepState.ERROR else None
     return StepLine(
@@ -78,12 +79,20 @@ def step_line(step: Any, plan_state: str, shown_error: Callable[[Any], Any]) -> 
         str(step.state),
         step.progress_done,
         step.attempts,
-        step.real_time,
+        took_s(step, now),
         step.execution_time,
         step.queue,
         "" if error is None else one_line(f"{error.exception_class}: {error.message}"),
         can_be_skipped(step, plan_state),
     )
+
+
+def took_s(step: Any, now: datetime) -> float | None:
+    """From its first start to its last end, or until now while it goes on; None for one that has not ended yet once."""
+    if step.state in (StepState.RUNNING, StepState.SUSPENDED) and step.started_at is not None:
+        seconds: float = (now - step.started_at).total_seconds()
+        return max(0.0, seconds)
+    return None if step.ended_at is None else float(step.real_time)
 
 
 def can_be_skipped(step: Any, plan_state: str) -> bool:

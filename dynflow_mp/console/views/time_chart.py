@@ -91,6 +91,8 @@ class Chart(NamedTuple):
     words: str
     merged: bool
     zoomed: bool
+    lanes_left: int = 0
+    """Workers that are not drawn, since there are too many."""
     lane_title: str = "Worker"
 
 
@@ -126,6 +128,7 @@ def chart(
         f"{time_text(start)} and {duration_text(whole_s)} from there.",
         any(bar.steps > 1 for lane in lanes for bar in lane.bars),
         window is not None,
+        len(by_lane) - len(shown),
     )
 
 

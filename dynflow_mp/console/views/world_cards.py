@@ -147,16 +147,22 @@ class Leases:
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, float, bool]] = {}
+        self._looked: float | None = None
 
     def look(self, records: Iterable[Any], now: float) -> dict[str, float | None]:
-        """Seconds since each lease was last seen to change; None for one that has not been seen to yet."""
+        """Seconds since each lease was last seen to change; None for one that has not been seen to yet.
+
+        That it changed while nobody looked for long says nothing: it may have done so right after the last look.
+        """
+        watched = self._looked is not None and now - self._looked < _ORDINARY_SILENCE_S
+        self._looked = now
         seen: dict[str, tuple[int, float, bool]] = {}
         for record in records:
             before = self._seen.get(record.id)
             if before is None:
                 seen[record.id] = (record.lease, now, False)
             elif before[0] != record.lease:
-                seen[record.id] = (record.lease, now, True)
+                seen[record.id] = (record.lease, now, watched)
             else:
                 seen[record.id] = before
         self._seen = seen

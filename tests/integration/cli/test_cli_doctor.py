@@ -42,10 +42,13 @@ def test_a_paused_plan_is_something_to_know_of_and_nothing_wrong(executor: World
     executor.trigger(NeedsFile, path="/nowhere/at/all").finished.result(30)
 
     told, quiet = on("doctor", "--json"), on("doctor", "--quiet")
+    quiet_for_programs = on("doctor", "--quiet", "--json").json
 
     assert told.status == 0
     assert findings(told, "note")["paused with an error"]["advice"] == "dynflow-mp plans failures"
     assert "SQLAlchemy" not in quiet.output
+    assert quiet_for_programs["ok"]
+    assert {finding["level"] for finding in quiet_for_programs["findings"]} == {"note"}
 
 
 def test_no_database_and_old_tables_are_wrong(program: Program, tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -21,9 +22,19 @@ from cli_actions import (
     Two,
 )
 from program_told import Program
+from sqlalchemy import delete, text
 
+from dynflow_mp.cli.deeds import by
+from dynflow_mp.cli.plans.choosing import MOST_AT_ONCE
+from dynflow_mp.coordinator.records import WorldRecord
+from dynflow_mp.maintenance.processes_alive import own_traces
+from dynflow_mp.model.audits import author
+from dynflow_mp.persistence import plan_filters, plan_pages
+from dynflow_mp.persistence.database import Database
+from dynflow_mp.persistence.tables import actions
 from dynflow_mp.reading.execution_plan import ExecutionPlan
-from dynflow_mp.world import World
+from dynflow_mp.testing import InThreadWorld
+from dynflow_mp.world import World, bulk_course
 
 NOBODY = "01a215cf-fedc-7998-abcd-000000000000"
 BY = re.compile(r".+@.+ \(cli\)")
@@ -86,6 +97,23 @@ def test_a_list_comes_in_pages(executor: World, on: Program):
     assert first["total"] >= 3
 
 
+def test_a_list_says_when_it_has_not_looked_everywhere(
+    executor: World, on: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for number in range(2):
+        ended(executor, NeedsFile, path=str(tmp_path / f"missing{number}"))
+    arguments = ("plans", "list", "--error", "missing")
+
+    whole, all_of_it = on(*arguments), on(*arguments, "--json").json
+    for module in (plan_filters, plan_pages):
+        monkeypatch.setattr(module, "MOST_SEARCHED", 1)
+    cut, part_of_it = on(*arguments), on(*arguments, "--json").json
+
+    assert (all_of_it["cut"], part_of_it["cut"]) == (False, True)
+    assert "newest plans with errors only" not in whole.output
+    assert "newest plans with errors only" in cut.output
+
+
 def test_a_plan_is_shown_with_its_steps_errors_and_history(executor: World, on: Program, tmp_path: Path):
     plan = ended(executor, Two, str(tmp_path / "no"))
 
@@ -115,6 +143,21 @@ def test_a_plan_is_shown_with_its_steps_errors_and_history(executor: World, on: 
     assert [event["name"] for event in shape["history"]] == ["start execution", "pause execution"]
 
 
+def test_a_scheduled_plan_is_shown_with_the_time_it_starts_at(executor: World, on: Program):
+    start_at = datetime.now(UTC) + timedelta(hours=2)
+    first = executor.delay(Quick, start_at=start_at, start_before=start_at + timedelta(hours=1)).id
+    frozen, after = executor.delay(Quick, frozen=True).id, executor.chain(first, Quick).id
+
+    shown = [on("plans", "show", plan_id).output for plan_id in (first, frozen, after)]
+
+    assert f"to start  {start_at:%Y-%m-%d %H:%M:%S}\n" in shown[0]
+    assert f"not after {start_at + timedelta(hours=1):%Y-%m-%d %H:%M:%S}\n" in shown[0]
+    assert "to start  at once, once somebody lets it go\n" in shown[1]
+    assert f"after     {first}\n" in shown[2]
+    for plan_id in (first, frozen, after):
+        executor.halt(plan_id).result(30)
+
+
 def test_one_step_is_shown_with_its_input_and_its_attempts(executor: World, on: Program, tmp_path: Path):
     plan = ended(executor, NeedsFile, path=str(tmp_path / "no"))
 
@@ -130,6 +173,28 @@ def test_one_step_is_shown_with_its_input_and_its_attempts(executor: World, on: 
     assert [attempt["number"] for attempt in programs.json["failed_attempts"]] == [1]
     assert (missing.status, missing.output) == (3, "")
     assert "has no step 77" in missing.errors
+
+
+def test_a_plan_whose_actions_are_gone_is_shown_without_their_data(
+    executor: World, on: Program, tmp_path: Path
+):
+    plan = ended(executor, NeedsFile, path=str(tmp_path / "no"))
+    database = Database(executor.config.database_url)
+    with database.write() as connection:
+        connection.execute(delete(actions).where(actions.c.execution_plan_id == plan.id))
+    database.close()
+
+    whole, step = (
+        on("plans", "show", plan.id, "--json"),
+        on("plans", "show", plan.id, "--step", "2", "--json"),
+    )
+    people = [on("plans", "show", plan.id), on("plans", "show", plan.id, "--step", "2")]
+
+    assert [told.status for told in (whole, step, *people)] == [0] * 4
+    assert whole.json["actions"][0]["input"] == {"cannot be shown": "action 1 is not stored"}
+    assert step.json["output"] == {"cannot be shown": "action 1 is not stored"}
+    assert "InvalidPlan" in step.json["error"]["class"]
+    assert all("action 1 is not stored" in told.output for told in people)
 
 
 def test_an_id_may_be_spelled_as_uuids_are(executor: World, on: Program):
@@ -217,6 +282,44 @@ def test_watching_for_longer_than_is_wanted_is_exit_status_5(executor: World, on
     executor.halt(plan_id).result(30)
 
 
+def test_watching_goes_on_while_a_plan_that_was_resumed_waits_for_an_executor(
+    program: Program, tmp_path: Path
+):
+    url = f"sqlite:///{tmp_path}/plans.db"
+    with InThreadWorld(database_url=url) as world:
+        plan_id = world.run(NeedsFile, path=str(tmp_path / "no")).id
+    watched = program("plans", "watch", plan_id, "--timeout", "0.1s", "--database", url)
+    with World(database_url=url) as client:
+        client.execute(plan_id)
+
+    resumed = program("plans", "watch", plan_id, "--timeout", "0.1s", "--database", url)
+    shown = program("plans", "show", plan_id, "--database", url)
+
+    assert (watched.status, resumed.status) == (1, 5), resumed
+    assert "has not ended" in resumed.errors
+    assert "paused, error, resumed, waits for an executor" in shown.output
+
+
+def test_a_plan_whose_executor_is_gone_says_so_before_anybody_has_noticed(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    url = f"sqlite:///{tmp_path}/plans.db"
+    gone = WorldRecord("a" * 32, executor=True, meta={"process": {**own_traces(), "began": 1.0}})
+    with World(database_url=url) as client:
+        client.coordinator.register_world(gone)
+        plan_id = client.plan(Quick).id
+        orphaned = text("UPDATE dynflow_execution_plans SET state = 'running', owner_id = :owner")
+        with client.persistence._store.database.write() as connection:
+            connection.execute(orphaned, {"owner": gone.id})
+
+        why = program("plans", "why", plan_id, "--database", url)
+        monkeypatch.setattr("dynflow_mp.cli.plans.resuming._REFUSED_S", 0.2)
+        resumed = program("plans", "resume", plan_id, "--database", url)
+
+    assert f"the plan was run by world {gone.id}, which is gone" in why.output
+    assert (resumed.status, f"is world {gone.id}'s, which is gone" in resumed.errors) == (5, True)
+
+
 def test_a_plan_that_waits_says_for_what(executor: World, on: Program):
     plan_id = suspended(executor, Evented)
 
@@ -273,16 +376,96 @@ def test_a_failed_step_is_skipped_with_what_needs_it(executor: World, on: Progra
     assert refused.status == 4
 
 
+def test_what_was_skipped_before_another_step_could_not_be_is_told(
+    executor: World, on: Program, tmp_path: Path
+):
+    plan = ended(executor, Two, str(tmp_path / "no"))
+
+    told = on("plans", "skip", plan.id, "3", "99", "--json")
+    again = on("plans", "skip", plan.id, "--failed")
+
+    assert told.status == 3
+    assert (told.json["plans"][0]["ok"], told.json["plans"][0]["steps"]) == (False, [3, 5])
+    assert (again.status, again.errors) == (4, f"dynflow-mp: plan {plan.id} has no failed step\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["skip", "99"], 3),
+        (["skip", "1"], 4),  # the plan step: there, and nothing to be skipped
+        (["edit", "99", "--set", "path=1"], 3),
+        (["edit", "5", "--set", "path=1"], 4),
+        (["event", "99", "1"], 3),
+        (["event", "5", "1"], 4),
+    ],
+)
+def test_a_step_that_is_not_there_is_exit_status_3(
+    arguments: list[str], status: int, executor: World, on: Program, tmp_path: Path
+):
+    plan = ended(executor, Two, str(tmp_path / "no"))
+
+    told = on("plans", arguments[0], plan.id, *arguments[1:])
+
+    assert told.status == status
+    assert told.errors.count("\n") == 1
+
+
+def test_a_dry_run_tells_what_would_come_of_plans_that_are_named(
+    executor: World, on: Program, tmp_path: Path
+):
+    planned, failed = executor.plan(Quick).id, ended(executor, NeedsFile, path=str(tmp_path / "no")).id
+    done = ended(executor, Quick).id
+
+    dry = on("plans", "resume", planned, failed, done, NOBODY, "--dry-run", "--json").json
+    run = on("plans", "resume", planned, "--wait=30s")
+
+    assert dry == {
+        "deed": "resume",
+        "dry_run": True,
+        "total": 4,
+        "eligible": 2,
+        "refused": {"is stopped": 1, "is not stored": 1},
+    }
+    assert run.status == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["resume", "--state", "paused", "--sub-plans"],
+        ["resume", "--state", "paused", "--wait=5s"],
+        ["skip", "--state", "paused", "--wait=5s"],
+        ["cancel", "--state", "running", "--force"],
+    ],
+)
+def test_what_bulk_deeds_cannot_have_is_refused_and_not_passed_over(arguments: list[str], on: Program):
+    told = on("plans", *arguments, "--yes")
+
+    assert (told.status, "named by" in told.errors) == (2, True)
+
+
+def test_a_plan_that_runs_is_not_resumed(executor: World, on: Program):
+    plan_id = suspended(executor, Evented)
+
+    told = on("plans", "resume", plan_id)
+
+    assert (told.status, f"plan {plan_id} is already running" in told.errors) == (4, True)
+    executor.halt(plan_id).result(30)
+
+
 def test_an_event_is_taken_or_refused(executor: World, on: Program):
     plan_id = suspended(executor, Evented)
 
     taken = on("plans", "event", plan_id, "2", '"finish"', "--json")
     watched = on("plans", "watch", plan_id)
     refused = on("plans", "event", plan_id, "2", '"finish"')
+    tried = on("plans", "event", plan_id, "2", '"finish"', "--optional", "--json")
     no_json = on("plans", "event", plan_id, "2", "finish")
 
     assert (taken.status, taken.json["plans"][0]["taken"]) == (0, True)
     assert (watched.status, refused.status, no_json.status) == (0, 4, 2)
+    assert (tried.status, tried.json["plans"][0]["taken"]) == (0, False)
     assert "needs its quotes" in no_json.errors
 
 
@@ -386,6 +569,19 @@ def test_triggering_prints_the_id_and_may_wait_for_the_end(executor: World, on: 
     assert "step 2 NeedsFile: FileNotFoundError" in bad.errors
 
 
+def test_a_plan_that_no_executor_takes_is_triggered_all_the_same_and_it_is_said(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("dynflow_mp.cli.trigger._TAKEN_S", 0.0)
+    url = f"sqlite:///{tmp_path}/plans.db"
+
+    told = program("trigger", "cli_actions:Quick", "--database", url)
+
+    assert told.status == 0
+    assert f"no executor has taken it from {url}" in told.errors
+    assert told.output.strip() in told.errors
+
+
 def test_triggering_for_later_schedules_the_plan(executor: World, on: Program):
     told = on("trigger", "cli_actions:Quick", "--after", "2h", "--json")
 
@@ -476,3 +672,20 @@ def test_a_plan_that_could_not_be_planned_is_shown(executor: World, on: Program)
 
     assert told.status == 0
     assert "ValueError: not today" in told.output
+
+
+@pytest.mark.parametrize("user", ["x" * 200, "a\nb\x1b[2J", " "])
+def test_whoever_it_is_has_a_name_that_can_be_written_down(user: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LOGNAME", user)
+
+    name = by()
+
+    assert author(name) == name
+    assert name.endswith(" (cli)")
+
+
+def test_no_more_at_once_is_offered_than_can_be_had(on: Program):
+    told = on("plans", "resume", "--all", "--at-once", str(MOST_AT_ONCE + 1))
+
+    assert bulk_course.MOST_AT_ONCE == MOST_AT_ONCE
+    assert (told.status, "--at-once" in told.errors) == (2, True)

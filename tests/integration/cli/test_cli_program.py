@@ -229,6 +229,22 @@ def test_through_a_pipe_nothing_is_coloured_or_cut(
     assert "\x1b" not in told.output
 
 
+def test_who_forces_colours_gets_colours_through_a_pipe_and_nothing_else_of_a_terminal(
+    executor: World, on: Program, monkeypatch: pytest.MonkeyPatch
+):
+    plan_id = executor.trigger(Quick).finished.result(30).id
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+
+    listed, watched = on("plans", "list"), on("plans", "watch", plan_id)
+
+    assert "Quick" in listed.output  # the last column, far beyond the twentieth letter
+    assert re.search(r"\d\d:\d\d:\d\d  Quick: ", watched.output)
+    assert set(re.findall(r"\x1b\[[\d;?]*(.)", listed.output)) == {"m"}
+    assert "\x1b[?" not in watched.output
+
+
 @pytest.mark.parametrize(
     ("redirection", "status", "words"),
     [
@@ -267,6 +283,15 @@ def test_a_missing_file_is_said_and_not_made(program: Program, tmp_path: Path):
         told = program(*arguments, "--database", url)
         assert (told.status, "there is no such file" in told.errors) == (2, True), arguments
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_that_is_not_there_is_no_reason_to_change_a_directory(program: Program, tmp_path: Path):
+    tmp_path.chmod(0o755)
+
+    told = program("keys", "show", str(tmp_path / "key"))
+
+    assert told.status == 2
+    assert told.errors.startswith(f"dynflow-mp: {tmp_path}/key: there is no such file")
 
 
 def test_a_module_of_the_settings_that_is_not_there_keeps_nobody_from_looking(

@@ -647,3 +647,14 @@ def test_finalize_cannot_suspend() -> None:
     (outcome,) = run_finalize(FinalizeJob(PLAN, (part(Waiting, 3),), {}))
 
     assert "suspend is there in phase run, not in finalize" in error_of(outcome).message
+
+
+@pytest.mark.parametrize("leave", ["error", "suspend"])
+def test_a_progress_method_that_leaves_tells_nothing_and_the_call_ends_as_it_did(leave: str) -> None:
+    def progress(self: Any) -> float:
+        self.error("no idea") if leave == "error" else self.suspend()
+        return 0.5
+
+    outcome = run_step(job(acting(lambda self: None, run_progress=progress)))
+
+    assert (outcome.state, outcome.progress_done, outcome.error) == ("success", 0.0, None)

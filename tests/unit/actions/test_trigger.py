@@ -108,7 +108,7 @@ def test_a_queue_that_no_row_can_hold_is_named():
     error = error_of(call(TriggersLongQueue))
 
     assert error.exception_class.endswith("PlanningError")
-    assert error.message.startswith("trigger: the queue of OfLongQueue")
+    assert "OfLongQueue.queue has a name of" in error.message
 
 
 def test_while_planning_there_is_no_trigger():

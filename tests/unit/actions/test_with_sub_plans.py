@@ -9,6 +9,7 @@ from dynflow_mp.model.policies import RescueStrategy
 from dynflow_mp.model.signals import Signal
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.model.sub_plans import Ending
+from dynflow_mp.testing import create_and_plan_action
 
 SUCCESS, WARNING = ENDED[Result.SUCCESS], ENDED[Result.WARNING]
 
@@ -250,6 +251,15 @@ def test_b172_a_limit_is_kept_in_the_input():
     brood = Brood(Bulk, 5, level=1)
 
     assert decode(brood.job.input)["dynflow"] == {"concurrency_limit": 1}
+
+
+@pytest.mark.parametrize("kind", [Parent, Bulk])
+@pytest.mark.parametrize("level", [None, 1])
+def test_b172_a_planned_action_has_all_of_its_limit_to_give(kind, level):
+    action = create_and_plan_action(kind, 5, level=level)
+
+    assert (action.concurrency_limit, action.concurrency_limit_capacity) == (level, level)
+    assert action.run_progress() == 0.1
 
 
 def test_b173_with_a_limit_batches_are_as_large_as_there_is_room():

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from dynflow_mp.console.views.time_chart import MOST_BARS, chart, window_of
+from dynflow_mp.console.views.time_chart import MOST_BARS, MOST_LANES, chart, window_of
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 
@@ -44,6 +44,13 @@ def test_each_worker_has_a_lane():
     found = drawn(a_span(1, 0, 1), a_span(2, 0, 1, "pid 2"))
 
     assert [lane.title for lane in found.lanes] == ["pid 1", "pid 2"]
+
+
+def test_workers_that_are_too_many_to_be_drawn_are_counted():
+    found = drawn(*(a_span(number, 0, 1, f"pid {number}") for number in range(MOST_LANES + 7)))
+
+    assert (len(found.lanes), found.lanes_left) == (MOST_LANES, 7)
+    assert drawn(a_span(1, 0, 1)).lanes_left == 0
 
 
 def test_bars_of_one_lane_that_overlap_lie_below_each_other():

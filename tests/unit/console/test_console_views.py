@@ -12,9 +12,9 @@ from dynflow_mp.console.views.cut_text import cut, cut_end, one_line
 from dynflow_mp.console.views.data_text import data_text
 from dynflow_mp.console.views.lock_lines import lock_lines
 from dynflow_mp.console.views.paging import Pages, one_page
-from dynflow_mp.console.views.plan_columns import columns, in_words
+from dynflow_mp.console.views.plan_columns import columns, in_words, params_of
 from dynflow_mp.console.views.planned_tree import planned_order
-from dynflow_mp.console.views.step_rows import AskedSteps, asked_for
+from dynflow_mp.console.views.step_rows import AskedSteps, asked_for, took_s
 from dynflow_mp.console.views.wait_lines import wait_lines
 from dynflow_mp.console.views.words import counted, result_word, short_id, state_word
 from dynflow_mp.console.views.world_cards import Leases, world_card
@@ -88,13 +88,30 @@ def test_where_a_page_lies(total, page, first, last, more):
     assert (pages.first, pages.last, pages.has_next, pages.has_previous) == (first, last, more, page > 0)
 
 
+@pytest.mark.parametrize(
+    ("total", "page", "past"), [(0, 0, False), (0, 3, False), (50, 0, False), (50, 1, True)]
+)
+def test_a_page_is_past_the_end_only_where_there_is_something(total, page, past):
+    assert Pages(total, page, 50).is_past_end is past
+
+
+def test_links_of_a_list_keep_how_many_are_on_a_page():
+    usual = PlanQuery().per_page
+
+    assert params_of(PlanQuery(), usual) == []
+    assert params_of(PlanQuery(per_page=25), usual) == [("per_page", "25")]
+    assert params_of(PlanQuery(), 25) == [("per_page", str(usual))]
+    by_label = next(one for one in columns(PlanQuery(), 25) if one.title == "Label")
+    assert ("per_page", str(usual)) in by_label.params
+
+
 def test_one_page_of_items():
     assert one_page(range(10), 1, 4) == range(4, 8)
 
 
 def test_a_column_orders_by_it_and_then_the_other_way_round():
-    by_label = next(one for one in columns(PlanQuery(page=7)) if one.title == "Label")
-    again = next(one for one in columns(PlanQuery.from_params(by_label.params)) if one.title == "Label")
+    by_label = next(one for one in columns(PlanQuery(page=7), 50) if one.title == "Label")
+    again = next(one for one in columns(PlanQuery.from_params(by_label.params), 50) if one.title == "Label")
 
     assert (by_label.sort, again.sort) == (None, "ascending")
     assert PlanQuery.from_params(by_label.params).page == 0
@@ -124,6 +141,19 @@ class Damaged:
 
 def a_step(step_id, state="success", phase="run", name="shop.Fetch", error=None):
     return SimpleNamespace(id=step_id, state=state, phase=phase, action_class_name=name, error=error)
+
+
+def test_how_long_a_step_took_or_takes():
+    begun, ended = NOW - timedelta(hours=2), NOW - timedelta(hours=1)
+
+    def took(state, started_at=begun, ended_at=None, real_time=0.0):
+        step = SimpleNamespace(state=state, started_at=started_at, ended_at=ended_at, real_time=real_time)
+        return took_s(step, NOW)
+
+    assert took("running") == took("suspended") == 7200.0
+    assert took("running", ended_at=ended, real_time=3600.0) == 7200.0  # it is tried again
+    assert took("success", ended_at=ended, real_time=3600.0) == 3600.0
+    assert took("pending", started_at=None) is None
 
 
 def test_steps_are_asked_for_by_state_phase_class_number_and_error():
@@ -198,6 +228,18 @@ def test_a_lease_that_changes_is_seen_one_that_stands_still_is_silent():
     told.append(leases.look([WorldRecord("w", executor=True, lease=2)], 18.0))
 
     assert told == [{"w": None}, {"w": None}, {"w": 12.0}, {"w": 0.0}, {"w": 3.0}]
+
+
+def test_a_lease_that_changed_while_nobody_looked_does_not_say_when():
+    leases = Leases()
+    leases.look([WorldRecord("w", executor=True, lease=1)], 0.0)
+    leases.look([WorldRecord("w", executor=True, lease=2)], 5.0)
+
+    told = leases.look([WorldRecord("w", executor=True, lease=3)], 3600.0)
+    later = leases.look([WorldRecord("w", executor=True, lease=3)], 3609.0)
+    silent = leases.look([WorldRecord("w", executor=True, lease=3)], 3611.0)
+
+    assert (told, later, silent) == ({"w": None}, {"w": None}, {"w": 11.0})
 
 
 def test_a_world_record_may_say_anything():

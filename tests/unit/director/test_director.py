@@ -176,6 +176,23 @@ def test_a_plan_that_was_read_while_it_still_ran_here_is_looked_at_again(driver)
     assert len(only(ClaimPlan, taken)) == 1
 
 
+def test_a_plan_asked_for_again_and_again_while_its_end_is_stored_is_not_said_to_be_given_up(driver):
+    """The database was away: each repeat had the plan read, and all that was read comes in one turn with its end."""
+    driver.start(a_skeleton(2))
+    driver.run(success(2))
+    as_it_ran = PlanArrived(a_skeleton(2, owner_id=WORLD, lock_epoch=1), holder_request_id="r1")
+    driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
+
+    early = [driver.tell(as_it_ran) for _ in range(5)]
+    driver.director.settle()
+    late = [driver.tell(as_it_ran) for _ in range(5)]
+    driver.tell(PlanArrived(a_skeleton(2, state=PlanState.STOPPED, lock_epoch=1)))
+
+    assert early + late == [[LoadPlan(PLAN)]] * 10
+    assert "could not be written" not in str(driver.answers())
+    assert driver.answers()[-1].error_class == "PlanStopped"
+
+
 def test_a_plan_that_the_store_says_runs_here_for_good_is_refused(driver):
     driver.tell(PlanRequested(PLAN, CLIENT, "r1"))
     runs_here = PlanArrived(a_skeleton(2, owner_id=WORLD), holder_request_id="r0")

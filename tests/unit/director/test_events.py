@@ -11,6 +11,7 @@ from dynflow_mp.director.instructions import (
     SendEvent,
     WakeAt,
 )
+from dynflow_mp.director.protocol import FINALIZE
 from dynflow_mp.director.stimuli import EventArrived, EventDue
 from dynflow_mp.model.flows import Concurrence
 from dynflow_mp.model.messages import Done
@@ -51,6 +52,17 @@ def test_b130_the_sender_is_told_once_the_run_that_took_the_event_is_stored(driv
     assert only(MarkEventsTaken, said) == [MarkEventsTaken(PLAN, 1, ("e1",), driver.now)]
     assert only(ForgetEvents, said) == []
     assert driver.answers("e1") == [Done()]
+
+
+def test_a_finalize_step_takes_no_events_not_even_while_it_is_executed(driver):
+    driver.start(a_skeleton(2, finalize=[3]))
+    driver.run(success(2))
+    driver.send(FINALIZE)
+
+    said = driver.tell(an_event("e1", step_id=3))
+
+    assert only(RecordEvent, said) == []
+    assert [answer.error_class for answer in driver.answers("e1")] == ["UnprocessableEvent"]
 
 
 def test_g8_an_event_that_was_taken_is_known_to_whoever_takes_the_plan_up(driver):

@@ -6,6 +6,7 @@ from dynflow_mp.director.instructions import ReadyFinalize
 from dynflow_mp.director.protocol import FINALIZE
 from dynflow_mp.director.stimuli import FinalizeFinished, StepLost, StepsReturned
 from dynflow_mp.model.flows import Concurrence
+from dynflow_mp.model.policies import ActionPolicy
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.model.writes import MarkRunning, MoveStep, ResetStep, SaveOutcome, SavePlan
 
@@ -65,6 +66,21 @@ def test_a_resumed_plan_forgets_its_old_errors_as_it_is_claimed(driver):
     said = driver.start(skeleton)
 
     assert [reset.step_id for reset in only(ResetStep, said)] == [2, 7]
+
+
+def test_b079_what_a_part_spent_before_the_phase_started_over_is_not_forgotten(driver):
+    """Rescued in place: the plan counts it, and so do its steps."""
+    skip = {"A": ActionPolicy(rescue_strategy="skip")}
+    driver.start(a_skeleton(Concurrence(), finalize=[2, 4, 6], policies=skip))
+    driver.finalize(success(2, execution_time=1.0), failure(4, execution_time=2.0))
+
+    said = driver.finalize(success(2, execution_time=4.0), success(6, execution_time=8.0))
+
+    assert [(saved.step_id, saved.execution_time) for saved in only(SaveOutcome, said)] == [
+        (2, 5.0),
+        (6, 8.0),
+    ]
+    assert only(SavePlan, said)[0].execution_time == 15.0
 
 
 def test_b073_a_resumed_finalize_phase_starts_over(driver):

@@ -90,7 +90,9 @@ def test_futures_end_also_when_the_thread_is_quicker_than_who_stops_it(plans: Pl
     assert isinstance(error(future), WorldTerminated)
 
 
-def test_futures_end_with_their_world_although_the_store_hangs(client: ClientDispatcher, plans: Plans) -> None:
+def test_futures_end_with_their_world_although_the_store_hangs(
+    client: ClientDispatcher, plans: Plans
+) -> None:
     first = client.watch("plan-1")
     assert plans.asked.wait(DEADLINE_S)
     second = client.ping("x", 5.0)

@@ -181,6 +181,65 @@ def test_work_waiting_behind_a_slow_step_is_noticed_once_someone_idles():
     assert pool.overdue(10.0 + 2 * OVERDUE_S) == ["w0"]
 
 
+def test_a_worker_that_does_not_answer_is_not_asked_for_its_work_all_the_time():
+    pool = a_pool(workers=2)
+    measured(pool, 0.00001)
+    for number in (1, 2, 3, 4):
+        pool.add(a_job(number), 0.0)
+    sent = {assignment.worker_id: assignment.numbered for assignment in pool.assign(10.0)}
+    for number, _ in sent["w1"]:
+        pool.finished("w1", number, 0.00001, 10.0)
+
+    looks = [10.1 + look / 50 for look in range(150)]
+
+    assert 1 <= sum(len(pool.overdue(now)) for now in looks) <= 4
+
+
+def test_a_worker_that_was_given_more_is_asked_again_at_once():
+    pool = a_pool(workers=2)
+    measured(pool, 0.00001)
+    for number in (1, 2):
+        pool.add(a_job(number), 0.0)
+        pool.assign(10.0)
+    held = [worker for worker in ("w0", "w1") if pool.holds(worker)]
+    for worker in held[1:]:
+        pool.finished(worker, pool.given(worker), 0.00001, 10.0)
+    busy = held[0]
+    pool.rest("w1" if busy == "w0" else "w0")
+    pool.add(a_job(3), 0.0)
+    pool.assign(10.0)
+    pool.go_on("w1" if busy == "w0" else "w0")
+    assert pool.overdue(10.1) == [busy]
+    assert pool.overdue(10.11) == []
+
+    pool.rest("w1" if busy == "w0" else "w0")
+    pool.add(a_job(4), 0.0)
+    pool.assign(10.11)
+    pool.go_on("w1" if busy == "w0" else "w0")
+
+    assert pool.overdue(10.12) == [busy]
+
+
+def test_free_slots_can_be_asked_for_while_workers_come_and_go():
+    pool = a_pool(workers=3)
+    told = []
+
+    class Leaving:
+        """A worker that another goes with while it is looked at."""
+
+        queue, resting = "default", False
+
+        @property
+        def held(self):
+            pool.remove_worker("w2", 0)
+            return ()
+
+    pool._workers["w0"] = Leaving()
+    told.append(pool.free_slots())
+
+    assert told == [{"default": 3}]
+
+
 def test_status_counts_size_free_and_waiting():
     pool = a_pool(workers=2)
     for number in (1, 2, 3):

@@ -83,7 +83,7 @@ outcomes = st.builds(
     ids,
     reals,
     reals,
-    reals,
+    st.none() | reals,
     maybe_data,
     maybe_data,
     st.none() | errors,

@@ -118,3 +118,13 @@ def test_g10_silence_counts_from_the_answer_of_one_look_to_the_question_of_the_n
     silences.look([an_executor(lease=5)], 10.0, answered=10.0)
 
     assert silences.of("x") == 1.0
+
+
+def test_a_client_that_holds_nothing_may_be_silent_for_a_night_but_not_for_ever():
+    """One that was killed on a host without an executor: nobody can prove that it is gone."""
+
+    def after(hours):
+        return judge([a_client()], set(), lambda world_id: hours * 3600.0, TTL, lambda world: False)
+
+    assert after(hours=12) == Verdict([], [])
+    assert after(hours=24) == Verdict(["c"], [])

@@ -63,7 +63,7 @@ def test_held_rows_are_locked_where_the_database_can():
     fences = {name: coordinator._FENCE.compiled(_connection(name)).text for name in DIALECTS}
 
     assert ["FOR UPDATE" in text for text in texts.values()] == [False, True, True]
-    assert "FOR SHARE" in fences["postgresql"]
+    assert "FOR KEY SHARE" in fences["postgresql"]
     assert "LOCK IN SHARE MODE" in fences["mysql"]
 
 

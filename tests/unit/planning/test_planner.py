@@ -524,6 +524,26 @@ def test_a_label_that_fails_is_a_planning_error() -> None:
     assert result.plan.label == "Unlabelled"
 
 
+def test_a_label_may_leave_by_error() -> None:
+    class Unlabelled(Action):
+        def label(self) -> str:
+            self.error("no label")
+
+    assert str(planned(Unlabelled).error) == "no label"
+
+
+def test_a_weight_that_leaves_by_error_weighs_nothing() -> None:
+    class Unweighed(Action):
+        def run(self) -> None: ...
+
+        def run_progress_weight(self) -> float:  # type: ignore[override]
+            self.error("no scales")
+
+    (_, step) = plan_of(Unweighed).steps
+
+    assert step.progress_weight == 0.0
+
+
 # -- facts of the plan -------------------------------------------------------------------------------
 
 
@@ -571,6 +591,14 @@ def test_weights_count_from_planning_on() -> None:
     made = plan_of(Weighted)
 
     assert [step.progress_weight for step in made.steps] == [0, 4, 5]
+
+
+@pytest.mark.parametrize("queue", ["", 5, "q" * 101])
+def test_a_queue_that_cannot_be_stored_is_named_before_anything_is_planned(queue: Any) -> None:
+    kind = type("Queued", (Action,), {"queue": queue, "__module__": __name__})
+
+    with pytest.raises(PlanningError, match=r"Queued\.queue"):
+        planned(kind)
 
 
 def test_an_action_takes_its_own_queue_or_the_planning_actions() -> None:

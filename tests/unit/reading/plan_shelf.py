@@ -80,14 +80,7 @@ class PlanShelf:
         self.reads.append("actions" if action_ids is None else f"actions {list(action_ids)}")
         return [row for number, row in self.actions.items() if action_ids is None or number in action_ids]
 
-    def find_execution_plans(
-        self,
-        filters: Mapping[str, Any] | None = None,
-        order_by: str | None = None,
-        desc: bool = False,
-        page: int | None = None,
-        per_page: int | None = None,
-    ) -> list[PlanRow]:
+    def find_execution_plans(self, filters: Mapping[str, Any] | None = None) -> list[PlanRow]:
         wanted = dict(filters or {})
         return [
             row

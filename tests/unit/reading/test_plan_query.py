@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dynflow_mp import PlanState, Result
 from dynflow_mp.errors import QueryError
-from dynflow_mp.persistence.plan_pages import ORDERS
+from dynflow_mp.model.plan_orders import ORDERS
 from dynflow_mp.reading.plan_query import MOST_PAGES, MOST_PER_PAGE, PlanQuery
 
 PLAN = "0193f0c5-0000-7000-8000-000000000001"

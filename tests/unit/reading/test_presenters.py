@@ -54,6 +54,25 @@ def loaded(shelf: PlanShelf) -> ExecutionPlan:
     return ExecutionPlan.load(PLAN_ID, shelf)
 
 
+class Leaves(Plain):
+    def summary(self) -> str:
+        self.error("nothing to say")
+
+
+class Fails(Middleware):
+    def present(self) -> None:
+        self.action.error("nothing to show")
+
+
+class Failing(Plain):
+    middleware = (Fails,)
+
+
+def test_who_looks_at_an_action_is_not_thrown_out_by_error() -> None:
+    assert "cannot be shown" in loaded(shelf_with(Leaves)).presentation(1).summary
+    assert list(loaded(shelf_with(Failing)).entry_action.output) == ["cannot be shown"]
+
+
 def test_an_action_says_its_state_as_it_is() -> None:
     shelf = shelf_with(Plain)
     plan = loaded(shelf)

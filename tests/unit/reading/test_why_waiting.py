@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from plan_shelf import PLAN_ID, PlanShelf, shelf_with
 
 from dynflow_mp import ExecutionPlan, PlanState, Result, StepState
+from dynflow_mp.coordinator.records import WorldRecord
+from dynflow_mp.model.audits import Audit
 from dynflow_mp.model.codec import encode
 from dynflow_mp.model.flows import Concurrence, Flow, Sequence, step_ids
 from dynflow_mp.model.plans import HistoryEntry, history_to_data
 from dynflow_mp.model.sub_plans import SubPlanCount
+from dynflow_mp.persistence.waiting_steps import WaitRows
 from dynflow_mp.reading.blockers import blockers
 from dynflow_mp.reading.wait_facts import (
     DelayFacts,
@@ -25,6 +28,7 @@ from dynflow_mp.reading.wait_facts import (
     PrerequisiteFacts,
     WaitFacts,
     WorldFacts,
+    wait_facts,
 )
 from dynflow_mp.reading.waiting import GOING_ON, Wait, WaitKind, waits
 
@@ -346,6 +350,34 @@ def test_a_paused_plan_names_what_failed() -> None:
     assert found[0].since == at(1)
 
 
+def test_a_paused_plan_waits_since_it_was_paused_whatever_people_did_to_it_since() -> None:
+    shelf = a_shelf(state=PlanState.PAUSED)
+    shelf.change_step(4, state=StepState.ERROR)
+    shelf.audits.append(Audit("1", PLAN_ID, us(at(30)), "edit input of step 4", "ann", "w9"))
+
+    found = asked(shelf)
+
+    assert found[0].since == at(1)
+    assert found[0].sentence.endswith("until somebody resumes it, or skips that step first")
+
+
+def test_a_world_whose_process_is_gone_lives_no_more_whatever_its_record_says() -> None:
+    record = WorldRecord("w1", executor=True, meta={"queues": {"default": 2}, "free": {"default": 2}})
+    rows = WaitRows(None, [], [], {})
+    plan = read(a_shelf(**RUNNING))
+
+    alive = waits(plan, wait_facts(rows, [record], [], NOW))
+    gone = waits(plan, wait_facts(rows, [record], [], NOW, {"w1"}))
+
+    assert alive[0].kind is WaitKind.SLOT
+    assert gone[0] == Wait(
+        None,
+        WaitKind.EXECUTOR,
+        "was run by world w1, which is gone; no executor is there to take it over: there is none",
+        at(1),
+    )
+
+
 # -- steps of a running plan ---------------------------------------------------------------------------
 
 
@@ -366,6 +398,15 @@ def test_steps_tell_which_steps_they_wait_for() -> None:
     assert "and 2 more steps before it" in of_step(5, found).sentence
     assert of_step(13, found).kind == "resume"
     assert not [wait for wait in found if wait.step_id is None]
+
+
+def test_a_running_plan_waits_for_what_can_still_go_on_and_not_for_its_failed_step() -> None:
+    found = asked(running(s4=StepState.ERROR, s13=StepState.SUSPENDED))
+
+    assert of_step(4, found).kind == "resume"
+    assert found[0] == Wait(
+        None, WaitKind.EVENT, "runs none of its steps: step 13 waits for an event", of_step(13, found).since
+    )
 
 
 def test_a_step_whose_turn_it_is_waits_for_a_worker() -> None:

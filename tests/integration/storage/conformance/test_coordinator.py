@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Thread
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import text
@@ -26,6 +27,7 @@ from dynflow_mp.errors import (
     InactiveWorld,
     LockLost,
     LockTaken,
+    PersistenceError,
     QueryError,
     RecordNotFound,
     WorldFenced,
@@ -160,6 +162,33 @@ def test_a_lock_is_held_for_the_block_and_released_whatever_happens(coordinator:
         hold_and_fail()
 
     assert seen == [[lock]]
+    assert coordinator.find_locks(class_name="Mutex") == []
+
+
+def test_a_lock_whose_release_the_database_did_not_hear_is_used_again(
+    coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+):
+    """Of a world that lives nobody else would free it."""
+    lock = Lock("Mutex", "door", owner_of_world(WORLD))
+    away = PersistenceError("the database is away", "connection")
+    with monkeypatch.context() as patches, pytest.raises(PersistenceError), coordinator.holding(lock):
+        patches.setattr(coordinator, "release", Mock(side_effect=away))
+    assert coordinator.find_locks(class_name="Mutex") == [lock]
+
+    with coordinator.holding(lock):
+        assert coordinator.find_locks(class_name="Mutex") == [lock]
+
+    assert coordinator.find_locks(class_name="Mutex") == []
+
+
+def test_a_lock_that_a_block_of_this_world_holds_is_taken(coordinator: Coordinator):
+    lock = Lock("Mutex", "door", owner_of_world(WORLD))
+
+    with coordinator.holding(lock):
+        with pytest.raises(LockTaken), coordinator.holding(lock):
+            pytest.fail("held twice")
+        assert coordinator.find_locks(class_name="Mutex") == [lock]
+
     assert coordinator.find_locks(class_name="Mutex") == []
 
 

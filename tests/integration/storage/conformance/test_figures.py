@@ -6,8 +6,12 @@ from collections.abc import Callable
 
 from stored_plans import NOW, a_plan, claim, mark, outcome, plan_id
 
+from dynflow_mp.model.codec import encode_own
 from dynflow_mp.model.states import Phase, PlanState, Result, StepState
+from dynflow_mp.model.work import OutputChunk
+from dynflow_mp.model.writes import AddChunks
 from dynflow_mp.persistence.store import Store
+from dynflow_mp.reading.library import Library
 
 ONE, TWO, THREE = plan_id(1), plan_id(2), plan_id(3)
 Turn = Callable[..., frozenset[str]]
@@ -40,6 +44,23 @@ def test_steps_come_in_pages_of_one_phase_or_state(store: Store, turn: Turn):
     assert ([step.id for step in pending], left) == ([5, 7, 9, 11], 4)
     assert store.step_page(TWO, None, None, 0, 10) == ([], 0)
     assert store.step_page(ONE, None, None, 9, 10) == ([], 11)
+
+
+def test_what_an_action_wrote_comes_in_pages_and_the_last_of_it_first(store: Store, turn: Turn):
+    store.save_plan(a_plan(ONE, run_steps=2))
+    pieces = tuple(OutputChunk(encode_own(number), "log", NOW, number) for number in range(1, 8))
+    turn(claim(ONE), mark(3, ONE))
+    turn(AddChunks(ONE, 1, 2, 0, pieces))
+
+    def page(start: int | None, most: int) -> tuple[list[int], int]:
+        found, total = Library(store).page_of_chunks(ONE, 2, start, most)
+        return [chunk.value for chunk in found], total
+
+    assert page(None, 3) == ([5, 6, 7], 7)
+    assert page(0, 3) == ([1, 2, 3], 7)
+    assert page(6, 3) == ([7], 7)
+    assert page(7, 3) == ([], 7)
+    assert Library(store).page_of_chunks(ONE, 3) == ([], 0)
 
 
 def test_pulses_of_plans_that_are_not_stored_are_left_out(store: Store):

@@ -12,6 +12,8 @@ from dynflow_mp.clock import now_us
 from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import WorldRecord
 from dynflow_mp.errors import QueryError
+from dynflow_mp.model.certificates import Certificate
+from dynflow_mp.model.plan_orders import ORDERS
 from dynflow_mp.model.policies import DEFAULT_QUEUE
 from dynflow_mp.model.states import PlanState, Result, StepState
 from dynflow_mp.model.work import ErrorRecord
@@ -114,6 +116,13 @@ def test_a_list_has_the_plans_that_were_asked_for(library: Library):
     there = [(asked, numbers(library, **asked)) for asked, _ in ASKED]
 
     assert there == ASKED
+
+
+@pytest.mark.usefixtures("six")
+def test_whatever_it_is_ordered_by_a_list_has_them_all(library: Library):
+    assert [sorted(numbers(library, order_by=order)) for order in ORDERS] == [[1, 2, 3, 4, 5, 6]] * len(
+        ORDERS
+    )
 
 
 @pytest.mark.usefixtures("six")
@@ -250,6 +259,21 @@ def test_the_same_filters_find_count_and_name_the_plans_elsewhere(store: Store, 
     assert [row.id for row in store.find_execution_plans(filters)] == [plan_id(5)]
     assert list(store.find_statuses(filters)) == [plan_id(5)]
     assert store.delete_execution_plans(filters) == 1
+
+
+def test_what_a_step_printed_before_it_died_cannot_be_searched(library: Library, store: Store):
+    """It may hold secrets, which are hidden only when it is shown; the rest of such an error is found."""
+    died = Certificate("signal(9)", "its worker was killed", NOW, stack=("File x",), output="token hunter2")
+    error = ErrorRecord("WorkerLost", "the worker died", ("File y",), "signal(9)", died).to_bytes()
+    plan = a_plan(plan_id(1), run_steps=1, state=PlanState.PAUSED, result=Result.ERROR)
+    failed = plan.steps[1]._replace(state=StepState.ERROR, error=error, ended_at=NOW)
+    store.save_plan(plan._replace(steps=[plan.steps[0], failed, *plan.steps[2:]]))
+
+    def found(text: str) -> int:
+        return library.page_of_plans(PlanQuery(error=text)).total
+
+    assert [found(text) for text in ("hunter", "token h", "File x")] == [0, 0, 0]
+    assert [found(text) for text in ("worker died", "File y", "was killed", "signal(9)")] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(

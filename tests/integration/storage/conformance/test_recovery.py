@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import Connection, update
@@ -13,7 +14,7 @@ from dynflow_mp.coordinator.coordinator import Coordinator
 from dynflow_mp.coordinator.records import AutoExecuteLock, WorldInvalidationLock, WorldRecord
 from dynflow_mp.director.failures import Conduct
 from dynflow_mp.director.protocol import UNATTENDED
-from dynflow_mp.errors import InactiveWorld, LockTaken, WorldFenced
+from dynflow_mp.errors import InactiveWorld, LockTaken, PersistenceError, WorldFenced
 from dynflow_mp.maintenance import reconciler as reconciling
 from dynflow_mp.maintenance.reconciler import Reconciler
 from dynflow_mp.maintenance.recovery import Recovery
@@ -309,6 +310,28 @@ def test_worlds_44_a_world_is_recovered_by_one_other_at_a_time(
     assert coordinator.find_worlds(id=WORLD)[0].state == "alive"
 
 
+def test_g2_one_whose_takeover_ended_with_the_database_away_is_taken_over_later(
+    recovery: Recovery,
+    hold: Callable[..., None],
+    other: Coordinator,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The lock of the takeover is left, of a world that lives: it must not keep the dead one's plans for ever."""
+    hold(1)
+    away = PersistenceError("the database is away", "connection")
+    with monkeypatch.context() as patches:
+        patches.setattr(other, "release", Mock(side_effect=away))
+        patches.setattr(recovery, "_take_over", Mock(side_effect=away))
+        with pytest.raises(PersistenceError):
+            recovery.invalidate(WORLD)
+    assert len(other.find_locks(class_name=WorldInvalidationLock.__name__)) == 1
+
+    assert recovery.invalidate(WORLD) == 1
+
+    assert (store.load_plan(PLAN).state, other.find_locks()) == ("paused", [])
+
+
 def test_its_other_locks_go_too(coordinator: Coordinator, recovery: Recovery, other: Coordinator) -> None:
     """A dead world's auto-execute lock would keep all others from it; its invalidation lock another world's plans."""
     coordinator.acquire(AutoExecuteLock(WORLD))
@@ -408,6 +431,53 @@ def test_worlds_60_plans_held_by_a_world_that_is_not_registered_are_taken_over_a
     reconciler.round(0.0)
 
     assert store.load_plan(PLAN).state == "paused"
+
+
+def test_g2_what_goes_wrong_with_one_dead_world_keeps_nobody_else_waiting(
+    store: Store,
+    hold: Callable[..., None],
+    reconciler: Reconciler,
+    recovery: Recovery,
+    other: Coordinator,
+    offered: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such as rows of its that a frozen client of a server without limits holds."""
+    hold(1)
+    store.save_plan(a_plan(plan_id(2)), requested_at=NOW)
+    other.register_world(WorldRecord("in-the-way", executor=True, state="dead"))
+    Coordinator(store.database, "in-the-way").create_record(AutoExecuteLock("in-the-way"))
+    other.set_world_state(WORLD, "dead")
+    invalidate, tried = recovery.invalidate, []
+
+    def one_is_locked(world_id: str, lease: int | None = None) -> int:
+        tried.append(world_id)
+        if world_id == "in-the-way":
+            raise PersistenceError("held too long", "locked")
+        return invalidate(world_id, lease)
+
+    monkeypatch.setattr(recovery, "invalidate", one_is_locked)
+
+    for now in (0.0, 1.0):
+        reconciler.round(now)
+
+    assert set(tried) == {"in-the-way", WORLD}
+    assert store.load_plan(PLAN).state == "paused"
+    assert offered == [plan_id(2)]
+
+
+def test_a_round_ends_with_a_database_that_is_away(
+    reconciler: Reconciler, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = PersistenceError("away", "connection")
+    ask = Mock(side_effect=away)
+    monkeypatch.setattr(store, "give_up_orphans", ask)
+    monkeypatch.setattr(store, "requested_plans", ask)
+
+    with pytest.raises(PersistenceError):
+        reconciler.round(0.0)
+
+    assert ask.call_count == 1
 
 
 def test_a_requested_plan_that_was_never_begun_is_taken_here_when_nobody_took_it_for_a_whole_round(

@@ -274,3 +274,50 @@ def test_g9_at_every_isolation_level_the_zombie_s_word_counts_before_the_takeove
     assert (error is None) == comes_first
     with pytest.raises(WorldFenced):
         running(outcome(3))
+
+
+def test_g9_one_that_comes_to_the_fence_during_the_takeover_waits_and_records_nothing(
+    running: Turn, store: Store, coordinator: Coordinator, successor: Recovery, threads: ThreadPoolExecutor
+):
+    """It must not be let in with the row as it was before."""
+    at_the_fence = Event()
+
+    def come(connection: Connection) -> None:
+        at_the_fence.set()
+        coordinator.fence(connection)
+
+    def write() -> None:
+        with store.database.write(come) as connection:
+            store.write_turn(connection, [outcome(3)])
+
+    def declared(connection: Connection) -> None:
+        came.append(threads.submit(write))
+        if store.database.is_sqlite:
+            return  # it stands at the door already
+        assert at_the_fence.wait(WAIT_S)
+        with pytest.raises(TimeoutError):
+            came[0].result(0.5)
+
+    came: list[Future[None]] = []
+    other = successor._coordinator
+    assert other.set_world_state(WORLD, "dead", declared)
+
+    with pytest.raises(WorldFenced):
+        came[0].result(WAIT_S)
+    assert store.load_steps(PLAN, [3])[0].state is StepState.RUNNING
+
+
+def test_a_lease_is_renewed_however_many_transactions_are_behind_the_fence(
+    store: Store, coordinator: Coordinator, zombie: Zombie, running: Turn, database_kind: str
+):
+    """On PostgreSQL whoever shares a row lets others share it who come after one that wants it alone."""
+    if database_kind != databases.POSTGRESQL:
+        pytest.skip("SQLite has one writer at a time; MariaDB keeps who waits for a row in order")
+    written = zombie.write(outcome(3), before="commit")
+    with standing_still(zombie):
+        coordinator.renew_lease()
+        (world,) = coordinator.find_worlds(id=WORLD)
+
+    assert world.lease == 1
+    written.result(WAIT_S)
+    assert store.load_steps(PLAN, [3])[0].state is StepState.SUCCESS
