@@ -64,14 +64,19 @@ class Ending:
         self._budget: Budget | None = None
         self._hooks: list[Callable[[], object]] = []
         self._closers: list[tuple[str, Callable[[], object]]] = []
+        self._all_closed = False
 
     def before(self, hook: Callable[[], object]) -> None:
         """Have ``hook`` called first of all."""
         self._hooks.append(hook)
 
     def on_close(self, what: str, close: Callable[[], object]) -> None:
-        """``what`` was opened."""
-        self._closers.append((what, close))
+        """``what`` was opened. When all has been closed already, while others were still opening, so is it."""
+        with self._lock:
+            if not self._all_closed:
+                self._closers.append((what, close))
+                return
+        do(Phase(f"close {what}", close, lambda: CLOSE_S), Future(), lambda: None)
 
     def note_fenced(self, error: WorldFenced) -> bool:
         """This world was declared dead; True for who says so first."""
@@ -116,6 +121,9 @@ class Ending:
             for phase in stop_working(budget):
                 self._go_through(phase, budget)
             self.close_all(budget)
+            with self._lock:
+                self._all_closed = True
+            self.close_all(budget)  # what was opened just now
             self._report(budget)
         except BaseException as error:
             self.left.append(f"the ending itself: {error}")

@@ -219,3 +219,21 @@ def test_an_ending_that_gets_no_thread_ends_all_the_same(monkeypatch):
 
     assert ending.result.result(0) is True
     assert closed == ["door"]
+
+
+def test_what_is_opened_when_all_has_been_closed_is_closed_at_once():
+    """A world may be declared dead, and end, while it is still opening what it needs."""
+    ending, closed = Ending(exit_process=False), []
+
+    def fail():
+        closed.append("second")
+        raise OSError("stuck")
+
+    ending.on_close("first", lambda: closed.append("first"))
+    ending.begin(5, lambda budget: [])
+    assert ending.result.result(10) is True
+
+    ending.on_close("second", fail)
+    ending.on_close("third", lambda: closed.append("third"))
+
+    assert closed == ["first", "second", "third"]
