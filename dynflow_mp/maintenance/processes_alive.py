@@ -21,6 +21,8 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
 _USER_FIELD, _SYSTEM_FIELD, _STARTED_FIELD = 11, 12, 19
 """Where /proc/<pid>/stat says how long the process has run, and when it began, counted from behind its name."""
+_MOST_PIDS = 2**31
+"""The system is not asked about more: it has no number for them."""
 
 
 class Seen(NamedTuple):
@@ -62,7 +64,7 @@ def proved_dead(traces: Mapping[str, Any]) -> bool:
     if (traces.get("hostname"), traces.get("boot_id"), traces.get("pid_namespace")) != here:
         return False
     pid, began = traces.get("pid"), traces.get("began")
-    if not isinstance(pid, int) or pid <= 0 or not isinstance(began, (int, float)):
+    if not isinstance(pid, int) or not 0 < pid < _MOST_PIDS or not isinstance(began, (int, float)):
         return False
     return _is_free(pid) or _is_anothers(pid, began)
 

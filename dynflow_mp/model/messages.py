@@ -292,6 +292,12 @@ def _check_plan(message: Execution | Event | CancelPlan | HaltPlan) -> None:
         raise TypeError("plan_id cannot be the id of a plan")
 
 
+def _check_execution(message: Execution) -> None:
+    _check_plan(message)
+    if len(message.queue) > _LONGEST_ID:
+        raise TypeError("queue cannot be the name of a queue")
+
+
 def _check_event(event: Event) -> None:
     """What an executor reckons with, and stores."""
     _check_plan(event)
@@ -304,7 +310,7 @@ def _check_event(event: Event) -> None:
 
 
 _DOUBTS: dict[type[Any], Callable[[Any], None]] = {
-    Execution: _check_plan,
+    Execution: _check_execution,
     Event: _check_event,
     CancelPlan: _check_plan,
     HaltPlan: _check_plan,

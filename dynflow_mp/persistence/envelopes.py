@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, case, delete, func, literal_column, null, select, text
 
+from dynflow_mp.model.messages import MAX_ENVELOPE
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.statements import Row, Statement, changing, inserting, run_all
 from dynflow_mp.persistence.tables import envelopes
@@ -117,15 +118,19 @@ class EnvelopeStore:
             return [Letter(*row) for row in _WAITING.run(connection, (own_id,)).fetchall()]
 
     def load(self, letter: Letter) -> bytes | None:
-        """The bytes of a large letter; None if it was withdrawn meanwhile."""
-        query = select(_row.data).where(
+        """The bytes of a large letter; None if it was withdrawn meanwhile, none at all of one that is larger than any of ours."""
+        size = func.length(_row.data)
+        fits = size <= literal_column(str(MAX_ENVELOPE))
+        query = select(size, case((fits, _row.data), else_=null())).where(
             _row.receiver_id == letter.receiver_id,
             _row.number == letter.number,
             _row.posted_by == letter.posted_by,
         )
         with self._database.read() as connection:
-            found: bytes | None = connection.execute(query).scalar_one_or_none()
-        return found
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        return b"" if row[1] is None else bytes(row[1])
 
     def not_taken(self, poster: str) -> dict[str, int]:
         """By receiver, the lowest number of what ``poster`` has sent and nobody has taken."""

@@ -20,7 +20,7 @@ from dynflow_mp.connectors import receipts
 from dynflow_mp.connectors.connector import Executor
 from dynflow_mp.connectors.database import ENDPOINT, DatabaseConnector
 from dynflow_mp.errors import ConnectorError, NoExecutor, PeerBusy, PersistenceError, UnknownReceiver
-from dynflow_mp.model.messages import ANY_EXECUTOR, Done, Envelope, Execution, Ping, Pong
+from dynflow_mp.model.messages import ANY_EXECUTOR, MAX_ENVELOPE, Done, Envelope, Execution, Ping, Pong
 from dynflow_mp.persistence.database import Database
 from dynflow_mp.persistence.envelopes import EnvelopeStore, Letter
 from dynflow_mp.persistence.tables import envelopes
@@ -316,12 +316,20 @@ def test_a_receiver_that_has_taken_has_room_again(village: Village, monkeypatch:
 
 
 @on_every_database
-def test_damaged_rows_are_counted_and_removed_and_harm_nobody(village: Village) -> None:
+def test_damaged_rows_are_counted_and_removed_and_harm_nobody(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[bytes | None] = []
+    load = EnvelopeStore.load
+    monkeypatch.setattr(
+        EnvelopeStore, "load", lambda self, letter: loaded.append(load(self, letter)) or loaded[-1]
+    )
     executor, client = village.world("x"), village.client("c")
     connector = executor.connector
     assert isinstance(connector, DatabaseConnector)
     for_another = Envelope("c", "y", "c-1", Ping()).to_bytes()
     damaged = [b"", b"garbage", b"\x96\x01", for_another, for_another[:-1], b"x" * 100_000]
+    damaged.append(b"x" * (MAX_ENVELOPE + 1))
     with village.database.write() as connection:
         connection.execute(
             insert(envelopes),
@@ -336,6 +344,7 @@ def test_damaged_rows_are_counted_and_removed_and_harm_nobody(village: Village) 
     assert executor.next().sender_id == "c"
     eventually(lambda: connector.protocol_errors == len(damaged))
     eventually(lambda: village.rows() == 0)
+    assert loaded == [b"x" * 100_000, b""], "what is larger than any of ours need not be read"
 
 
 def test_what_the_database_refuses_for_good_comes_back_and_the_others_go_on(

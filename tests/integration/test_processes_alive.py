@@ -62,6 +62,8 @@ def test_a_pid_that_has_gone_to_another_process_proves_the_first_one_dead():
         {"boot_id": "an earlier boot"},
         {"pid_namespace": "pid:[1]"},
         {"pid": None},
+        {"pid": 2**31},
+        {"pid": 2**64 - 1},
         {"pid": 0},
         {"pid": -1},
         {"began": None},

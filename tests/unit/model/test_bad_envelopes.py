@@ -54,6 +54,7 @@ BAD = {
     "a plan whose id no database takes": request("Execution", "p\0"),
     "a plan whose id is not ASCII": request("CancelPlan", "plän"),
     "a plan whose id is a book": request("Execution", "p" * 1_000_000),
+    "a queue whose name is a book": request("Execution", "p", "q" * 1_000_000),
     "a sender whose id is a book": envelope(VERSION, "c" * 1_000_000, "x", "c-1", "Ping", []),
     "a request whose id is a book": envelope(VERSION, "c", "x", "c" * 1_000_000, "Ping", []),
     "a request whose id no database takes": envelope(VERSION, "c", "x", "c\0", "Ping", []),
