@@ -72,7 +72,7 @@ class Middleware:
         return self.pass_on()
 
     def delay(self, *args: Any, **kwargs: Any) -> Any:
-        """Around putting a plan off, with the arguments its ``plan`` is going to get."""
+        """Around putting a plan off, with the options and the arguments that the action's own ``delay`` gets."""
         return self.pass_on(*args, **kwargs)
 
     def hook(self, *args: Any) -> Any:

@@ -40,9 +40,11 @@ class Enforcement:
         """A call with limits is on its way to a worker."""
         self._watch.sent(worker_id, number, limits, now)
 
-    def stop(self, worker_id: str, number: int, cause: str, message: str, now: float) -> None:
-        """A job is not wanted any more; what comes of it is news like all other."""
-        self._stops.begin(worker_id, number, cause, message, now)
+    def stop(
+        self, worker_id: str, number: int, cause: str, message: str, now: float, *, at_once: bool = False
+    ) -> None:
+        """A job is not wanted any more; what comes of it is news like all other. ``at_once``: its worker would not hear."""
+        self._stops.begin(worker_id, number, cause, message, now, at_once)
         self.enforce(now)
 
     def over(self, worker_id: str, numbers: Iterable[int]) -> dict[int, EndedBy]:

@@ -34,12 +34,13 @@ from dynflow_mp.executor.reader import PageFailed, PlanLoaded
 from dynflow_mp.executor.report import Clocks, report
 from dynflow_mp.executor.shelf import WINDOW, PageWanted, PayloadPage, Shelf
 from dynflow_mp.executor.staffing import Staffing, StaffSettings
+from dynflow_mp.executor.standstills import STOOD_S, Standstills
 from dynflow_mp.executor.tidings import announced, certified, returned, stays_here, stopped, unreadable
 from dynflow_mp.executor.wire import Outcome
 from dynflow_mp.executor.workforce import Workforce
 from dynflow_mp.model.certificates import Certificate
 from dynflow_mp.model.states import Phase, StepState
-from dynflow_mp.model.stops import EXECUTOR_ENDED
+from dynflow_mp.model.stops import EXECUTOR_ENDED, STOOD_STILL
 from dynflow_mp.model.work import Errand, ErrandOutcome, ErrorRecord, FinalizeJob, StepJob, StepOutcome
 from dynflow_mp.model.workers_report import WorkersReport
 from dynflow_mp.model.writes import SavePlan
@@ -47,6 +48,7 @@ from dynflow_mp.telemetry import logger
 
 log = logger("executor.floor")
 
+_STOOD = f"its worker was stopped by a signal and stood still for {STOOD_S:g} s"
 _ENDED = "its executor ended, and the time that running steps had for that was over"
 
 
@@ -74,6 +76,7 @@ class Floor:
         self.counts = Counts()
         """What was done here, for whoever watches."""
         self._enforcement = Enforcement(processes)
+        self._standstills = Standstills()
         self._assigned: list[Assignment] = []
         self._started_us = now_us()
         self._pids: dict[str, int] = {}
@@ -340,11 +343,21 @@ class Floor:
             self._enforcement.enforce(now)
         for worker_id in self._pool.overdue(now):
             self._processes.recall(worker_id)
+        for worker_id in self._standstills.over(now, self._processes.pids):
+            self._end_standstill(worker_id, now)
         self._staffing.fill(now, replace=not self._draining)
         if not self._draining:
             for worker_id in self._staffing.recycle(now):
                 self._pool.rest(worker_id)
         self._processes.renew_deadline(self._lease.until)
+
+    def _end_standstill(self, worker_id: str, now: float) -> None:
+        number = self._processes.begun(worker_id)
+        if self._pool.job_of(worker_id, number) is None:
+            log.warning("%s", _STOOD, extra={"action": "worker_stood_still", "worker": worker_id})
+            self._processes.kill(worker_id)
+        else:
+            self._enforcement.stop(worker_id, number, STOOD_STILL, _STOOD, now, at_once=True)
 
     @property
     def degraded(self) -> str | None:

@@ -23,6 +23,10 @@ _ABOUT: Mapping[str, str] = {
         "The executor could not reach its database, or stood still, for almost as long as lease_ttl_s: look into its log. "
         "Resume the plan; on_lease_loss = finish lets steps end in an outage, at a price."
     ),
+    "stood_still": (
+        "Somebody stopped its worker (kill -STOP, a shell's job control, a debugger that let go) and did not let it go on. Resume "
+        "the plan."
+    ),
     "halted": "The plan was halted; there is nothing to mend.",
     "supervisor_lost": (
         "The executor itself is gone: look into its log and the system's (out of memory, a reboot, kill -9). Resume the plan; "

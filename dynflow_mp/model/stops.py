@@ -20,6 +20,8 @@ from dynflow_mp.errors import (
 TIMEOUT, MEMORY_LIMIT, HALTED, DEADLINE = "timeout", "memory_limit", "halted", "deadline"
 EXECUTOR_ENDED = "executor_ended"
 """Its executor ends and could wait no longer: nothing that the step did, so it counts as a crash."""
+STOOD_STILL = "stood_still"
+"""Somebody stopped its worker with a signal and did not let it go on: nothing that the step did, either."""
 
 ERRORS: Mapping[str, type[DynflowError]] = {
     TIMEOUT: RunTimeout,

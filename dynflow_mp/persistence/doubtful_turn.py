@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, bindparam, select
 
+from dynflow_mp.model.codec import decode
+from dynflow_mp.model.plans import history_from_data
 from dynflow_mp.model.states import StepState
 from dynflow_mp.model.writes import (
     ClaimPlan,
@@ -24,7 +26,7 @@ from dynflow_mp.model.writes import (
 )
 from dynflow_mp.persistence.culprits import Step, StepRow, StepWrite, row_after
 from dynflow_mp.persistence.statements import Statement
-from dynflow_mp.persistence.tables import steps
+from dynflow_mp.persistence.tables import execution_plans, steps
 from dynflow_mp.persistence.turn import hold_plans
 
 _STEP = Statement(
@@ -32,6 +34,9 @@ _STEP = Statement(
         steps.c.execution_plan_id == bindparam("plan"), steps.c.id == bindparam("step")
     ),
     ("plan", "step"),
+)
+_HISTORY = Statement(
+    select(execution_plans.c.history).where(execution_plans.c.id == bindparam("plan")), ("plan",)
 )
 
 
@@ -47,6 +52,8 @@ def was_written(connection: Connection, writes: Sequence[Write]) -> bool:
     for plan_id, own in by_plan.items():
         if plan_id in held:
             answer = _plan_tells(*held[plan_id], own)
+            if answer and held[plan_id][1] is None:
+                answer = _its_own_doing(connection, plan_id, own)
             if answer is not None:
                 return answer
     for step, before, after in _moves(writes):
@@ -68,6 +75,22 @@ def _plan_tells(epoch: int, owner_id: str | None, own: Sequence[Write]) -> bool 
         return None
     # While the plan is ours, nobody else can have taken it: so it was given up, whoever has it now.
     return not (epoch == released_at[0] and owner_id is not None)
+
+
+def _its_own_doing(connection: Connection, plan_id: str, own: Sequence[Write]) -> bool | None:
+    """Whether a plan that was claimed and given up at once, as when a step is skipped, was so by these writes.
+
+    It may have been somebody else who did the same with it, from the same epoch: what its steps became tells, or where
+    none was moved (None: ask them), its history, which names the moment.
+    """
+    claim = next((write for write in own if isinstance(write, ClaimPlan)), None)
+    if claim is None:
+        return True
+    if any(True for _ in _moves(own)):
+        return None
+    row = _HISTORY.run(connection, (plan_id,)).fetchone()
+    stored = () if row is None else history_from_data(decode(row[0]))
+    return stored[: len(claim.history)] == tuple(claim.history)
 
 
 def _moves(writes: Sequence[Write]) -> Iterator[tuple[Step, StepRow, StepRow]]:

@@ -142,6 +142,7 @@ class InThreadParts(Parts):
             return  # called by a step, or by a callback: it is gone on with below
         self._going_on = True
         self.hooks.wake()  # what a client stores is told to nobody
+        self.delays.plan_stopped()  # so it is when one has halted, or deleted, what others come after
         try:
             jumps = 0
             while self._do_something() or self._jump_on():

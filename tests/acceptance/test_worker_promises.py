@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import psutil
 import pytest
-from engine_actions import FanOut, Noop
+from engine_actions import FanOut, Held, Noop
 from mishap_actions import Mishap
 from promise_actions import (
     HoldsTheInterpreter,
@@ -22,8 +22,13 @@ from promise_actions import (
 from watching import alive, lines_of, run, wait_until
 
 from dynflow_mp import NoExecutor, World
+from dynflow_mp.executor import standstills
 
 APPS = ["engine_actions", "mishap_actions", "promise_actions"]
+
+
+def free_workers(world):
+    return world.execution_status(world.id).result(10)["default"]["free_workers"]
 
 
 def certificate_of(plan):
@@ -97,6 +102,27 @@ def test_g20_a_step_that_holds_the_interpreter_is_not_taken_for_dead(tmp_path):
         assert plan.actions[0].output["held_s"] > 0.5
         assert plan.run_steps[0].attempts == 1
         assert world.worker_pids == pids
+
+
+def test_g20_a_worker_that_was_stopped_by_a_signal_and_forgotten_holds_nothing_up(tmp_path, monkeypatch):
+    """Its step is an error that says so, and what was given to one that had nothing to do is done by another."""
+    monkeypatch.setattr(standstills, "STOOD_S", 3.0)
+    monkeypatch.setattr(standstills, "_LOOK_S", 0.2)
+    with World(database_url=f"sqlite:///{tmp_path}/p.db", workers=1, apps=APPS) as world:
+        (first,) = world.worker_pids.values()
+        held = world.trigger(Held, log=str(tmp_path / "log"), until=str(tmp_path / "never"))
+        wait_until(lambda: lines_of(tmp_path / "log"), 30, "the step to run")
+        os.kill(first, signal.SIGSTOP)
+        (step,) = held.finished.result(30).failed_steps
+        second = wait_until(lambda: {*world.worker_pids.values()} - {first}, 30, "another in its place")
+        wait_until(lambda: free_workers(world) == 1, 30, "the other to be ready")
+        os.kill(*second, signal.SIGSTOP)
+        after = run(world, Noop, timeout=30)
+
+    assert (step.error.cause, step.error.certificate.cause) == ("stood_still", "stood_still")
+    assert "Resume" in step.error.certificate.advice
+    assert after.result == "success"
+    assert after.run_steps[0].attempts == 1
 
 
 # -- what is replaced ------------------------------------------------------------------------------

@@ -159,6 +159,27 @@ def test_b279_a_halted_prerequisite_is_none_that_failed(world):
     assert loaded(world, chained).result == "success"
 
 
+def test_b279_so_it_is_when_nobody_ran_it(world):
+    planned, paused = world.plan(Told), world.run(Told, fail="run")
+    after_planned, after_paused = world.chain(planned.id, Told), world.chain(paused.id, Told)
+
+    world.halt(planned.id)
+    world.halt(paused.id)
+
+    assert loaded(world, after_planned).result == "success"
+    assert loaded(world, after_paused).result == "error"  # as it was when it was halted
+
+
+def test_a_prerequisite_that_was_deleted_keeps_nobody_waiting(world):
+    paused = world.run(Told, fail="run")
+    chained = world.chain(paused.id, Told)
+    world.persistence.delete_execution_plans({"id": paused.id})
+
+    world.go_on()
+
+    assert loaded(world, chained).result == "success"
+
+
 def test_b288_a_scheduled_plan_is_halted(world):
     scheduled = world.delay(Told, start_at=now(world) + HOUR)
 
