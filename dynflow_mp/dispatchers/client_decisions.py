@@ -261,6 +261,7 @@ class ClientDecisions:
         tracked = self._open.get(request_id)
         if tracked is None:
             return []
+        tracked.away_since = None
         if world_id is None and isinstance(tracked.message, HaltPlan):
             return [StopUnowned(request_id, tracked.message.plan_id)]
         if world_id is None and isinstance(tracked.message, (CancelPlan, Event)):
@@ -289,6 +290,18 @@ class ClientDecisions:
             return self._done(tracked)
         plan_id = getattr(tracked.message, "plan_id", None)
         return self._bounced(tracked, NoExecutor(f"plan {plan_id} is not to be had", plan_id), now)
+
+    def postponed(self, request_id: str, error: DynflowError, now: float) -> list[Decision]:
+        """The store is away, so that nobody knows whom to ask: that is found out soon, unless it is away for too long."""
+        tracked = self._open.get(request_id)
+        if tracked is None:
+            return []
+        if tracked.away_since is None:
+            tracked.away_since = now
+        elif now - tracked.away_since >= _AWAY_S:
+            return self.failed(request_id, error)
+        self._open.wake(tracked, now + self._timings.retry_s)
+        return []
 
     def failed(self, request_id: str, error: DynflowError) -> list[Decision]:
         """What a request needs could not be found out."""
@@ -455,6 +468,8 @@ def _perhaps(tracked: Tracked) -> str:
 
 
 _BEAT_S = 0.05
+_AWAY_S = 45.0
+"""For so long a request waits for a store that cannot say who runs its plan."""
 _UNOWNED = (PlanState.PLANNED, PlanState.PAUSED, PlanState.RUNNING)
 """States in which a plan without an owner needs an executor; ``running`` is left by one that died."""
 _NOBODY = (NoExecutor, UnknownReceiver, WorldTerminated)

@@ -388,7 +388,7 @@ class ClientDispatcher:
         try:
             world_id = self._executor_of(plan_id)
         except Exception as error:
-            self._carry_out(self._decisions.failed(request_id, _as_ours(error, plan_id)))
+            self._not_found_out(request_id, plan_id, error)
         else:
             self._carry_out(self._decisions.routed(request_id, world_id, time.monotonic()))
 
@@ -396,9 +396,16 @@ class ClientDispatcher:
         try:
             done = self._stop_unowned(plan_id, self._audits.get(request_id))
         except Exception as error:
-            self._carry_out(self._decisions.failed(request_id, _as_ours(error, plan_id)))
+            self._not_found_out(request_id, plan_id, error)
         else:
             self._carry_out(self._decisions.stopped(request_id, done, time.monotonic()))
+
+    def _not_found_out(self, request_id: str, plan_id: str, error: Exception) -> None:
+        """A database that is away for a while is no answer."""
+        if isinstance(error, PersistenceError) and error.passes:
+            self._carry_out(self._decisions.postponed(request_id, error, time.monotonic()))
+        else:
+            self._carry_out(self._decisions.failed(request_id, _as_ours(error, plan_id)))
 
     def _look_up(self, plan_ids: Sequence[str]) -> None:
         try:

@@ -28,6 +28,8 @@ class Tracked:
     """Whether what was sent last came back."""
     nobody_since: float | None = None
     """Since when there has been nobody to ask."""
+    away_since: float | None = None
+    """Since when the store could not say who runs its plan."""
     watching: bool = False
     """Another client asked for it: look into the store, and ask nobody."""
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, NamedTuple
 
 import pytest
@@ -445,6 +446,29 @@ def test_what_its_reconciler_asked_for_is_no_answer_to_what_a_world_asks_for(hou
 
 
 # -- events --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["event", "cancel", "halt"])
+def test_a_store_that_is_away_for_a_while_only_delays_what_is_sent_to_a_plan(
+    house: House, what: str
+) -> None:
+    client, looks = house.client(), count()
+    house.store.plans["plan-1"] = Stored("running", "y")
+
+    def away(plan_id: str) -> str | None:
+        if next(looks) < 3:
+            raise PersistenceError("the connection is lost", "connection")
+        raise PlanNotFound("found out", plan_id)
+
+    client.dispatcher._executor_of = away
+    asked = {
+        "event": lambda: client.dispatcher.event("plan-1", 2, b"data"),
+        "cancel": lambda: client.dispatcher.cancel("plan-1"),
+        "halt": lambda: client.dispatcher.halt("plan-1"),
+    }
+
+    assert str(error(asked[what]())) == "found out"
+    assert next(looks) == 4
 
 
 def test_an_event_reaches_the_world_that_runs_the_plan(house: House) -> None:

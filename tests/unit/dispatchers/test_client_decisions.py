@@ -764,3 +764,15 @@ def test_a_halt_whose_owner_cannot_be_reached_ends(client: ClientDecisions) -> N
 
     assert first == [StopUnowned(REQUEST, PLAN)], "it may be dead"
     assert isinstance(failure(last), NoExecutor)
+
+
+def test_a_store_that_is_away_for_too_long_ends_what_waits_for_it(client: ClientDecisions) -> None:
+    away = DynflowError("the store is away")
+    client.event(REQUEST, EVENT, 0.0)
+
+    assert client.postponed(REQUEST, away, 1.0) == []
+    assert client.due(1.25) == [Route(REQUEST, PLAN)]
+    assert client.postponed(REQUEST, away, 45.0) == []
+    assert client.due(45.25) == [Route(REQUEST, PLAN)]
+    assert failure(client.postponed(REQUEST, away, 46.0)) is away
+    assert len(client) == 0
