@@ -60,7 +60,7 @@ from dynflow_mp.errors import (
     WorldFenced,
 )
 from dynflow_mp.model.writes import ClaimPlan, SavePlan, Write
-from dynflow_mp.persistence.database import Database
+from dynflow_mp.persistence.database import PATIENCE_S, Database
 from dynflow_mp.persistence.statements import Row, Statement, changing, inserting
 from dynflow_mp.persistence.tables import coordinator_records
 from dynflow_mp.telemetry import logger
@@ -387,10 +387,12 @@ class Coordinator:
             named = [world_of_owner(owner) for (owner,) in _LOCK_OWNERS.run(connection, ()).fetchall()]
         return {world_id for world_id in named if world_id is not None}
 
-    def execution_lock(self, plan_id: str) -> ExecutionLock | None:
+    def execution_lock(self, plan_id: str, *, patience_s: float = PATIENCE_S) -> ExecutionLock | None:
         """Who runs a plan; None if nobody."""
         given: Row = (plan_lock_id(plan_id),)
-        row = self._database.ask(lambda connection: _LOCK_OF_PLAN.run(connection, given).fetchone())
+        row = self._database.ask(
+            lambda connection: _LOCK_OF_PLAN.run(connection, given).fetchone(), patience_s=patience_s
+        )
         lock = None if row is None else lock_of(StoredRecord(*row))
         return lock if isinstance(lock, ExecutionLock) else None
 

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 log = logger("world.parts")
 
 _MARK_S = 2.0
+_ROUTE_S = 1.0
 
 
 class Parts:
@@ -158,7 +159,8 @@ class Parts:
         self._ending.on_close("client dispatcher", lambda: self.client.stop("the world is terminated"))
 
     def _executor_of(self, plan_id: str) -> str | None:
-        lock = self.coordinator.execution_lock(plan_id)
+        # Not for long: the client dispatcher has others to look after, and asks again.
+        lock = self.coordinator.execution_lock(plan_id, patience_s=_ROUTE_S)
         return None if lock is None else lock.world_id
 
     def _add_audit(self, audit: Audit) -> None:
