@@ -449,9 +449,7 @@ def test_what_its_reconciler_asked_for_is_no_answer_to_what_a_world_asks_for(hou
 
 
 @pytest.mark.parametrize("what", ["event", "cancel", "halt"])
-def test_a_store_that_is_away_for_a_while_only_delays_what_is_sent_to_a_plan(
-    house: House, what: str
-) -> None:
+def test_a_store_that_is_away_for_a_while_only_delays_what_is_sent_to_a_plan(house: House, what: str) -> None:
     client, looks = house.client(), count()
     house.store.plans["plan-1"] = Stored("running", "y")
 
