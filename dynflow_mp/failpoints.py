@@ -50,6 +50,7 @@ MOMENTS: Mapping[str, str] = {
 
 _TOKEN = "processes that look here die on demand\n"
 _LOOK_S = 0.005
+_Version = tuple[int, int]
 
 
 class FailpointRaised(RuntimeError):
@@ -125,7 +126,7 @@ class _Armed:
     def __init__(self, directory: Path, orders: str) -> None:
         self.directory = directory
         self._own = parsed(orders)
-        self._passings: dict[tuple[str, Order, int], int] = {}
+        self._passings: dict[tuple[str, Order, _Version], int] = {}
 
     def passed(
         self, name: str, when: Callable[[], bool] | None, raises: Callable[[], BaseException] | None
@@ -139,13 +140,14 @@ class _Armed:
         if self._passings[key] == order.passing and self._is_first(name, order):
             self._carry_out(name, order, raises)
 
-    def _orders(self) -> tuple[Mapping[str, Order], int]:
-        """What is wanted now, and which version of it."""
+    def _orders(self) -> tuple[Mapping[str, Order], _Version]:
+        """What is wanted now, and which version of it: a file that is replaced twice may have its first number again."""
         try:
             with open(self.directory / "orders") as file:
-                return parsed(file.read()), os.fstat(file.fileno()).st_ino
+                found = os.fstat(file.fileno())
+                return parsed(file.read()), (found.st_ino, found.st_mtime_ns)
         except FileNotFoundError:
-            return self._own, 0
+            return self._own, (0, 0)
 
     def _is_first(self, name: str, order: Order) -> bool:
         """Whether no other process has done it: only one can make the file."""

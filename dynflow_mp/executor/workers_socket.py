@@ -55,15 +55,14 @@ class WorkersSocket:
     def look_after(self) -> None:
         """Listen anew where somebody has removed the socket, as programs do that tidy up old temporary files.
 
-        Connections that stand are not touched. Raises OSError or :class:`ConfigError` where that cannot be done.
+        Connections that stand are not touched, so the old place is not given up: that would cut them, and lose what is on
+        its way. Raises OSError or :class:`ConfigError` where that cannot be done.
         """
         assert self.router is not None, "processes are not started"
         if self.path.exists():
             return
         log.warning("%s was removed, listening there again", self.path, extra={"action": "socket_removed"})
         _prepare(self._directory)
-        with suppress(zmq.ZMQError):  # what it would remove is gone
-            self.router.unbind(self.endpoint)
         self.router.bind(self.endpoint)
 
     def send(self, route: bytes, frame: bytes) -> None:

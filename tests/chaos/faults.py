@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -161,6 +162,11 @@ class Arena:
             (self.orders / f"release-{place}").touch()
         return pid
 
+    def settle(self) -> None:
+        """Wait until nobody is in the turn any more in which it said that the last plan has ended: it would meet the next order."""
+        worlds = self.world.coordinator.find_worlds(executor=True)
+        wait([self.world.ping(one.id, timeout=1.0) for one in worlds if one.state != "dead"], 5.0)
+
     def one_is_ready(self) -> bool:
         return any(supervisor.is_ready() for supervisor in self.supervisors)
 
@@ -171,6 +177,7 @@ def try_fault(arena: Arena, place: str, action: str, idempotent: bool = False) -
     expected = row[action]
     arena.set_up()
     wait_until(arena.one_is_ready, "a supervisor that is ready")
+    arena.settle()
     arena.order(f"{place}={action}")
     if whom == CLIENT:
         plan_id, future = _asked_by_another(arena, place, action), None

@@ -181,13 +181,20 @@ def test_workers_can_be_started_although_somebody_has_tidied_up_temporary_files(
     host: Host, tmp_path: Path
 ) -> None:
     before = host.worker()
+    held, begun, go = waiting(tmp_path)
+    host.processes.send(before, numbered(held))
+    host.until(begun.exists)
     shutil.rmtree(tmp_path / "w")
 
-    after = host.worker()
-
-    host.processes.send(before, numbered(job("Nothing", 1)))
-    host.processes.send(after, numbered(job("Nothing", 2), first=2))
+    host.processes.spawn("default")
+    go.touch()  # what is on its way to or from those that are there already arrives
+    host.processes.send(before, numbered(job("Nothing", 2), first=2))
     assert [host.outcome(number).state for number in (1, 2)] == ["success", "success"]
+    after = host.worker()
+    host.processes.send(after, numbered(job("Nothing", 3), first=3))
+
+    assert host.outcome(3).state == "success"
+    assert [news for news in host.news if isinstance(news, WorkerDied)] == []
 
 
 def test_a_worker_that_stands_still_may_be_asked_for_its_work_any_number_of_times(

@@ -73,6 +73,20 @@ def test_an_order_is_carried_out_once_at_its_passing(armed):
     assert (directory / "fired-jobs_received").read_text() == f"{os.getpid()} raise\n"
 
 
+def test_an_order_that_is_given_again_is_carried_out_again_whatever_number_its_file_has(armed):
+    directory = armed("turn_over=raise")
+    first = (directory / "orders").stat()
+    with pytest.raises(FailpointRaised):
+        failpoint("turn_over")
+    (directory / "fired-turn_over").unlink()
+    os.utime(
+        directory / "orders", ns=(0, first.st_mtime_ns + 1)
+    )  # the same file: it has the number of the one before
+
+    with pytest.raises(FailpointRaised):
+        failpoint("turn_over")
+
+
 def test_a_place_that_is_not_the_moment_does_not_count(armed):
     armed("outcomes_heard=raise")
 
