@@ -32,7 +32,8 @@ class LooseStream(io.TextIOBase):
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._changed = Condition()
-        self._waiting = ""
+        self._waiting: list[str] = []
+        self._characters = 0
         self._dropped = 0
         self._writing = False
         self._thread: Thread | None = None
@@ -45,10 +46,11 @@ class LooseStream(io.TextIOBase):
 
     def write(self, text: str) -> int:
         with self._changed:
-            if len(self._waiting) + len(text) > _MOST_WAITING:
+            if self._characters + len(text) > _MOST_WAITING:
                 self._dropped += 1
-            else:
-                self._waiting += text
+            elif text:
+                self._waiting.append(text)
+                self._characters += len(text)
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="dynflow log", daemon=True)
                 self._thread.start()
@@ -69,8 +71,10 @@ class LooseStream(io.TextIOBase):
                 self._writing = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._waiting)
-                text, self._waiting, self._writing = self._waiting, "", True
+                pieces, self._waiting, self._characters = self._waiting, [], 0
                 dropped, self._dropped = self._dropped, 0
+                self._writing = True
+            text = "".join(pieces)
             if dropped:
                 text += f"dynflow_mp: {dropped} messages before this line were dropped: nobody read them\n"
             self._write(text.encode("utf-8", "backslashreplace"))
