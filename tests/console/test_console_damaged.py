@@ -5,18 +5,6 @@ from asking import a_console, check_safe, post
 from console_actions import Greets
 from sqlalchemy import create_engine, text
 
-TABS = (
-    "plan",
-    "run",
-    "finalize",
-    "timeline",
-    "steps",
-    "sub-plans",
-    "history",
-    "raw",
-    "steps/2",
-    "steps/2/files/input.txt",
-)
 BROKEN = {
     "a state that is none": "UPDATE dynflow_execution_plans SET state = 'nonsense'",
     "a result that is none": "UPDATE dynflow_execution_plans SET result = '<script>'",

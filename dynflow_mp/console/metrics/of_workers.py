@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client.core import Metric
 
 from dynflow_mp.console.metrics.families import as_before, counter, gauge
-from dynflow_mp.model.workers_report import WorkersReport
+from dynflow_mp.model.workers_report import QueueFacts, WorkersReport
+
+_OF_QUEUE = ("world", "queue")
 
 
 def of_workers(answered: Mapping[str, WorkersReport]) -> Iterator[Metric]:
     """By queue, of each executor that answered."""
     queues = [(world_id, queue) for world_id, report in answered.items() for queue in report.queues]
-    of_queue = ("world", "queue")
     for name, text in (
         ("dynflow_queue_depth", "Jobs for which no worker is free yet"),
         ("dynflow_queue_size", "Jobs for which no worker is free yet (Dynflow's name)"),
     ):
-        yield gauge(name, text, [((world, queue.name), queue.waiting) for world, queue in queues], of_queue)
+        yield gauge(name, text, [((world, queue.name), queue.waiting) for world, queue in queues], _OF_QUEUE)
     yield gauge(
         "dynflow_queue_free_slots",
         "How many jobs would be begun at once",
         [((world, queue.name), queue.free) for world, queue in queues],
-        of_queue,
+        _OF_QUEUE,
     )
     yield from _of_processes(answered)
+    yield from _that_came_and_went(queues)
+    yield as_before(
+        "dynflow_worker_events",
+        "Steps and errands that living workers have done (Dynflow's name)",
+        [
+            ((world, worker.queue, worker.id), worker.steps_done)
+            for world, report in answered.items()
+            for worker in report.workers
+        ],
+        (*_OF_QUEUE, "worker"),
+    )
+    yield gauge(
+        "dynflow_running_plans",
+        "Plans that an executor has at the moment",
+        [((world,), report.running_plans) for world, report in answered.items()],
+        ("world",),
+    )
+
+
+def _that_came_and_went(queues: Sequence[tuple[str, QueueFacts]]) -> Iterator[Metric]:
     yield counter(
         "dynflow_worker_restarts",
         "Workers that took another's place",
         [((world, queue.name), queue.restarts) for world, queue in queues],
-        of_queue,
+        _OF_QUEUE,
     )
     yield counter(
         "dynflow_worker_deaths",
@@ -41,7 +62,7 @@ def of_workers(answered: Mapping[str, WorkersReport]) -> Iterator[Metric]:
             for world, queue in queues
             for cause, count in queue.deaths.items()
         ],
-        (*of_queue, "cause"),
+        (*_OF_QUEUE, "cause"),
     )
     yield counter(
         "dynflow_worker_recycles",
@@ -51,23 +72,7 @@ def of_workers(answered: Mapping[str, WorkersReport]) -> Iterator[Metric]:
             for world, queue in queues
             for limit, count in queue.recycled.items()
         ],
-        (*of_queue, "reason"),
-    )
-    yield as_before(
-        "dynflow_worker_events",
-        "Steps and errands that living workers have done (Dynflow's name)",
-        [
-            ((world, worker.queue, worker.id), worker.steps_done)
-            for world, report in answered.items()
-            for worker in report.workers
-        ],
-        (*of_queue, "worker"),
-    )
-    yield gauge(
-        "dynflow_running_plans",
-        "Plans that an executor has at the moment",
-        [((world,), report.running_plans) for world, report in answered.items()],
-        ("world",),
+        (*_OF_QUEUE, "reason"),
     )
 
 
